@@ -1,0 +1,71 @@
+//! `cargo xtask CHORE`: the project's chores, in plain Rust, so that a person and CI run the very same steps.
+//!
+//! The steps are told on standard error as they happen; standard output carries the tally alone (`N passed, M failed`).
+//! A chore skips nothing: a tool that is missing and cannot be had fails the run. No dependencies: this crate is
+//! compiled before anything else and should take a second.
+
+mod checks;
+mod deny;
+mod peers;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use step::Failure;
+
+/// One row of the table of chores.
+struct Chore {
+    name: &'static str,
+    says: &'static str,
+    run: fn() -> Result<(), Failure>,
+}
+
+/// Every chore there is. The help text is this table.
+const CHORES: &[Chore] = &[
+    Chore { name: "test", says: "install the real peers if missing, build sealwire, run every test", run: test::run },
+    Chore { name: "peers", says: "only install what the tests talk to: Postfix, swaks, NSD", run: peers::install },
+    Chore { name: "ci-checks", says: "rustfmt, clippy, cargo-deny, built-in policy reproducible", run: checks::run },
+];
+
+fn main() -> ExitCode {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    match asked.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            eprint!("{}", help());
+            ExitCode::SUCCESS
+        }
+        [name] => match CHORES.iter().find(|chore| chore.name == *name) {
+            Some(chore) => finish(chore),
+            None => refuse(&format!("there is no chore called `{name}`")),
+        },
+        [_, rest @ ..] => refuse(&format!("a chore takes no arguments; not understood: {}", rest.join(" "))),
+    }
+}
+
+fn finish(chore: &Chore) -> ExitCode {
+    match (chore.run)() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask {}: {failure}", chore.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprint!("xtask: {why}\n\n{}", help());
+    ExitCode::from(2)
+}
+
+fn help() -> String {
+    let mut text = String::from("Chores of sealwire.\n\nUsage: cargo xtask CHORE\n\n");
+    for chore in CHORES {
+        text.push_str(&format!("  {:<10} {}\n", chore.name, chore.says));
+    }
+    text.push_str(
+        "\nThe steps are told on standard error. Exit status: 0 all well, 1 something failed, 2 not understood.\n",
+    );
+    text
+}
