@@ -1,0 +1,431 @@
+//! How decisions join: the calls of each policy in the chain become one verdict, one plan, one judgement.
+//!
+//! Reject beats a failed decision or defer, which beats accept. Demands are joined; the first policy that names a
+//! route or a fallback gives it whole; any objection stands. A failed decision never accepts and never sends (H3): it
+//! leaves no floor and no clearance. A chain without a policy is a failed decision, so it cannot open anything.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::floor::{Cleared, Demand, Source, Sourced, TlsFloor};
+use crate::reason::Reason;
+use crate::reply::Reply;
+
+/// A policy's decision that did not come about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedDecision {
+    /// Name of the policy in the chain; empty where there was none to ask.
+    pub policy: String,
+    /// What kind of failure.
+    pub cause: FailureCause,
+    /// In words, for log and ledger; bounded by the host.
+    pub detail: String,
+}
+
+/// What can keep a decision from counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureCause {
+    /// The component trapped.
+    Trap,
+    /// It ran longer than it may, twice.
+    Overrun,
+    /// It asked for more memory, reasons, handles or octets than it may.
+    Limit,
+    /// The hook returned err.
+    Err,
+    /// The hook returned ok without `conclude`.
+    NotConcluded,
+    /// The host could not run it: no policy in the chain, or the sandbox could not be set up.
+    Unavailable,
+}
+
+/// What one policy concluded on a message that arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiveCall {
+    /// Name of the policy.
+    pub policy: String,
+    /// First `reject`.
+    pub reject: Option<Reply>,
+    /// First `defer`.
+    pub defer: Option<Reply>,
+    /// `require-secure-transport` was called.
+    pub require_secure_transport: bool,
+    /// In the order given.
+    pub reasons: Vec<Reason>,
+}
+
+/// What one policy concluded on one recipient's way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanCall {
+    /// Name of the policy.
+    pub policy: String,
+    /// Demands with the rule of the reason that explains each; empty where none does.
+    pub demands: Vec<(Demand, String)>,
+    /// `take-route`.
+    pub take_route: Option<String>,
+    /// `fallback`, in the order called.
+    pub fallback: Vec<FallbackStep>,
+    /// In the order given.
+    pub reasons: Vec<Reason>,
+}
+
+/// What one policy concluded on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgeCall {
+    /// Name of the policy.
+    pub policy: String,
+    /// First `object`.
+    pub objection: Option<Reply>,
+    /// In the order given.
+    pub reasons: Vec<Reason>,
+}
+
+/// What to do when no host can do what the floor demands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step", content = "route")]
+pub enum FallbackStep {
+    /// Send by this route instead.
+    Route(String),
+    /// Keep it until somebody says `queue retry`, or it expires.
+    Hold,
+    /// Report to the sender.
+    Bounce,
+}
+
+/// One policy's call, or why it does not count.
+pub type Called<T> = Result<T, FailedDecision>;
+
+/// The chain's answer to a message that arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// May it come in?
+    pub ruling: Ruling,
+    /// Policies that asked for secure transport on every later hop.
+    pub flagged_by: Vec<String>,
+    /// All, in the chain's order.
+    pub reasons: Vec<Reason>,
+}
+
+/// May it come in?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ruling {
+    /// Yes.
+    Accept,
+    /// 5xx, with this reply of this policy.
+    Reject(Reply),
+    /// 4xx, with this reply of this policy.
+    Defer(Reply),
+    /// 451: a policy could not decide.
+    Failed(FailedDecision),
+}
+
+/// Joins the chain's `receive`.
+pub fn join_receives(calls: Vec<Called<ReceiveCall>>) -> Verdict {
+    let mut verdict = Verdict { ruling: Ruling::Accept, flagged_by: Vec::new(), reasons: Vec::new() };
+    if calls.is_empty() {
+        verdict.ruling = Ruling::Failed(no_policy());
+    }
+    for call in calls {
+        let ruling = match call {
+            Err(failed) => Some(Ruling::Failed(failed)),
+            Ok(call) => {
+                if call.require_secure_transport {
+                    verdict.flagged_by.push(call.policy);
+                }
+                verdict.reasons.extend(call.reasons);
+                call.reject.map(Ruling::Reject).or(call.defer.map(Ruling::Defer))
+            }
+        };
+        if let Some(ruling) = ruling
+            && ruling.strength() > verdict.ruling.strength()
+        {
+            verdict.ruling = ruling;
+        }
+    }
+    verdict
+}
+
+impl Ruling {
+    fn strength(&self) -> u8 {
+        match self {
+            Ruling::Accept => 0,
+            Ruling::Defer(_) | Ruling::Failed(_) => 1,
+            Ruling::Reject(_) => 2,
+        }
+    }
+}
+
+/// What joins a floor besides the policies' own demands.
+#[derive(Clone, Debug, Default)]
+pub struct Standing<'a> {
+    /// Name and demands of the route.
+    pub route: Option<(&'a str, &'a [Demand])>,
+    /// Policies that asked for secure transport when the message arrived; written in the entry, nothing removes them.
+    pub flags: &'a [String],
+    /// A report of a message that came by TLS (H6).
+    pub report_of_tls: bool,
+}
+
+/// The chain's answer on one recipient's way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// What its next hop must give.
+    pub floor: TlsFloor,
+    /// Take this route instead of the recipient's own.
+    pub take_route: Option<String>,
+    /// What to do when no host can meet the floor; empty: retry by the schedule.
+    pub fallback: Vec<FallbackStep>,
+    /// All, in the chain's order.
+    pub reasons: Vec<Reason>,
+}
+
+/// Joins the chain's `plan`. One failed decision fails the plan: there is no floor then, hence no permit.
+pub fn join_plans(standing: &Standing<'_>, calls: Vec<Called<PlanCall>>) -> Called<Plan> {
+    if calls.is_empty() {
+        return Err(no_policy());
+    }
+    let mut demands: Vec<Sourced> = standing_demands(standing);
+    let (mut take_route, mut fallback, mut reasons) = (None, Vec::new(), Vec::new());
+    for call in calls {
+        let call = call?;
+        let source = |rule: String| Source::Rule { policy: call.policy.clone(), rule };
+        demands.extend(call.demands.into_iter().map(|(demand, rule)| (demand, source(rule))));
+        take_route = take_route.or(call.take_route);
+        if fallback.is_empty() {
+            fallback = call.fallback;
+        }
+        reasons.extend(call.reasons);
+    }
+    Ok(Plan { floor: TlsFloor::of_finished_chain(demands), take_route, fallback, reasons })
+}
+
+fn standing_demands(standing: &Standing<'_>) -> Vec<Sourced> {
+    let mut demands = Vec::new();
+    if let Some((name, route)) = standing.route {
+        demands.extend(route.iter().map(|demand| (demand.clone(), Source::Route(name.to_owned()))));
+    }
+    demands.extend(standing.flags.iter().map(|policy| (Demand::Tls, Source::Flag(policy.clone()))));
+    if standing.report_of_tls {
+        demands.push((Demand::Tls, Source::Report));
+    }
+    demands
+}
+
+impl Plan {
+    /// This first plan with the second one of a route it took: both floors join; routes and fallbacks named in the
+    /// second are ignored.
+    #[must_use]
+    pub fn with_second(mut self, second: Plan) -> Plan {
+        self.floor = self.floor.joined(&second.floor);
+        self.reasons.extend(second.reasons);
+        self
+    }
+}
+
+/// The chain's answer on one host.
+#[derive(Debug)]
+pub enum Judgement {
+    /// No policy objects.
+    Cleared(Cleared),
+    /// Some policy does: the first reply in the chain's order, and all reasons.
+    Objected {
+        /// Whose reply it is.
+        policy: String,
+        /// Conclusive with 5xx, inconclusive with 4xx; used if no other host does either.
+        reply: Reply,
+        /// All, in the chain's order.
+        reasons: Vec<Reason>,
+    },
+    /// A policy could not decide.
+    Failed(FailedDecision),
+}
+
+/// Joins the chain's `judge`. A failed decision beats an objection: it defers and uses up no round.
+pub fn join_judges(calls: Vec<Called<JudgeCall>>) -> Judgement {
+    if calls.is_empty() {
+        return Judgement::Failed(no_policy());
+    }
+    let (mut objection, mut all_reasons) = (None, Vec::new());
+    for call in calls {
+        let JudgeCall { policy, objection: reply, reasons } = match call {
+            Ok(call) => call,
+            Err(failed) => return Judgement::Failed(failed),
+        };
+        all_reasons.extend(reasons);
+        objection = objection.or(reply.map(|reply| (policy, reply)));
+    }
+    match objection {
+        None => Judgement::Cleared(Cleared::by_the_whole_chain()),
+        Some((policy, reply)) => Judgement::Objected { policy, reply, reasons: all_reasons },
+    }
+}
+
+fn no_policy() -> FailedDecision {
+    let detail = "there is no policy in the chain to decide".to_owned();
+    FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail }
+}
+
+impl fmt::Display for FailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FailureCause::Trap => "it trapped",
+            FailureCause::Overrun => "it ran out of time",
+            FailureCause::Limit => "it went over a limit",
+            FailureCause::Err => "it returned an error",
+            FailureCause::NotConcluded => "it returned without concluding",
+            FailureCause::Unavailable => "it could not be run",
+        })
+    }
+}
+
+impl fmt::Display for FailedDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "policy {:?} could not decide: {} ({})", self.policy, self.cause, self.detail)
+    }
+}
+
+impl std::error::Error for FailedDecision {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::TlsVersion;
+
+    fn reply(code: u16, policy: &str) -> Reply {
+        Reply::new(code, (7, 1), policy)
+    }
+
+    fn failed(policy: &str) -> FailedDecision {
+        FailedDecision { policy: policy.into(), cause: FailureCause::Trap, detail: String::new() }
+    }
+
+    fn receive(policy: &str, kind: &str) -> Called<ReceiveCall> {
+        let of = |wanted: &str, code| (kind == wanted).then(|| reply(code, policy));
+        if kind == "failed" {
+            return Err(failed(policy));
+        }
+        Ok(ReceiveCall {
+            policy: policy.into(),
+            reject: of("reject", 550),
+            defer: of("defer", 451),
+            require_secure_transport: kind == "flag",
+            reasons: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn rulings_join_the_same_in_either_order() {
+        let rows = [
+            ("accept", "accept", "accept"),
+            ("accept", "flag", "accept"),
+            ("accept", "defer", "defer"),
+            ("accept", "failed", "failed"),
+            ("accept", "reject", "reject"),
+            ("flag", "flag", "accept"),
+            ("flag", "defer", "defer"),
+            ("flag", "failed", "failed"),
+            ("flag", "reject", "reject"),
+            ("defer", "defer", "defer"),
+            ("defer", "reject", "reject"),
+            ("failed", "reject", "reject"),
+            ("failed", "failed", "failed"),
+            ("reject", "reject", "reject"),
+        ];
+        let word = |ruling: &Ruling| match ruling {
+            Ruling::Accept => "accept",
+            Ruling::Reject(_) => "reject",
+            Ruling::Defer(_) => "defer",
+            Ruling::Failed(_) => "failed",
+        };
+        for (a, b, expected) in rows {
+            for (first, second) in [(a, b), (b, a)] {
+                let verdict = join_receives(vec![receive("one", first), receive("two", second)]);
+                assert_eq!(word(&verdict.ruling), expected, "{first} then {second}");
+                assert_eq!(verdict.flagged_by.len(), [first, second].iter().filter(|k| **k == "flag").count());
+            }
+        }
+        // Equal strength: the first in the chain speaks.
+        for (first, second, expected) in [("defer", "failed", "defer"), ("failed", "defer", "failed")] {
+            let verdict = join_receives(vec![receive("one", first), receive("two", second)]);
+            assert_eq!(word(&verdict.ruling), expected);
+        }
+        assert_eq!(word(&join_receives(Vec::new()).ruling), "failed", "no policy, no acceptance");
+    }
+
+    fn plan(policy: &str, demands: &[Demand], route: Option<&str>, fallback: &[FallbackStep]) -> Called<PlanCall> {
+        Ok(PlanCall {
+            policy: policy.into(),
+            demands: demands.iter().map(|d| (d.clone(), "R".into())).collect(),
+            take_route: route.map(Into::into),
+            fallback: fallback.to_vec(),
+            reasons: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn every_pair_of_demands_joins_to_both_in_either_order() {
+        let demands = [
+            Demand::Tls,
+            Demand::MinimumVersion(TlsVersion::TLS12),
+            Demand::MinimumVersion(TlsVersion::TLS13),
+            Demand::TrustedChain,
+            Demand::MatchingName,
+        ];
+        for a in &demands {
+            for b in &demands {
+                let calls = || {
+                    vec![
+                        plan("one", std::slice::from_ref(a), None, &[]),
+                        plan("two", std::slice::from_ref(b), None, &[]),
+                    ]
+                };
+                let floor = join_plans(&Standing::default(), calls()).expect("no failure").floor;
+                let all: Vec<_> = floor.demands().map(|(demand, _)| demand.clone()).collect();
+                assert!(all.contains(a) && all.contains(b) && all.len() == 2, "{a} and {b}: {all:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_in_the_chain_names_route_and_fallback_whole() {
+        use FallbackStep::{Bounce, Hold, Route};
+        let one = plan("one", &[], None, &[Route("gw".into()), Bounce]);
+        let two = plan("two", &[], Some("b"), &[Hold]);
+        let three = plan("three", &[], Some("c"), &[]);
+        let joined = join_plans(&Standing::default(), vec![one, two, three]).expect("no failure");
+        assert_eq!(joined.fallback, [Route("gw".into()), Bounce]);
+        assert_eq!(joined.take_route.as_deref(), Some("b"));
+        let second = plan("one", &[Demand::TrustedChain], Some("elsewhere"), &[Hold]);
+        let second = join_plans(&Standing::default(), vec![second]).expect("no failure");
+        let both = joined.with_second(second);
+        assert_eq!(both.fallback, [Route("gw".into()), Bounce], "the first plan's cascade goes on");
+        assert!(both.floor.requires_tls());
+    }
+
+    #[test]
+    fn one_failed_decision_leaves_no_floor_and_no_clearance() {
+        assert!(join_plans(&Standing::default(), vec![plan("one", &[], None, &[]), Err(failed("two"))]).is_err());
+        assert!(join_plans(&Standing::default(), Vec::new()).is_err());
+        let judge = |objection: Option<Reply>| Ok(JudgeCall { policy: "one".into(), objection, reasons: Vec::new() });
+        assert!(matches!(join_judges(vec![judge(None)]), Judgement::Cleared(_)));
+        assert!(matches!(join_judges(vec![judge(None), Err(failed("two"))]), Judgement::Failed(_)));
+        assert!(matches!(join_judges(vec![judge(Some(reply(550, "one"))), judge(None)]), Judgement::Objected { .. }));
+        assert!(matches!(join_judges(vec![judge(None), judge(Some(reply(450, "two")))]), Judgement::Objected { .. }));
+        assert!(matches!(join_judges(vec![judge(Some(reply(550, "one"))), Err(failed("two"))]), Judgement::Failed(_)));
+        assert!(matches!(join_judges(Vec::new()), Judgement::Failed(_)));
+    }
+
+    #[test]
+    fn route_flags_and_h6_stand_in_every_floor() {
+        let flags = ["content".to_owned()];
+        let route = [Demand::Tls, Demand::TrustedChain];
+        let standing = Standing { route: Some(("gw", &route)), flags: &flags, report_of_tls: true };
+        let floor = join_plans(&standing, vec![plan("one", &[], None, &[])]).expect("no failure").floor;
+        let sources: Vec<_> = floor.demands().map(|(_, source)| source.clone()).collect();
+        assert!(sources.contains(&Source::Route("gw".into())));
+        assert!(sources.contains(&Source::Flag("content".into())));
+        assert!(sources.contains(&Source::Report));
+    }
+}

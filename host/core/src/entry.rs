@@ -1,0 +1,76 @@
+//! What the queue holds: an entry is ours and durable, from the 250 to its last settlement.
+//!
+//! The two flows meet only here. An entry is written once; afterwards only its recipients' progress changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Mailbox;
+use crate::facts::ClientFacts;
+use crate::settle::Progress;
+
+/// A message as it is put into the queue. Its body travels apart from it, as content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Stable from arrival to the last report; appears in the 250, in Received and in the ledger.
+    pub id: String,
+    /// Seconds since the Unix epoch.
+    pub arrived_at: u64,
+    /// None: the null reverse-path.
+    pub envelope_sender: Option<Mailbox>,
+    /// The Received field this relay adds, with its CR LF; sent before `header`. Empty for a report of our own.
+    pub trace: String,
+    /// Raw header octets as received, CR LF line ends, without the blank line that ends it.
+    #[serde(skip)]
+    pub header: Vec<u8>,
+    /// The body has octets above 127 (RFC 6152).
+    pub eight_bit: bool,
+    /// From MAIL FROM SIZE=, octets.
+    pub declared_size: Option<u64>,
+    /// Octets of header and body.
+    pub size: u64,
+    /// None for a report of our own.
+    pub client: Option<ClientFacts>,
+    /// The client was on a trusted network or authenticated.
+    pub sender_is_ours: bool,
+    /// A report that this relay made (H5).
+    pub is_report: bool,
+    /// A report of a message that came by TLS (H6).
+    pub report_of_tls: bool,
+    /// Organizational unit, root first.
+    pub unit: Vec<String>,
+    /// Policies that asked for secure transport at arrival; nothing removes them (H4).
+    pub flagged_by: Vec<String>,
+    /// Generation of the arrival.
+    pub generation: u64,
+}
+
+/// One recipient of an entry, as the queue keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuedRecipient {
+    /// Position in the envelope, from 0.
+    pub index: u32,
+    /// Whose copy.
+    pub mailbox: Mailbox,
+    /// Where it stands.
+    pub status: RecipientStatus,
+    /// Seconds since the Unix epoch; meaningful while queued.
+    pub due_at: u64,
+    /// What earlier rounds left.
+    pub progress: Progress,
+}
+
+/// Where a recipient stands. Every status but `Queued` and `Held` is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecipientStatus {
+    /// Waits for `due_at`.
+    Queued,
+    /// A policy's fallback: waits for `queue retry` or its expiry.
+    Held,
+    /// The next hop has taken responsibility.
+    Delivered,
+    /// The sender was told, or, where there is none to tell (H5), the ledger was.
+    Reported,
+    /// An operator took it out.
+    Removed,
+}

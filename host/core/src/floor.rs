@@ -1,0 +1,274 @@
+//! Floor, proof, permit: the policy demands, the host proves, and only both together let MAIL FROM out (H2).
+//!
+//! A [`TlsFloor`] is a set of (demand, source). It has no default and no public constructor: only a finished plan of
+//! the whole chain makes one ([`crate::decision::join_plans`]), the empty floor of opportunistic mail included. It can be raised,
+//! never lowered. A [`TlsProof`] is what one connection's handshake yields. [`TlsFloor::permit`] is the only maker of
+//! a [`Permit`], and it asks for [`Cleared`], which only a finished judge of the whole chain leaves.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{ChainVerdict, Handshake, TlsVersion};
+
+/// One thing a channel must give.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Demand {
+    /// TLS, with any certificate.
+    Tls,
+    /// At least this version.
+    MinimumVersion(TlsVersion),
+    /// A chain to a trusted root, in date.
+    TrustedChain,
+    /// A certificate that names the host.
+    MatchingName,
+    /// One of these digests in the presented chain.
+    Pin(PinKind, BTreeSet<[u8; 32]>),
+    /// One of these cipher suites, by IANA name.
+    CipherSuite(BTreeSet<String>),
+}
+
+/// What a pin is the digest of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PinKind {
+    /// The whole certificate.
+    CertificateSha256,
+    /// The subject public key info.
+    SpkiSha256,
+}
+
+/// Who demands. Room is left for DANE, MTA-STS and REQUIRETLS.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A rule of a policy in the chain.
+    Rule {
+        /// Name of the policy.
+        policy: String,
+        /// Id of the rule; empty where the policy gave no reason.
+        rule: String,
+    },
+    /// A policy that asked for secure transport at arrival; written in the entry.
+    Flag(String),
+    /// The route's own demand.
+    Route(String),
+    /// H6: the report of a message that came by TLS.
+    Report,
+}
+
+/// A demand with its source.
+pub type Sourced = (Demand, Source);
+
+/// Everything a channel must give before a message may use it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct TlsFloor(BTreeSet<Sourced>);
+
+impl TlsFloor {
+    /// For [`crate::decision`] alone: the floor of a chain that has finished.
+    pub(crate) fn of_finished_chain(demands: impl IntoIterator<Item = Sourced>) -> TlsFloor {
+        TlsFloor(demands.into_iter().collect())
+    }
+
+    /// This floor with one demand more.
+    #[must_use]
+    pub fn raised(mut self, demand: Demand, source: Source) -> TlsFloor {
+        self.0.insert((demand, source));
+        self
+    }
+
+    /// Both floors.
+    #[must_use]
+    pub fn joined(mut self, other: &TlsFloor) -> TlsFloor {
+        self.0.extend(other.0.iter().cloned());
+        self
+    }
+
+    /// Any demand at all implies TLS; without one, transport is opportunistic (R9).
+    pub fn requires_tls(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The demands with their sources, in a stable order.
+    pub fn demands(&self) -> impl Iterator<Item = &Sourced> {
+        self.0.iter()
+    }
+
+    /// The demands this proof does not meet, each with its source.
+    pub fn unmet(&self, proof: &TlsProof) -> Vec<Sourced> {
+        self.0.iter().filter(|(demand, _)| !proof.meets(demand)).cloned().collect()
+    }
+
+    /// The only maker of a [`Permit`].
+    pub fn permit(&self, proof: &TlsProof, cleared: Cleared) -> Result<Permit, Vec<Sourced>> {
+        let Cleared(()) = cleared;
+        let unmet = self.unmet(proof);
+        if unmet.is_empty() { Ok(Permit { connection: proof.connection }) } else { Err(unmet) }
+    }
+}
+
+/// Names one connection, so that a permit cannot be used on another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// What one connection's handshake yielded; of a clear channel, a proof of nothing.
+#[derive(Clone, Debug)]
+pub struct TlsProof {
+    connection: ConnectionId,
+    handshake: Option<Arc<Handshake>>,
+}
+
+impl TlsProof {
+    /// Of a channel in clear.
+    pub fn of_nothing(connection: ConnectionId) -> TlsProof {
+        TlsProof { connection, handshake: None }
+    }
+
+    /// Of a completed handshake on this connection.
+    pub fn of_handshake(connection: ConnectionId, handshake: Arc<Handshake>) -> TlsProof {
+        TlsProof { connection, handshake: Some(handshake) }
+    }
+
+    /// None: the channel is in clear.
+    pub fn handshake(&self) -> Option<&Arc<Handshake>> {
+        self.handshake.as_ref()
+    }
+
+    fn meets(&self, demand: &Demand) -> bool {
+        let Some(handshake) = &self.handshake else { return false };
+        match demand {
+            Demand::Tls => true,
+            Demand::MinimumVersion(version) => handshake.version >= *version,
+            Demand::TrustedChain => handshake.chain == ChainVerdict::Trusted,
+            Demand::MatchingName => handshake.name_matches,
+            Demand::Pin(kind, digests) => handshake.certificates.iter().any(|certificate| match kind {
+                PinKind::CertificateSha256 => digests.contains(&certificate.sha256),
+                PinKind::SpkiSha256 => digests.contains(&certificate.spki_sha256),
+            }),
+            Demand::CipherSuite(names) => names.contains(&handshake.cipher_suite),
+        }
+    }
+}
+
+/// What a finished judge of the whole chain without an objection leaves. Good for one message.
+#[derive(Debug)]
+pub struct Cleared(());
+
+impl Cleared {
+    /// For [`crate::decision`] alone.
+    pub(crate) fn by_the_whole_chain() -> Cleared {
+        Cleared(())
+    }
+}
+
+/// Floor and proof agree, and no policy objects: one message may be sent on one connection. Neither copied nor made
+/// anywhere but in [`TlsFloor::permit`].
+#[derive(Debug)]
+pub struct Permit {
+    connection: ConnectionId,
+}
+
+impl Permit {
+    /// The connection it is good for.
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Demand::Tls => f.write_str("TLS"),
+            Demand::MinimumVersion(version) => write!(f, "{} or newer", version.name()),
+            Demand::TrustedChain => f.write_str("a certificate signed by a trusted CA"),
+            Demand::MatchingName => f.write_str("a certificate that names the host"),
+            Demand::Pin(..) => f.write_str("a pinned certificate"),
+            Demand::CipherSuite(names) => {
+                write!(f, "one of the cipher suites {}", names.iter().cloned().collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Rule { policy, rule } if rule.is_empty() => write!(f, "policy {policy}"),
+            Source::Rule { policy, rule } => write!(f, "rule {rule} of policy {policy}"),
+            Source::Flag(policy) => write!(f, "policy {policy}, which asked for secure transport on arrival"),
+            Source::Route(name) => write!(f, "route {name}"),
+            Source::Report => f.write_str("the original message, which came by TLS"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Certificate;
+
+    fn handshake() -> Handshake {
+        Handshake {
+            version: TlsVersion::TLS12,
+            cipher_suite: "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256".into(),
+            key_exchange: "x25519".into(),
+            server_name: None,
+            implicit: false,
+            resumed: false,
+            chain: ChainVerdict::CertificateNotTrusted,
+            name_matches: false,
+            certificates: vec![Certificate {
+                subject: String::new(),
+                issuer: String::new(),
+                dns_names: Vec::new(),
+                not_before: 0,
+                not_after: 0,
+                sha256: [1; 32],
+                spki_sha256: [2; 32],
+                der: Vec::new(),
+            }],
+        }
+    }
+
+    #[test]
+    fn each_demand_is_met_by_its_own_evidence_alone() {
+        let pin = |kind, octet| Demand::Pin(kind, BTreeSet::from([[octet; 32], [9; 32]]));
+        let suite = |name: &str| Demand::CipherSuite(BTreeSet::from([name.to_owned()]));
+        // (demand, met in clear, met by TLS 1.2 with a self-signed certificate, met once chain and name are good)
+        let rows = [
+            (Demand::Tls, true, true),
+            (Demand::MinimumVersion(TlsVersion::TLS12), true, true),
+            (Demand::MinimumVersion(TlsVersion::TLS13), false, false),
+            (Demand::TrustedChain, false, true),
+            (Demand::MatchingName, false, true),
+            (pin(PinKind::CertificateSha256, 1), true, true),
+            (pin(PinKind::CertificateSha256, 2), false, false),
+            (pin(PinKind::SpkiSha256, 2), true, true),
+            (suite("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"), true, true),
+            (suite("TLS_AES_128_GCM_SHA256"), false, false),
+        ];
+        let clear = TlsProof::of_nothing(ConnectionId(1));
+        let weak = TlsProof::of_handshake(ConnectionId(1), Arc::new(handshake()));
+        let good = Handshake { chain: ChainVerdict::Trusted, name_matches: true, ..handshake() };
+        let good = TlsProof::of_handshake(ConnectionId(1), Arc::new(good));
+        for (demand, by_weak, by_good) in rows {
+            let floor = TlsFloor::of_finished_chain([(demand.clone(), Source::Report)]);
+            assert!(!floor.unmet(&clear).is_empty(), "{demand} in clear");
+            assert_eq!(floor.unmet(&weak).is_empty(), by_weak, "{demand} by a self-signed certificate");
+            assert_eq!(floor.unmet(&good).is_empty(), by_good, "{demand} by a good certificate");
+        }
+    }
+
+    #[test]
+    fn the_empty_floor_permits_clear_text_and_any_demand_forbids_it() {
+        let clear = TlsProof::of_nothing(ConnectionId(7));
+        let open = TlsFloor::of_finished_chain([]);
+        let permit = open.permit(&clear, Cleared::by_the_whole_chain()).expect("an empty floor");
+        assert_eq!(permit.connection(), ConnectionId(7));
+        let raised = open.raised(Demand::Tls, Source::Route("out".into()));
+        assert!(raised.permit(&clear, Cleared::by_the_whole_chain()).is_err());
+    }
+}

@@ -1,0 +1,137 @@
+//! The ledger's vocabulary: every decision, every refusal at the door, every delivery and every report leaves one record.
+//!
+//! Records are written once and never changed; `sealwire log` reads them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Mailbox;
+use crate::decision::FallbackStep;
+use crate::floor::Sourced;
+use crate::outcome::Outcome;
+use crate::reason::Reason;
+use crate::reply::Reply;
+
+/// One line of the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerRecord {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Id of the message; empty where there is none.
+    pub message: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: LedgerEvent,
+}
+
+/// What a record tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+#[expect(clippy::large_enum_variant, reason = "records are moved once, to the writer")]
+pub enum LedgerEvent {
+    /// One call of one policy (H8).
+    Decision(DecisionRecord),
+    /// Accepted at the door and durable.
+    Accepted(ArrivalRecord),
+    /// Refused or deferred at the door; nothing was stored.
+    TurnedAway {
+        /// What arrived.
+        #[serde(flatten)]
+        arrival: ArrivalRecord,
+        /// The reply given.
+        reply: Reply,
+        /// Why.
+        reasons: Vec<Reason>,
+    },
+    /// One attempt's outcome for one recipient.
+    Attempted {
+        /// Whose copy.
+        recipient: Mailbox,
+        /// Generation of the round.
+        generation: u64,
+        /// 1 for the first.
+        round: u32,
+        /// Name of the route.
+        route: String,
+        /// What was demanded, and by whom.
+        floor: Vec<Sourced>,
+        /// What the plan would do if it is not met.
+        fallback: Vec<FallbackStep>,
+        /// The plan's reasons.
+        reasons: Vec<Reason>,
+        /// What became of it.
+        result: Outcome,
+        /// Delivered, retry at, held, report: what settle made of it, in words.
+        settlement: String,
+        /// Milliseconds the attempt took.
+        took_ms: u64,
+    },
+    /// A report was put into the queue, in the same transaction as the outcome it tells of.
+    Reported {
+        /// Id of the report's own entry; None where there was nobody to tell (H5).
+        report: Option<String>,
+        /// Whose copies it tells of.
+        recipients: Vec<Mailbox>,
+        /// The report's text part, for the operator.
+        text: String,
+    },
+    /// An operator acted on an entry: retry, remove.
+    Operator {
+        /// What was done.
+        action: String,
+        /// Who asked, as the socket tells.
+        by: String,
+    },
+    /// Something an operator should look at.
+    Alert {
+        /// In words.
+        text: String,
+    },
+}
+
+/// A message at the door.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ArrivalRecord {
+    /// The client's address; None for a report of our own.
+    pub client: Option<String>,
+    /// TLS version and cipher suite; None: in clear.
+    pub tls: Option<String>,
+    /// None: the null reverse-path.
+    pub envelope_sender: Option<Mailbox>,
+    /// Of the envelope.
+    pub recipients: Vec<Mailbox>,
+    /// Mailboxes of the header From.
+    pub header_from: Vec<Mailbox>,
+    /// Generation of the arrival.
+    pub generation: u64,
+    /// Policies that asked for secure transport.
+    pub flagged_by: Vec<String>,
+    /// Octets; None where the data was refused before its end.
+    pub size: Option<u64>,
+}
+
+/// One call of one policy with every fact it read (H8).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// `receive`, `plan` or `judge`.
+    pub hook: String,
+    /// Name of the policy.
+    pub policy: String,
+    /// Generation it belonged to.
+    pub generation: u64,
+    /// SHA-256 of the component, hexadecimal.
+    pub component: String,
+    /// SHA-256 of the settings document given to it, hexadecimal.
+    pub settings: String,
+    /// SHA-256 of each list it asked, by name.
+    pub lists: BTreeMap<String, String>,
+    /// Every fact read, by the method's name, with arguments where there are any.
+    pub facts: serde_json::Value,
+    /// What it decided, or why the decision failed.
+    pub result: serde_json::Value,
+    /// Reasons given.
+    pub reasons: Vec<Reason>,
+    /// Microseconds from instantiation to drop.
+    pub took_us: u64,
+}

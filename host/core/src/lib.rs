@@ -1,0 +1,16 @@
+//! The sans-IO heart of sealwire.
+//!
+//! Time, randomness, names and addresses are arguments; there is no clock, socket, file or thread in this crate, and
+//! `clippy.toml` keeps it so. Read in this order.
+
+pub mod address;
+pub mod decision;
+pub mod entry;
+pub mod facts;
+pub mod floor;
+pub mod ledger;
+pub mod outcome;
+pub mod reason;
+pub mod reply;
+pub mod settle;
+pub mod smtp;

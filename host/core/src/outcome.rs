@@ -1,0 +1,99 @@
+//! What became of one attempt for one recipient: delivered, refused, floor unmet, inconclusive, or a failed decision.
+//!
+//! `deliver` produces it, `settle` alone decides what follows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::FailedDecision;
+use crate::floor::Sourced;
+use crate::reason::Reason;
+use crate::reply::Reply;
+
+/// What became of one attempt for one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// The next hop answered 250 to the end of the data.
+    Delivered(Delivery),
+    /// The next hop refused for good (5xx), or its name does not exist, or it takes no mail (RFC 7505).
+    Refused {
+        /// Whose reply; None where no host was reached.
+        host: Option<String>,
+        /// The peer's reply, or ours where no peer spoke.
+        reply: Reply,
+        /// The reply is a peer's: the report may quote it as `smtp;`.
+        by_peer: bool,
+    },
+    /// No host met the floor, or a policy objected to each.
+    FloorUnmet(FloorUnmet),
+    /// Nothing was settled: 4xx, time-out, reset, DNS failure.
+    Inconclusive {
+        /// The last host that spoke or should have.
+        host: Option<String>,
+        /// What happened, in words.
+        why: String,
+        /// The peer's reply, if it gave one.
+        reply: Option<Reply>,
+    },
+    /// A policy could not decide: defers, uses up no round (H3).
+    FailedDecision(FailedDecision),
+}
+
+/// A delivery with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Host name, A-labels.
+    pub host: String,
+    /// Address and port connected to.
+    pub address: String,
+    /// The final reply.
+    pub reply: Reply,
+    /// None: in clear.
+    pub tls: Option<TlsEvidence>,
+}
+
+/// The part of a proof worth keeping for years.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsEvidence {
+    /// Such as `TLSv1.3`.
+    pub version: String,
+    /// IANA name.
+    pub cipher_suite: String,
+    /// IANA name of the key exchange group.
+    pub key_exchange: String,
+    /// Verdict on the chain, in RFC 8460's words.
+    pub chain: String,
+    /// The certificate names the host.
+    pub name_matches: bool,
+}
+
+/// A floor that no host met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FloorUnmet {
+    /// One for each host that was asked and did not do, in the order asked.
+    pub hosts: Vec<HostUnmet>,
+    /// Hosts that could not be asked: time-out, reset, 4xx greeting, DNS failure; with what happened.
+    pub not_asked: Vec<(String, String)>,
+}
+
+/// Why one host will not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostUnmet {
+    /// Host name, A-labels.
+    pub host: String,
+    /// Demands its channel did not meet, each with its source; empty where a policy objected instead.
+    pub unmet: Vec<Sourced>,
+    /// A policy's objection with its reasons.
+    pub objection: Option<(Reply, Vec<Reason>)>,
+    /// What the channel gave, in words: "did not offer STARTTLS", "certificate-not-trusted: self-signed".
+    pub found: String,
+    /// False for 454 to STARTTLS, a handshake cut short, a 4xx objection: asking again may tell more.
+    pub conclusive: bool,
+}
+
+impl FloorUnmet {
+    /// Every host was asked and gave a final answer (H9).
+    pub fn is_conclusive(&self) -> bool {
+        self.not_asked.is_empty() && self.hosts.iter().all(|host| host.conclusive)
+    }
+}
