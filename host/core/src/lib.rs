@@ -12,5 +12,7 @@ pub mod ledger;
 pub mod outcome;
 pub mod reason;
 pub mod reply;
+pub mod schedule;
 pub mod settle;
 pub mod smtp;
+pub mod time;

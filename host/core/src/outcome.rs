@@ -2,9 +2,12 @@
 //!
 //! `deliver` produces it, `settle` alone decides what follows.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::decision::FailedDecision;
+use crate::facts::ChannelState;
 use crate::floor::Sourced;
 use crate::reason::Reason;
 use crate::reply::Reply;
@@ -81,6 +84,10 @@ pub struct FloorUnmet {
 pub struct HostUnmet {
     /// Host name, A-labels.
     pub host: String,
+    /// Address and port connected to.
+    pub address: String,
+    /// What became of its channel; the report tells "no TLS" from "the wrong TLS" by it.
+    pub channel: ChannelState,
     /// Demands its channel did not meet, each with its source; empty where a policy objected instead.
     pub unmet: Vec<Sourced>,
     /// A policy's objection with its reasons.
@@ -95,5 +102,41 @@ impl FloorUnmet {
     /// Every host was asked and gave a final answer (H9).
     pub fn is_conclusive(&self) -> bool {
         self.not_asked.is_empty() && self.hosts.iter().all(|host| host.conclusive)
+    }
+}
+
+/// In words, for `queue list`, log and ledger; a report has words of its own.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Delivered(delivery) => {
+                let by = delivery.tls.as_ref().map_or("in clear", |tls| tls.version.as_str());
+                write!(f, "delivered to {} ({by}): {}", delivery.host, delivery.reply)
+            }
+            Outcome::Refused { host: Some(host), reply, .. } => write!(f, "{host} refused: {reply}"),
+            Outcome::Refused { host: None, reply, .. } => write!(f, "refused: {reply}"),
+            Outcome::FloorUnmet(unmet) => unmet.fmt(f),
+            Outcome::Inconclusive { host, why, reply } => {
+                if let Some(host) = host {
+                    write!(f, "{host}: ")?;
+                }
+                f.write_str(why)?;
+                reply.as_ref().map_or(Ok(()), |reply| write!(f, ": {reply}"))
+            }
+            Outcome::FailedDecision(failed) => failed.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for FloorUnmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("floor unmet")?;
+        for host in &self.hosts {
+            write!(f, "; {} {}", host.host, host.found)?;
+        }
+        for (host, why) in &self.not_asked {
+            write!(f, "; {host} could not be asked: {why}")?;
+        }
+        Ok(())
     }
 }
