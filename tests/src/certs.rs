@@ -1,0 +1,138 @@
+//! A certificate authority made at run time, and the leaves that tests need from it: good, expired, self-signed.
+//!
+//! Keys are ECDSA P-256. A wrong name is a good leaf for another name; an unknown authority is a second [`Authority`].
+//! Nothing here is kept: private keys live in the test's temporary folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::TempDir;
+
+use crate::place;
+
+/// A certificate authority that only this test knows.
+#[derive(Debug)]
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    file: PathBuf,
+    _folder: TempDir,
+}
+
+impl Authority {
+    /// A new authority with this common name.
+    pub fn new(name: &str) -> Self {
+        let key = new_key();
+        let mut params = params(&[], name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let pem = params.self_signed(&key).expect("our own parameters can be signed").pem();
+        let folder = place::folder();
+        let file = folder.path().join("authority.pem");
+        place::write(&file, &pem);
+        Self { issuer: Issuer::new(params, key), pem, file, _folder: folder }
+    }
+
+    /// The authority's certificate.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A file with the authority's certificate, readable by every user.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// A good leaf for these names (DNS names or IP addresses).
+    pub fn leaf(&self, names: &[&str]) -> Leaf {
+        self.sign(leaf_params(names))
+    }
+
+    /// A leaf for these names that expired years ago.
+    pub fn expired(&self, names: &[&str]) -> Leaf {
+        let mut params = leaf_params(names);
+        params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> Leaf {
+        let key = new_key();
+        let certificate = params.signed_by(&key, &self.issuer).expect("our own parameters can be signed");
+        Leaf::new(&certificate, &key)
+    }
+}
+
+/// A leaf for these names that no authority vouches for.
+pub fn self_signed(names: &[&str]) -> Leaf {
+    let key = new_key();
+    let certificate = leaf_params(names).self_signed(&key).expect("our own parameters can be signed");
+    Leaf::new(&certificate, &key)
+}
+
+/// A server's certificate with its key, as files and as values. Cloning shares both.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    cert_file: PathBuf,
+    key_file: PathBuf,
+    certificate: CertificateDer<'static>,
+    key: Vec<u8>,
+    _folder: Arc<TempDir>,
+}
+
+impl Leaf {
+    /// A PEM file with the certificate, readable by every user.
+    pub fn cert_file(&self) -> &Path {
+        &self.cert_file
+    }
+
+    /// A PEM file with the private key (PKCS #8), readable by every user: it protects nothing.
+    pub fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+
+    /// The certificate.
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.certificate.clone()
+    }
+
+    /// The private key.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
+    }
+
+    fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
+        let folder = place::folder();
+        let (cert_file, key_file) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        place::write(&cert_file, certificate.pem());
+        place::write(&key_file, key.serialize_pem());
+        let certificate = certificate.der().clone();
+        Self { cert_file, key_file, certificate, key: key.serialize_der(), _folder: Arc::new(folder) }
+    }
+}
+
+fn leaf_params(names: &[&str]) -> CertificateParams {
+    let mut params = params(names, names.first().copied().unwrap_or("nameless"));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+fn params(names: &[&str], common_name: &str) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).expect("names of a test are ASCII");
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2049, 1, 1);
+    params
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate().expect("the machine gives randomness") // P-256, rcgen's default
+}

@@ -1,0 +1,88 @@
+//! NSD, a real authoritative name server, on a loopback port with the zones of the test.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::place;
+use crate::process::Process;
+
+/// A running NSD; stops on drop.
+#[derive(Debug)]
+pub struct Nsd {
+    address: SocketAddr,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Nsd {
+    /// Serves these zones: name, and records in zone file form relative to it. `$ORIGIN`, `$TTL`, SOA, NS and the name
+    /// server's own address (`ns`) are added: `Nsd::start(&[("example.test", "@ MX 10 mx\nmx A 127.0.0.2")])`.
+    pub fn start(zones: &[(&str, &str)]) -> Self {
+        let folder = place::folder();
+        let address = place::free_address();
+        let config = folder.path().join("nsd.conf");
+        let mut text = server_section(folder.path(), address);
+        for (name, records) in zones {
+            place::write(&folder.path().join(format!("{name}.zone")), zone_file(name, records));
+            text.push_str(&format!("zone:\n  name: \"{name}\"\n  zonefile: \"{name}.zone\"\n"));
+        }
+        place::write(&config, text);
+
+        let mut nsd = Command::new(place::program("nsd"));
+        nsd.arg("-d").arg("-c").arg(&config);
+        let mut process = Process::start("NSD", &mut nsd, &folder.path().join("nsd.log"));
+        for (name, _) in zones {
+            process.ready_when(&format!("an answer for {name}"), || answers(address, name).then_some(()));
+        }
+        Self { address, _process: process, _folder: folder }
+    }
+
+    /// Where it answers, by UDP and TCP.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn server_section(folder: &std::path::Path, address: SocketAddr) -> String {
+    let folder = folder.display();
+    format!(
+        "server:\n  ip-address: {}@{}\n  do-ip6: no\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
+         zonesdir: \"{folder}\"\n  pidfile: \"{folder}/nsd.pid\"\n  xfrdfile: \"{folder}/xfrd.state\"\n  \
+         xfrdir: \"{folder}\"\n  zonelistfile: \"{folder}/zone.list\"\n  verbosity: 1\n\
+         remote-control:\n  control-enable: no\n",
+        address.ip(),
+        address.port(),
+    )
+}
+
+fn zone_file(name: &str, records: &str) -> String {
+    format!("$ORIGIN {name}.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n{records}\n")
+}
+
+/// Whether the zone's SOA is answered, with authority and without an error.
+fn answers(server: SocketAddr, zone: &str) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.connect(server)?;
+        socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+        socket.send(&soa_query(zone))?;
+        let mut reply = [0; 512];
+        let length = socket.recv(&mut reply)?;
+        // RFC 1035 §4.1.1: AA is bit 2 of octet 2, RCODE the low half of octet 3, ANCOUNT octets 6 and 7.
+        Ok(length > 12 && reply[2] & 0x04 != 0 && reply[3] & 0x0f == 0 && reply[7] > 0)
+    };
+    ask().unwrap_or(false)
+}
+
+fn soa_query(zone: &str) -> Vec<u8> {
+    let mut query = vec![0x5e, 0xa1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in zone.split('.').filter(|label| !label.is_empty()) {
+        query.push(u8::try_from(label.len()).expect("a label has at most 63 octets"));
+        query.extend_from_slice(label.as_bytes());
+    }
+    query.extend_from_slice(&[0, 0, 6, 0, 1]); // root, type SOA, class IN
+    query
+}

@@ -1,0 +1,96 @@
+//! Where things run: private folders, loopback ports, programs of this machine.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// Below the kernel's own range for outgoing connections (32768 and up), so that none of those takes a port between
+/// our choosing it and a peer's listening on it.
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u16 = 10_000;
+
+/// A loopback address nobody listens on, by TCP or UDP. Never given out twice by one test process.
+pub fn free_address() -> SocketAddr {
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut taken = TAKEN.lock().expect("nothing panics while holding the ports");
+    // Start by process, so that two test processes at once rarely meet.
+    let start = u16::try_from(std::process::id() * 61 % u32::from(PORTS)).expect("a remainder below PORTS");
+    for step in 0..PORTS {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + (start + step) % PORTS));
+        if taken.contains(&address.port()) {
+            continue;
+        }
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+            taken.insert(address.port());
+            return address;
+        }
+    }
+    panic!("no free port between {FIRST_PORT} and {}", FIRST_PORT + PORTS);
+}
+
+/// A private folder that other users (Postfix's daemons) may enter. Removed on drop.
+pub fn folder() -> TempDir {
+    let folder =
+        tempfile::Builder::new().prefix("sealwire-").tempdir().expect("the folder for temporary files is writable");
+    open_to_all(folder.path());
+    folder
+}
+
+/// Lets every user enter and read `folder`.
+pub fn open_to_all(folder: &Path) {
+    let permissions = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder, permissions).expect("a folder of our own");
+}
+
+/// Writes a file of a private folder; the parent must exist.
+pub fn write(path: &Path, text: impl AsRef<[u8]>) {
+    if let Err(why) = std::fs::write(path, text) {
+        panic!("{} cannot be written: {why}", path.display());
+    }
+}
+
+/// The full path of a program, also from sbin, which is not on everybody's PATH.
+///
+/// # Panics
+/// When it is not installed, saying how to install it.
+pub fn program(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    let mut candidates = std::env::split_paths(&path).chain(sbin).map(|folder| folder.join(name));
+    let found = candidates.find(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("`{name}` is not installed, and no test is skipped: run `cargo xtask peers`"))
+}
+
+/// # Panics
+/// When the tests do not run as root: Postfix and its queue need several users.
+pub fn require_root() {
+    let uid = std::fs::metadata("/proc/self").map(|me| me.uid());
+    assert!(
+        matches!(uid, Ok(0)),
+        "these tests start a real Postfix, which needs root: run them as root or under `sudo -E`"
+    );
+}
+
+/// The user and group id of an account of this machine.
+pub fn account(name: &str) -> (u32, u32) {
+    let passwd = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
+    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
+    let fields = fields.unwrap_or_else(|| panic!("this machine has no account `{name}`: run `cargo xtask peers`"));
+    let id = |index: usize| fields[index].parse().expect("ids in /etc/passwd are numbers");
+    (id(2), id(3))
+}
+
+/// The SMTP greeting at `address`, if somebody listens and greets.
+pub fn greeting(address: SocketAddr) -> Option<String> {
+    let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).ok()?;
+    line.starts_with("220").then_some(line)
+}
