@@ -1,0 +1,224 @@
+//! The folder of large contents: one file for each, named by the store, referred to by a row once it is committed.
+//!
+//! A file without a row is an orphan. It is freed when its [`StagedFile`] is dropped, or, after a crash, swept at the
+//! next opening. Freed files are overwritten before they are unlinked, on a thread of their own, and never while
+//! someone still reads them: a reader whose lease ran out must not send zeros.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::error::StoreError;
+
+/// Ending of a file that is being freed. No row ever names one.
+const GONE: &str = "gone";
+/// Zeros written at once when a file is overwritten.
+const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// The folder, shared by writers, readers and the thread that frees.
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// Counts the openings of the store: names never repeat.
+    opening: u64,
+    next: AtomicU64,
+    readers: Mutex<Readers>,
+    freeing: Sender<Free>,
+}
+
+#[derive(Default)]
+struct Readers {
+    open: HashMap<String, usize>,
+    doomed: HashSet<String>,
+}
+
+enum Free {
+    File(String),
+    Stop,
+}
+
+impl Folder {
+    /// Opens the folder and frees every file that `is_known` does not claim; returns how many there were.
+    pub(crate) fn open(
+        path: PathBuf,
+        opening: u64,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<(Arc<Folder>, Freeing, u64), StoreError> {
+        let failed = |error| StoreError::file("read", &path, &error);
+        let mut swept = 0;
+        for file in fs::read_dir(&path).map_err(failed)? {
+            let file = file.map_err(failed)?;
+            if file.file_name().to_str().is_some_and(&is_known) {
+                continue;
+            }
+            overwrite(&file.path()).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
+            swept += 1;
+        }
+        let (freeing, requests) = channel();
+        let readers = Mutex::new(Readers::default());
+        let folder = Arc::new(Folder { path, opening, next: AtomicU64::new(1), readers, freeing });
+        let shared = Arc::clone(&folder);
+        let thread = std::thread::Builder::new()
+            .name("store-free".into())
+            .spawn(move || shared.free_all(&requests))
+            .map_err(|error| StoreError::file("start a thread for", &folder.path, &error))?;
+        let freeing = Freeing { folder: Arc::clone(&folder), thread: Some(thread) };
+        Ok((folder, freeing, swept))
+    }
+
+    /// Creates a file that nothing refers to yet.
+    pub(crate) async fn stage(self: &Arc<Folder>) -> Result<(StagedFile, tokio::fs::File), StoreError> {
+        let name = format!("{}-{}", self.opening, self.next.fetch_add(1, Ordering::Relaxed));
+        let path = self.path.join(&name);
+        let created = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await;
+        let file = created.map_err(|error| StoreError::file("create", &path, &error))?;
+        Ok((StagedFile { folder: Arc::clone(self), name, path, owned: true }, file))
+    }
+
+    /// Makes the names of new files durable.
+    pub(crate) async fn sync(&self) -> Result<(), StoreError> {
+        let failed = |error| StoreError::file("sync", &self.path, &error);
+        tokio::fs::File::open(&self.path).await.map_err(failed)?.sync_all().await.map_err(failed)
+    }
+
+    /// Opens a committed file. None: it was freed meanwhile.
+    pub(crate) fn read(self: &Arc<Folder>, name: &str) -> Result<Option<(File, OpenFile)>, StoreError> {
+        let path = self.path.join(name);
+        // Under the lock, so that freeing either sees this reader or has renamed the file.
+        let mut readers = self.readers();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::file("open", &path, &error)),
+        };
+        *readers.open.entry(name.to_owned()).or_default() += 1;
+        Ok(Some((file, OpenFile { folder: Arc::clone(self), name: name.to_owned(), path })))
+    }
+
+    /// Frees a file that no row names any longer.
+    pub(crate) fn free(&self, name: String) {
+        // A store that is closed no longer listens; the next opening sweeps the file.
+        let _ = self.freeing.send(Free::File(name));
+    }
+
+    fn free_all(&self, requests: &Receiver<Free>) {
+        while let Ok(Free::File(name)) = requests.recv() {
+            if let Err(error) = self.free_now(name) {
+                tracing::warn!(folder = %self.path.display(), %error, "content was not freed; the next start sweeps it");
+            }
+        }
+    }
+
+    fn free_now(&self, name: String) -> io::Result<()> {
+        let gone = self.path.join(format!("{name}.{GONE}"));
+        {
+            let mut readers = self.readers();
+            if readers.open.contains_key(&name) {
+                readers.doomed.insert(name);
+                return Ok(());
+            }
+            fs::rename(self.path.join(&name), &gone)?;
+        }
+        overwrite(&gone)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file that no row refers to yet; freed when dropped.
+pub(crate) struct StagedFile {
+    folder: Arc<Folder>,
+    name: String,
+    path: PathBuf,
+    owned: bool,
+}
+
+impl StagedFile {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Leaves the file where it is: its row is committed, or nobody can know whether it is. In the latter case the next
+    /// opening knows and sweeps.
+    pub(crate) fn leave(mut self) {
+        self.owned = false;
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if self.owned {
+            self.folder.free(std::mem::take(&mut self.name));
+        }
+    }
+}
+
+/// A file that is being read.
+pub(crate) struct OpenFile {
+    folder: Arc<Folder>,
+    name: String,
+    path: PathBuf,
+}
+
+impl OpenFile {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let mut readers = self.folder.readers();
+        let left = readers.open.get(&self.name).copied().unwrap_or(1) - 1;
+        if left > 0 {
+            readers.open.insert(self.name.clone(), left);
+            return;
+        }
+        readers.open.remove(&self.name);
+        if readers.doomed.remove(&self.name) {
+            self.folder.free(std::mem::take(&mut self.name));
+        }
+    }
+}
+
+/// The thread that frees; dropped, it finishes what it was asked and ends.
+pub(crate) struct Freeing {
+    folder: Arc<Folder>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Freeing {
+    fn drop(&mut self) {
+        let _ = self.folder.freeing.send(Free::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Overwrites a file, makes that durable, and unlinks it. Where the file system copies on write this cannot reach the
+/// old blocks; encrypt the disk there.
+fn overwrite(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_file() {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        let mut left = file.metadata()?.len();
+        while left > 0 {
+            let piece = left.min(ZEROS.len() as u64);
+            file.write_all(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())])?;
+            left -= piece;
+        }
+        file.sync_data()?;
+        return fs::remove_file(path);
+    }
+    Err(io::Error::other("it is no file; nothing but content belongs into this folder"))
+}

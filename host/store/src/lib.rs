@@ -1,0 +1,26 @@
+//! The only crate that speaks to a database: queue, settings and ledger of one relay.
+//!
+//! [`Store`] is what the relay knows; [`SqliteStore`] is the engine behind it. The journey of an entry:
+//!
+//! 1. [`Store::begin_content`] takes the body while the client sends it; no transaction is open meanwhile.
+//! 2. [`Store::commit`] hands the entry to the one thread that writes; whatever waits there shares one transaction and
+//!    one sync. When it answers, the entry is ours (H1).
+//! 3. [`Store::claim`] leases a due entry to whoever delivers it; [`Store::body`] gives its content.
+//! 4. [`Store::settle`] writes what became of the round together with reports and ledger records (H5, H6). After the last
+//!    recipient nothing of the message is left but its records.
+//!
+//! A crash at any point leaves either the state before or the state behind a step. Opening the store again ends all
+//! leases and sweeps content that no entry names.
+
+mod api;
+mod error;
+
+mod content;
+mod folder;
+
+pub use api::{
+    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
+    Retry, Revision, Settled, Store, StoreStatus,
+};
+pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
+pub use error::StoreError;
