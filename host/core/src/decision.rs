@@ -83,7 +83,7 @@ pub struct JudgeCall {
 }
 
 /// What to do when no host can do what the floor demands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step", content = "route")]
 pub enum FallbackStep {
     /// Send by this route instead.
