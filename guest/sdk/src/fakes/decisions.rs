@@ -31,7 +31,7 @@ impl Calls {
     /// The decision would count: `conclude` was called, once, and nothing after it.
     pub fn concluded(&self) -> bool {
         let lines = self.lines.borrow();
-        lines.iter().position(|line| line == "conclude") == lines.len().checked_sub(1)
+        lines.iter().position(|line| line == "conclude").is_some_and(|at| at + 1 == lines.len())
     }
 
     fn note(&self, line: impl Into<String>) {
@@ -126,5 +126,43 @@ impl Floor for Calls {
 impl Objections for Calls {
     fn object(&self, reply: &Reply) {
         self.answer("object", &[4, 5], reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decision_counts_if_conclude_is_its_last_word() {
+        let rows: &[(&[&str], bool)] = &[
+            (&["conclude"], true),
+            (&["require-tls", "conclude"], true),
+            (&[], false),
+            (&["require-tls"], false),
+            (&["conclude", "require-tls"], false),
+            (&["conclude", "conclude"], false),
+        ];
+        for (lines, counts) in rows {
+            let calls = Calls::default();
+            lines.iter().for_each(|line| calls.note(*line));
+            assert_eq!(calls.concluded(), *counts, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_trap_panics() {
+        let rows = [
+            (421, "4.7.0", "later"),
+            (250, "2.0.0", "fine"),
+            (550, "4.7.0", "classes differ"),
+            (550, "5.7.0", ""),
+            (550, "5.7.0", "two\r\nlines"),
+        ];
+        for (code, enhanced, text) in rows {
+            let reply = Reply::new(code, enhanced, text);
+            let objection = std::panic::catch_unwind(|| Calls::default().object(&reply));
+            assert!(objection.is_err(), "{reply:?}");
+        }
     }
 }

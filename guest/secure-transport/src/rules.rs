@@ -1,0 +1,89 @@
+//! The rules, one per file, in the order of the mission. R8, how lists match, is kept by the host's list matcher.
+
+pub mod r10_needs_list;
+pub mod r11_scopes;
+pub mod r1_inbound;
+pub mod r2_outbound;
+pub mod r3_via_another;
+pub mod r4_trusted_chain;
+pub mod r5_matching_name;
+pub mod r6_one_attempt;
+pub mod r7_route;
+pub mod r9_opportunistic;
+
+use sealwire_sdk::{Floor, Reason};
+
+use crate::settings::Setting;
+
+/// A rule as the public knows it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What verdict, ledger and report carry.
+    pub id: &'static str,
+    /// Sender and recipient may read this.
+    pub sentence: &'static str,
+}
+
+/// All rules of this policy.
+pub const ALL: [&Rule; 10] = [
+    &r1_inbound::RULE,
+    &r2_outbound::RULE,
+    &r3_via_another::RULE,
+    &r4_trusted_chain::RULE,
+    &r5_matching_name::RULE,
+    &r6_one_attempt::RULE,
+    &r7_route::RULE,
+    &r9_opportunistic::RULE,
+    &r10_needs_list::RULE,
+    &r11_scopes::RULE,
+];
+
+/// Why a setting holds on a way out: its rule demands TLS there.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds {
+    /// R2 or R3.
+    pub rule: &'static Rule,
+    /// Whether R4 and R5, if the setting ticks them, hold too.
+    pub certificate: bool,
+}
+
+/// A setting that lists the recipient and holds on this way out.
+#[derive(Debug)]
+pub struct Hold<'a> {
+    /// Whose demands.
+    pub setting: &'a Setting,
+    /// The entry that lists the recipient.
+    pub entry: String,
+    /// Why it holds.
+    pub grounds: Grounds,
+}
+
+impl Hold<'_> {
+    /// TLS, and with it the minimum version.
+    pub(crate) fn demand_tls(&self, floor: &impl Floor) {
+        floor.require_tls();
+        if let Some(version) = self.setting.minimum_version {
+            floor.require_minimum_version(version);
+        }
+        floor.because(&self.reason(self.grounds.rule));
+    }
+
+    /// Public sentence; which entry and which setting are the operator's alone.
+    pub(crate) fn reason(&self, rule: &Rule) -> Reason {
+        Reason::new(rule.id, rule.sentence).matched(&*self.entry).detail(&*self.setting.detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_sentences_printable() {
+        for (index, rule) in ALL.iter().enumerate() {
+            assert!(ALL[..index].iter().all(|other| other.id != rule.id), "{}", rule.id);
+            let printable = rule.sentence.bytes().all(|octet| (b' '..=b'~').contains(&octet));
+            assert!(printable && rule.sentence.ends_with('.'), "{}", rule.sentence);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! R4: the receiving server presents a certificate signed by a trusted certificate authority.
+//!
+//! The mission: "(Optional) Check the Require CA signed cert when delivering outbound to the above-specified TLS-enabled
+//! domains box. If you check this box, the client SMTP server must present a valid CA signed certificate for messages that
+//! match the conditions you set in steps 6 and 7." The server meant is the one that receives. Independent of R5: a trusted
+//! certificate may name another host.
+
+use sealwire_sdk::Floor;
+
+use super::{Hold, Rule};
+
+/// The rule as the public knows it.
+pub const RULE: Rule = Rule {
+    id: "R4",
+    sentence: "The receiving mail server must present a certificate signed by a trusted certificate authority.",
+};
+
+/// Demands it where the setting ticks it and holds with its certificate options.
+pub(crate) fn plan(hold: &Hold<'_>, floor: &impl Floor) {
+    if hold.grounds.certificate && hold.setting.require_ca_signed_certificate {
+        floor.require_trusted_chain();
+        floor.because(&hold.reason(&RULE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{WayOut, plan, settings_with};
+
+    #[test]
+    fn r4_trusted_chain() {
+        let rows = [
+            // (setting, recipient, chain demanded)
+            (r#""scopes": ["outbound"], "require-ca-signed-certificate": true"#, "b@partner.example", true),
+            (r#""scopes": ["outbound"], "require-ca-signed-certificate": true"#, "b@other.example", false),
+            (r#""scopes": ["outbound"], "require-ca-signed-certificate": false"#, "b@partner.example", false),
+            (r#""scopes": ["outbound"], "validate-hostname": true"#, "b@partner.example", false),
+            (r#""scopes": ["inbound"], "require-ca-signed-certificate": true"#, "b@partner.example", false),
+            (
+                r#""scopes": ["outbound", "outbound-via-another-setting"], "require-ca-signed-certificate": true"#,
+                "b@partner.example",
+                true,
+            ),
+        ];
+        for (setting, recipient, demanded) in rows {
+            let lines = plan(&settings_with(setting), &WayOut::mx().for_recipient(recipient)).lines();
+            let asked = lines.windows(2).any(|pair| pair == ["require-trusted-chain", "because R4"]);
+            assert_eq!(asked, demanded, "{setting}, to {recipient}: {lines:?}");
+            assert_eq!(lines.contains(&"require-trusted-chain".to_owned()), demanded, "{lines:?}");
+        }
+    }
+}

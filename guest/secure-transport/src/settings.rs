@@ -1,0 +1,197 @@
+//! The settings: as written, a JSON document; as meant, [`Settings`]. Read once, strictly: all problems at once, each with
+//! its JSON Pointer. A disabled setting is checked like the others, so that enabling it holds no surprise, and then left
+//! out.
+
+use sealwire_sdk::settings::{self, Object, Problems};
+use sealwire_sdk::{Host, Mailbox, Problem, Route};
+
+use crate::rules::r11_scopes::Scopes;
+use crate::rules::{r10_needs_list, r11_scopes};
+
+/// The only organizational unit there is yet.
+const UNIT: &str = "root";
+
+/// What the operator wants.
+#[derive(Debug)]
+pub struct Settings {
+    /// The enabled ones, in document order.
+    enabled: Vec<Setting>,
+    /// Every list they name, once; [`Setting::lists`] are places in it.
+    pub(crate) lists: Vec<String>,
+    /// Receives our TLS reports; exempt from R1.
+    pub(crate) tls_report_mailbox: Option<Mailbox>,
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// `setting "description"`, ready for the private part of reasons.
+    pub detail: String,
+    /// Which mail it is for (R11).
+    pub scopes: Scopes,
+    /// Places in [`Settings`]' lists; one or more (R10).
+    pub lists: Vec<usize>,
+    /// R4.
+    pub require_ca_signed_certificate: bool,
+    /// R5.
+    pub validate_hostname: bool,
+    /// As the wire has it: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
+    pub minimum_version: Option<u16>,
+    /// R7; exists and demands TLS.
+    pub alternate_secure_route: Option<String>,
+}
+
+impl Settings {
+    /// Reads the document; `host` knows which lists and routes there are.
+    pub fn read(document: &str, host: &impl Host) -> Result<Settings, Vec<Problem>> {
+        settings::read(document, |object, problems| {
+            let mut lists = Vec::new();
+            let enabled = object.objects("settings", |object| setting(object, &mut lists, host, problems));
+            Settings { enabled, lists, tls_report_mailbox: mailbox(object, "tls-report-mailbox", problems) }
+        })
+    }
+
+    /// Every enabled one, in document order.
+    pub fn all(&self) -> impl Iterator<Item = &Setting> {
+        self.enabled.iter()
+    }
+
+    /// Those for mail that arrives.
+    pub fn inbound(&self) -> impl Iterator<Item = &Setting> {
+        self.all().filter(|setting| setting.scopes.inbound)
+    }
+
+    /// Those for mail on its way out.
+    pub fn outbound(&self) -> impl Iterator<Item = &Setting> {
+        self.all().filter(|setting| setting.scopes.outbound || setting.scopes.outbound_via_another)
+    }
+}
+
+/// None: disabled.
+fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, problems: &Problems) -> Option<Setting> {
+    let description = object.required_text("description").unwrap_or_default();
+    let setting = Setting {
+        detail: format!("setting \"{description}\""),
+        scopes: r11_scopes::read(object, problems),
+        lists: r10_needs_list::read(object, lists, host, problems),
+        require_ca_signed_certificate: object.flag("require-ca-signed-certificate", false),
+        validate_hostname: object.flag("validate-hostname", false),
+        minimum_version: minimum_version(object, problems),
+        alternate_secure_route: alternate_secure_route(object, host, problems),
+    };
+    if let Some(unit) = object.text("unit").filter(|unit| unit != UNIT) {
+        problems
+            .add(object.path("unit"), format!("there is no organizational unit `{unit}`; the only one is `{UNIT}`"));
+    }
+    object.flag("enabled", true).then_some(setting)
+}
+
+fn minimum_version(object: &mut Object<'_>, problems: &Problems) -> Option<u16> {
+    match &*object.text("minimum-tls-version")? {
+        "1.2" => Some(0x0303),
+        "1.3" => Some(0x0304),
+        other => {
+            let path = object.path("minimum-tls-version");
+            problems.add(path, format!("`{other}` is no TLS version to ask for; write \"1.2\" or \"1.3\""));
+            None
+        }
+    }
+}
+
+/// A route that does not demand TLS would lose, as a fallback, what the setting is for.
+fn alternate_secure_route(object: &mut Object<'_>, host: &impl Host, problems: &Problems) -> Option<String> {
+    let name = object.text("alternate-secure-route")?;
+    let path = object.path("alternate-secure-route");
+    match host.route(&name) {
+        None => problems.add(path, format!("there is no route `{name}`; write it in the configuration first")),
+        Some(route) if route.demands().is_empty() => {
+            problems.add(path, format!("route `{name}` does not demand TLS, so it is no alternate secure route"));
+        }
+        Some(_) => {}
+    }
+    Some(name)
+}
+
+/// In the form facts have: domain in A-labels, lower case, without a trailing dot.
+fn mailbox(object: &mut Object<'_>, key: &'static str, problems: &Problems) -> Option<Mailbox> {
+    let text = object.text(key)?;
+    let mailbox = Mailbox::new(text.trim_end_matches('.'));
+    let in_form = !mailbox.local_part.is_empty()
+        && !mailbox.domain.is_empty()
+        && text.bytes().all(|octet| octet.is_ascii_graphic());
+    if !in_form {
+        problems.add(object.path(key), format!("`{text}` is no address; write user@domain, the domain in A-labels"));
+    }
+    Some(Mailbox { domain: mailbox.domain.to_ascii_lowercase(), ..mailbox })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{problems, read_settings};
+
+    const COMPLETE: &str = r#"{
+        "tls-report-mailbox": "TLSRPT@Ours.Example.",
+        "settings": [
+            {"description": "Partners", "scopes": ["inbound", "outbound"], "lists": ["partners", "banks"],
+             "require-ca-signed-certificate": true, "validate-hostname": true, "minimum-tls-version": "1.3",
+             "alternate-secure-route": "vault", "enabled": true, "unit": "root"},
+            {"description": "Off", "scopes": ["inbound"], "lists": ["partners"], "enabled": false},
+            {"description": "Banks", "scopes": ["outbound-via-another-setting"], "lists": ["banks"]}
+        ]
+    }"#;
+
+    #[test]
+    fn a_complete_document_is_read() {
+        let settings = read_settings(COMPLETE);
+        assert_eq!(settings.lists, ["partners", "banks"], "shared lists are named once");
+        let mailbox = settings.tls_report_mailbox.as_ref().expect("given");
+        assert_eq!((&*mailbox.local_part, &*mailbox.domain), ("TLSRPT", "ours.example"));
+        let all: Vec<_> = settings.all().collect();
+        assert_eq!(all.len(), 2, "the disabled one is left out");
+        assert_eq!(all[0].lists, [0, 1]);
+        assert_eq!(all[0].minimum_version, Some(0x0304));
+        assert_eq!(all[0].alternate_secure_route.as_deref(), Some("vault"));
+        assert!(all[0].require_ca_signed_certificate && all[0].validate_hostname);
+        assert_eq!(all[1].lists, [1]);
+        assert!(!all[1].require_ca_signed_certificate && !all[1].validate_hostname && all[1].minimum_version.is_none());
+        assert_eq!((settings.inbound().count(), settings.outbound().count()), (1, 2));
+        assert_eq!(read_settings("{}").all().count(), 0);
+    }
+
+    #[test]
+    fn all_problems_come_at_once_each_with_its_place() {
+        let document = r#"{
+            "tls-report-mailbox": "tlsrpt",
+            "Settings": [],
+            "settings": [
+                {"description": " ", "scopes": ["inbound", "sideways"], "lists": ["gone"], "minimum-tls-version": "1.1",
+                 "alternate-secure-route": "nowhere", "require-ca": true, "unit": "sales"},
+                {"scopes": [], "alternate-secure-route": "open", "enabled": "yes", "validate-hostname": 1},
+                "text"
+            ]
+        }"#;
+        let expected = [
+            "/settings/0/description: `description` must be given",
+            "/settings/0/scopes/1: unknown scope `sideways`",
+            "/settings/0/lists/0: there is no list `gone`",
+            "/settings/0/minimum-tls-version: `1.1` is no TLS version",
+            "/settings/0/alternate-secure-route: there is no route `nowhere`",
+            "/settings/0/unit: there is no organizational unit `sales`",
+            "/settings/0/require-ca: unknown key",
+            "/settings/1/description: `description` must be given",
+            "/settings/1/scopes: A setting must be for",
+            "/settings/1/lists: A setting must name at least one list",
+            "/settings/1/validate-hostname: `validate-hostname` must be true or false",
+            "/settings/1/alternate-secure-route: route `open` does not demand TLS",
+            "/settings/1/enabled: `enabled` must be true or false",
+            "/settings/2: must be an object",
+            "/tls-report-mailbox: `tlsrpt` is no address",
+            "/Settings: unknown key",
+        ];
+        let found = problems(document);
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found} should start with {expected}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What the tables of the rules share: one host with two lists and three routes, settings in short form, and a way out.
+
+use std::sync::LazyLock;
+
+use sealwire_sdk::{Mailbox, Policy, fakes};
+
+use crate::SecureTransport;
+use crate::settings::Settings;
+
+/// Lists `partners` and `banks`; routes `vault` and `tunnel`, which demand TLS, and `open`, which does not.
+pub(crate) static HOST: LazyLock<fakes::Host> = LazyLock::new(|| {
+    fakes::Host::default()
+        .with_list("partners", &["partner.example", "*.below.example", "ann@people.example"])
+        .with_list("banks", &["bank.example"])
+        .with_route("vault", "alternate-secure", &["tls"])
+        .with_route("tunnel", "alternate-secure", &["tls", "trusted-chain"])
+        .with_route("open", "smart-host", &[])
+});
+
+/// One setting for the list `partners`, its other keys as given.
+pub(crate) fn settings_with(keys: &str) -> String {
+    settings_of(&[keys])
+}
+
+/// Several of them. `lists` may be among the keys. The TLS-report mailbox is tlsrpt@ours.example.
+pub(crate) fn settings_of(settings: &[&str]) -> String {
+    let written = settings.iter().map(|keys| {
+        let lists = if keys.contains("\"lists\"") { "" } else { r#", "lists": ["partners"]"# };
+        let comma = if keys.is_empty() { "" } else { ", " };
+        format!(r#"{{"description": "Partners"{lists}{comma}{keys}}}"#)
+    });
+    let written: Vec<String> = written.collect();
+    format!(r#"{{"tls-report-mailbox": "tlsrpt@ours.example", "settings": [{}]}}"#, written.join(", "))
+}
+
+pub(crate) fn read_settings(document: &str) -> Settings {
+    Settings::read(document, &*HOST).expect("good settings")
+}
+
+/// What is wrong with a document, as `path: text`.
+pub(crate) fn problems(document: &str) -> Vec<String> {
+    let problems = Settings::read(document, &*HOST).err().unwrap_or_default();
+    problems.into_iter().map(|problem| format!("{}: {}", problem.path, problem.text)).collect()
+}
+
+pub(crate) fn policy(document: &str) -> SecureTransport {
+    SecureTransport::configure(document, &*HOST).expect("good settings")
+}
+
+pub(crate) fn mailboxes(addresses: &[&str]) -> Vec<Mailbox> {
+    addresses.iter().map(|address| Mailbox::new(address)).collect()
+}
+
+/// One recipient's way out; b@partner.example unless told.
+#[derive(Clone, Debug)]
+pub(crate) struct WayOut {
+    message: fakes::Message,
+    destination: fakes::Destination,
+}
+
+impl WayOut {
+    pub(crate) fn mx() -> WayOut {
+        WayOut::to("mx", &[])
+    }
+
+    pub(crate) fn to(kind: &str, demands: &[&str]) -> WayOut {
+        let destination = fakes::Destination {
+            recipient: Mailbox::new("b@partner.example"),
+            route_kind: kind.into(),
+            route_demands: demands.iter().map(|&demand| demand.into()).collect(),
+            ..Default::default()
+        };
+        WayOut { message: fakes::Message::default(), destination }
+    }
+
+    pub(crate) fn flagged_by(mut self, flags: &[&str]) -> WayOut {
+        self.message.secure_transport_required_by = flags.iter().map(|&flag| flag.into()).collect();
+        self
+    }
+
+    pub(crate) fn for_recipient(&self, recipient: &str) -> WayOut {
+        let destination = fakes::Destination { recipient: Mailbox::new(recipient), ..self.destination.clone() };
+        WayOut { message: self.message.clone(), destination }
+    }
+}
+
+/// The decision on it.
+pub(crate) fn plan(document: &str, way: &WayOut) -> fakes::Calls {
+    let calls = fakes::Calls::default();
+    policy(document).plan(&way.message, &way.destination, &*HOST, &calls).expect("a decision");
+    assert!(calls.concluded());
+    calls
+}
