@@ -112,11 +112,13 @@ mod tests {
         calls
     }
 
+    /// Channel, From, doubtful, recipients; refused.
+    type Row = (&'static str, &'static [&'static str], bool, &'static [&'static str], bool);
+
     #[test]
     fn r1_inbound() {
         let inbound = settings_with(r#""scopes": ["inbound"]"#);
-        let rows: &[(&str, &[&str], bool, &[&str], bool)] = &[
-            // (channel, From, doubtful, recipients, refused)
+        let rows: &[Row] = &[
             ("secured", &["a@partner.example"], false, &["b@ours.example"], false),
             ("not-offered", &["a@partner.example"], false, &["b@ours.example"], true),
             ("refused", &["a@partner.example"], false, &["b@ours.example"], true),

@@ -56,14 +56,17 @@ mod tests {
     const CERTIFICATE: &[&str] = &["require-trusted-chain", "because R4", "require-matching-name", "because R5"];
     const FALLBACK: &[&str] = &["fallback bounce", "because R6"];
 
+    /// Route, what it demands, flagged by; TLS, CA certificate and name.
+    type Case = (&'static str, &'static [&'static str], &'static [&'static str], bool, bool);
+
     #[test]
     fn r3_via_another() {
         let ticked = settings_with(
             r#""scopes": ["outbound-via-another-setting"], "require-ca-signed-certificate": true,
                "validate-hostname": true, "minimum-tls-version": "1.3""#,
         );
-        // (route, what it demands, flagged by, TLS, CA certificate and name): the seven rows, then their neighbours.
-        let rows: &[(&str, &[&str], &[&str], bool, bool)] = &[
+        // The seven rows, then their neighbours.
+        let rows: &[Case] = &[
             ("mx", &[], &[], false, false),
             ("mx", &[], &["flag-subject"], true, false),
             ("mx", &[], &["requiretls"], true, false),
