@@ -28,7 +28,6 @@ pub struct LedgerRecord {
 /// What a record tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
-#[expect(clippy::large_enum_variant, reason = "records are moved once, to the writer")]
 pub enum LedgerEvent {
     /// One call of one policy (H8).
     Decision(DecisionRecord),

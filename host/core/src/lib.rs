@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod plan;
 pub mod reason;
 pub mod reply;
+pub mod report;
 pub mod schedule;
 pub mod settle;
 pub mod smtp;

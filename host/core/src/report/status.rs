@@ -1,0 +1,154 @@
+//! The fields for a program: message/delivery-status (RFC 3464 §2) and the status codes (RFC 3463, RFC 5248).
+
+use crate::address::Mailbox;
+use crate::facts::ChannelState;
+use crate::outcome::{FloorUnmet, HostUnmet, Outcome};
+use crate::reply::{Enhanced, Reply};
+use crate::report::encode::{fold, tame_ascii};
+use crate::report::{FailedRecipient, ReportRequest};
+use crate::settle::{Ending, Failure};
+use crate::time::rfc5322;
+
+/// Most characters of a peer's reply that are quoted.
+const DIAGNOSTIC_MAX: usize = 1000;
+
+/// The status of a failure. Class 5 always: it is over, whatever class the last reply had (RFC 2034 §4).
+pub fn status_of(failure: &Failure) -> Enhanced {
+    match (&failure.ending, &failure.outcome) {
+        (Ending::Expired { .. }, Outcome::FailedDecision(_)) => Enhanced(5, 3, 0),
+        // "Delivery time expired."
+        (Ending::Expired { .. }, _) => Enhanced(5, 4, 7),
+        (_, Outcome::Refused { reply, .. }) => permanent(reply, Enhanced(5, 0, 0)),
+        (_, Outcome::FloorUnmet(unmet)) => telling_host(unmet).map_or(Enhanced(5, 7, 10), status_of_host),
+        (_, Outcome::Delivered(_) | Outcome::Inconclusive { .. } | Outcome::FailedDecision(_)) => Enhanced(5, 0, 0),
+    }
+}
+
+fn status_of_host(host: &HostUnmet) -> Enhanced {
+    if let Some((reply, _)) = &host.objection {
+        return permanent(reply, Enhanced(5, 7, 1));
+    }
+    match host.channel {
+        // "Encryption needed."
+        ChannelState::NotOffered | ChannelState::Refused | ChannelState::Inconclusive => Enhanced(5, 7, 10),
+        // "Cryptographic failure": no handshake, or one that did not yield what was demanded.
+        ChannelState::Failed | ChannelState::Secured => Enhanced(5, 7, 5),
+    }
+}
+
+fn permanent(reply: &Reply, otherwise: Enhanced) -> Enhanced {
+    reply.enhanced.map_or(otherwise, |Enhanced(_, subject, detail)| Enhanced(5, subject, detail))
+}
+
+/// The host whose answer the report goes by: the best one that gave a final answer.
+pub(super) fn telling_host(unmet: &FloorUnmet) -> Option<&HostUnmet> {
+    unmet.hosts.iter().find(|host| host.conclusive).or(unmet.hosts.first())
+}
+
+/// The whole part, CR LF line ends.
+pub(super) fn write(request: &ReportRequest<'_>) -> String {
+    let mut out = fold("Reporting-MTA", &format!("dns; {}", request.reporting_host));
+    out.push_str(&fold("Arrival-Date", &rfc5322(request.entry.arrived_at)));
+    for failed in request.failures {
+        out.push_str("\r\n");
+        out.push_str(&recipient(failed));
+    }
+    out
+}
+
+fn recipient(FailedRecipient { mailbox, failure }: &FailedRecipient) -> String {
+    let mut out = fold("Final-Recipient", &typed_address(mailbox));
+    out.push_str("Action: failed\r\n");
+    out.push_str(&fold("Status", &status_of(failure).to_string()));
+    let (host, quoted) = contact(&failure.outcome);
+    if let Some(host) = host {
+        out.push_str(&fold("Remote-MTA", &format!("dns; {}", remote_name(host))));
+    }
+    if let Some(reply) = quoted {
+        out.push_str(&fold("Diagnostic-Code", &format!("smtp; {}", tame_ascii(&reply.to_string(), DIAGNOSTIC_MAX))));
+    }
+    // Where no policy decided, nobody was contacted: there was no attempt to date.
+    if failure.at > 0 && !matches!(failure.outcome, Outcome::FailedDecision(_)) {
+        out.push_str(&fold("Last-Attempt-Date", &rfc5322(failure.at)));
+    }
+    out
+}
+
+/// The host that was contacted, and what it said if its own words are quoted. A decision of ours is no peer's reply.
+fn contact(outcome: &Outcome) -> (Option<&str>, Option<&Reply>) {
+    match outcome {
+        Outcome::Refused { host: Some(host), reply, by_peer: true } => (Some(host), Some(reply)),
+        Outcome::Inconclusive { host: Some(host), reply: Some(reply), .. } => (Some(host), Some(reply)),
+        Outcome::FloorUnmet(unmet) => (telling_host(unmet).map(|host| host.host.as_str()), None),
+        Outcome::Delivered(_) | Outcome::Refused { .. } | Outcome::Inconclusive { .. } | Outcome::FailedDecision(_) => {
+            (None, None)
+        }
+    }
+}
+
+fn remote_name(host: &str) -> String {
+    match host.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(v4)) => format!("[{v4}]"),
+        Ok(std::net::IpAddr::V6(v6)) => format!("[IPv6:{v6}]"),
+        Err(_) => tame_ascii(host, 255),
+    }
+}
+
+/// An address with its type: `rfc822`, or `utf-8` in its seven-bit form (RFC 6533 §3).
+fn typed_address(mailbox: &Mailbox) -> String {
+    let text = mailbox.to_string();
+    if text.is_ascii() {
+        return format!("rfc822; {}", tame_ascii(&text, text.len()));
+    }
+    let escaped = |c: char| match c {
+        '\\' | '+' | '=' => format!("\\x{{{:X}}}", u32::from(c)),
+        '!'..='~' => c.to_string(),
+        c => format!("\\x{{{:X}}}", u32::from(c)),
+    };
+    format!("utf-8; {}", text.chars().map(escaped).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Domain;
+
+    #[test]
+    fn the_class_is_always_permanent() {
+        let refused = |code, enhanced| Failure {
+            ending: Ending::Refused,
+            outcome: Outcome::Refused {
+                host: None,
+                reply: Reply { code, enhanced, text: String::new() },
+                by_peer: true,
+            },
+            reasons: Vec::new(),
+            rounds: 1,
+            route: None,
+            at: 0,
+        };
+        let rows = [
+            (Some(Enhanced(5, 1, 1)), "5.1.1"),
+            (Some(Enhanced(4, 7, 1)), "5.7.1"),
+            (Some(Enhanced(2, 0, 0)), "5.0.0"),
+            (None, "5.0.0"),
+        ];
+        for (enhanced, expected) in rows {
+            assert_eq!(status_of(&refused(550, enhanced)).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_are_typed() {
+        let domain = Domain::parse("example.com").expect("a domain");
+        let rows = [
+            ("bob", "rfc822; bob@example.com"),
+            ("a b", "rfc822; \"a b\"@example.com"),
+            ("b\u{f6}b+x", "utf-8; b\\x{F6}b\\x{2B}x@example.com"),
+            ("a\r\nX: y", "rfc822; \"a  X: y\"@example.com"),
+        ];
+        for (local, expected) in rows {
+            assert_eq!(typed_address(&Mailbox::new(local, domain.clone())), expected);
+        }
+    }
+}
