@@ -1,0 +1,1 @@
+//! Opens what a configuration names, before anything depends on it.

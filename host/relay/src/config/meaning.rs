@@ -1,0 +1,150 @@
+//! From the configuration as written to the configuration as meant: defaults, names, contradictions.
+
+use std::collections::BTreeMap;
+
+use sealwire_core::schedule::Schedule;
+
+use super::meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile};
+use super::reader::{At, Faults};
+use super::routes;
+use super::surroundings::Surroundings;
+use super::written::{Written, WrittenLimits, WrittenListener, WrittenPolicy, WrittenSchedule};
+use crate::tls::Roots;
+
+/// Name of the policy, and of its built-in component, that is the chain when the file names none.
+pub const BUILTIN_POLICY: &str = "secure-transport";
+/// What the file means. Faults are noted; the answer counts only if there were none.
+pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults) -> Config {
+    let data_directory = value(written.data_directory).unwrap_or_else(|| surroundings.state_directory.clone());
+    let admin_socket = value(written.admin_socket).unwrap_or_else(|| data_directory.join("admin").join("socket"));
+    let (routes, route_roots) = routes::of(written.routes, faults);
+    let loopback = ["127.0.0.0/8", "::1/128"].map(|text| text.parse().expect("loopback is a network"));
+    Config {
+        hostname: value(written.hostname).unwrap_or_else(|| surroundings.hostname.clone()),
+        data_directory,
+        admin_socket,
+        trusted_networks: written.trusted_networks.map_or_else(|| loopback.to_vec(), values),
+        hosted_domains: values(written.hosted_domains).into_iter().collect(),
+        listeners: listeners(written.listeners, faults),
+        limits: limits(&written.limits),
+        routes,
+        route_roots,
+        roots: value(written.roots).unwrap_or(Roots::System),
+        dns_servers: values(written.dns_servers),
+        policies: policies(written.policies, faults),
+        schedule: schedule(&written.schedule, faults),
+        log_level: value(written.log_level).unwrap_or(LogLevel::Info),
+        warnings: Vec::new(),
+    }
+}
+
+fn limits(written: &WrittenLimits) -> Limits {
+    Limits {
+        message_size: written.message_size.as_ref().map_or(50 << 20, |at| at.value),
+        recipients: small(&written.recipients, 1000),
+        connections: small(&written.connections, 2000),
+        connections_per_address: small(&written.connections_per_address, 50),
+        idle_secs: written.idle.as_ref().map_or(300, |at| at.value),
+        deliveries: small(&written.deliveries, 100),
+    }
+}
+
+fn schedule(written: &WrittenSchedule, faults: &Faults) -> Schedule {
+    let normal = Schedule::default();
+    let secs = |at: &Option<At<u64>>, default| at.as_ref().map_or(default, |at| at.value);
+    let schedule = Schedule {
+        first_retry_secs: secs(&written.first_retry, normal.first_retry_secs),
+        max_interval_secs: secs(&written.max_interval, normal.max_interval_secs),
+        expire_after_secs: secs(&written.expire_after, normal.expire_after_secs),
+        inconclusive_repeats: small(&written.inconclusive_repeats, normal.inconclusive_repeats),
+        inconclusive_window_secs: secs(&written.inconclusive_window, normal.inconclusive_window_secs),
+        failed_decision_retry_secs: secs(&written.failed_decision_retry, normal.failed_decision_retry_secs),
+        failed_decision_alert_after_secs: secs(
+            &written.failed_decision_alert_after,
+            normal.failed_decision_alert_after_secs,
+        ),
+    };
+    if let Some(at) = &written.max_interval
+        && schedule.max_interval_secs < schedule.first_retry_secs
+    {
+        faults.note_at(at, "must not be shorter than first-retry (5m unless you set it)");
+    }
+    schedule
+}
+
+fn listeners(written: Vec<WrittenListener>, faults: &Faults) -> Vec<Listener> {
+    if written.is_empty() {
+        let address = ([127, 0, 0, 1], 2525).into();
+        return vec![Listener { name: "main".to_owned(), address, certificate: None }];
+    }
+    unique(written.iter().filter_map(|listener| listener.name.as_ref()), "listener", faults);
+    unique(
+        written.iter().filter_map(|listener| listener.address.as_ref().filter(|at| at.value.port() != 0)),
+        "listener",
+        faults,
+    );
+    written.into_iter().filter_map(|listener| one_listener(listener, faults)).collect()
+}
+
+fn one_listener(written: WrittenListener, faults: &Faults) -> Option<Listener> {
+    let certificate = match (written.certificate, written.key) {
+        (Some(certificate), Some(key)) => Some(CertificateFiles { certificate: certificate.value, key: key.value }),
+        (None, None) => None,
+        (Some(at), None) => {
+            faults.note_at(&at, "a certificate without a key; add key = \"FILE\"");
+            None
+        }
+        (None, Some(at)) => {
+            faults.note_at(&at, "a key without a certificate; add certificate = \"FILE\"");
+            None
+        }
+    };
+    Some(Listener { name: written.name?.value, address: written.address?.value, certificate })
+}
+
+fn policies(written: Vec<WrittenPolicy>, faults: &Faults) -> Vec<Policy> {
+    if written.is_empty() {
+        let name = BUILTIN_POLICY.to_owned();
+        return vec![Policy { component: Component::Builtin(name.clone()), name, profile: Profile::Native }];
+    }
+    unique(written.iter().filter_map(|policy| policy.name.as_ref()), "policy", faults);
+    written.into_iter().filter_map(|policy| one_policy(policy, faults)).collect()
+}
+
+fn one_policy(written: WrittenPolicy, faults: &Faults) -> Option<Policy> {
+    // wit/facts.wit, secure-transport-required-by: the word stands for RFC 8689.
+    if let Some(at) = written.name.as_ref().filter(|at| at.value == "requiretls") {
+        faults.note_at(at, "no policy may be named requiretls, which stands for RFC 8689; choose another name");
+    }
+    let profile = value(written.profile).unwrap_or(Profile::Native);
+    Some(Policy { name: written.name?.value, component: written.component?.value, profile })
+}
+
+/// Notes values that stand twice.
+pub(super) fn unique<'a, T: Ord + std::fmt::Debug + 'a>(
+    values: impl Iterator<Item = &'a At<T>>,
+    what: &str,
+    faults: &Faults,
+) {
+    let mut first: BTreeMap<&T, &At<T>> = BTreeMap::new();
+    for at in values {
+        match first.get(&at.value) {
+            Some(earlier) => {
+                faults.note_at(at, format!("another {what} has the same, on line {}; change one", earlier.line));
+            }
+            None => drop(first.insert(&at.value, at)),
+        }
+    }
+}
+
+fn value<T>(at: Option<At<T>>) -> Option<T> {
+    at.map(|at| at.value)
+}
+
+fn values<T>(all: Vec<At<T>>) -> Vec<T> {
+    all.into_iter().map(|at| at.value).collect()
+}
+
+fn small(at: &Option<At<u64>>, default: u32) -> u32 {
+    at.as_ref().map_or(default, |at| u32::try_from(at.value).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,153 @@
+//! The configuration as meant: defaults filled in, names resolved, contradictions gone. The relay reads only this.
+//!
+//! Nothing here was read from a file it names: certificates, roots and components are opened by who uses them, and
+//! beforehand by `super::check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use sealwire_core::address::Domain;
+use sealwire_core::plan::RouteTable;
+use sealwire_core::schedule::Schedule;
+use serde::Serialize;
+
+use super::problem::Problem;
+use super::values::Network;
+use crate::tls::Roots;
+
+/// Everything that is read at start and on reload.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The name this relay gives itself in greeting, EHLO, Received and reports.
+    pub hostname: Domain,
+    /// Holds the store; made at start if absent.
+    pub data_directory: PathBuf,
+    /// The Unix socket the commands speak to; its folder is made with mode 0700.
+    pub admin_socket: PathBuf,
+    /// Clients in these may send to any domain.
+    pub trusted_networks: Vec<Network>,
+    /// Anyone may send to these.
+    pub hosted_domains: BTreeSet<Domain>,
+    /// At least one.
+    pub listeners: Vec<Listener>,
+    /// Bounds on what peers may ask for.
+    pub limits: Limits,
+    /// By which way a recipient's mail goes.
+    pub routes: RouteTable,
+    /// Roots that next hops' certificates must lead to.
+    pub roots: Roots,
+    /// Instead of those, for the routes of these names.
+    pub route_roots: BTreeMap<String, Roots>,
+    /// Empty: as the system says.
+    pub dns_servers: Vec<SocketAddr>,
+    /// The chain, at least one.
+    pub policies: Vec<Policy>,
+    /// When to try again and when to give up.
+    pub schedule: Schedule,
+    /// Least level written to the log.
+    pub log_level: LogLevel,
+    /// Allowed, but perhaps not meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// One address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Listener {
+    /// Policies and the ledger call it so.
+    pub name: String,
+    /// Port 0: the system chooses.
+    pub address: SocketAddr,
+    /// None: STARTTLS is not offered.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// A certificate chain and its key, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CertificateFiles {
+    /// The chain, end-entity first.
+    pub certificate: PathBuf,
+    /// PKCS#8, SEC1 or PKCS#1.
+    pub key: PathBuf,
+}
+
+/// Bounds on what peers may ask for; each has a default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Limits {
+    /// Octets of one message, announced as SIZE (RFC 1870).
+    pub message_size: u64,
+    /// Of one transaction (RFC 5321 §4.5.3.1.8 asks for 100 at least).
+    pub recipients: u32,
+    /// Open sessions of all listeners.
+    pub connections: u32,
+    /// Open sessions from one address that is not trusted.
+    pub connections_per_address: u32,
+    /// Seconds a client may be silent (RFC 5321 §4.5.3.2.7 asks for 300 at least).
+    pub idle_secs: u64,
+    /// Sessions to next hops at the same time.
+    pub deliveries: u32,
+}
+
+/// One policy of the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Policy {
+    /// Settings, replies and the ledger call it so.
+    pub name: String,
+    /// What is run.
+    pub component: Component,
+    /// How much time it may take.
+    pub profile: Profile,
+}
+
+/// Where a policy's component comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    /// Part of the program, by name.
+    Builtin(String),
+    /// A file.
+    File(PathBuf),
+}
+
+/// The limits a component runs under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Compiled languages: Rust, C.
+    Native,
+    /// Languages that bring their interpreter: JavaScript, Python.
+    Scripted,
+}
+
+/// Least level written to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// Only what an operator must act on.
+    Error,
+    /// And what may become so.
+    Warn,
+    /// And one line for each message and attempt.
+    Info,
+    /// And each step.
+    Debug,
+    /// And each line on the wire.
+    Trace,
+}
+
+impl LogLevel {
+    /// As written in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The configuration file: TOML, read at start and on reload. `docs/configuration.md` describes every key.
+//!
+//! 1. [`load`] reads the file; [`Config::without_file`] stands for an empty one.
+//! 2. `reader` parses it strictly: unknown keys are faults, and every fault is told at once with file, line and key.
+//! 3. `written` is what the operator wrote; `meaning` turns it into [`Config`], what the operator meant.
+//! 4. [`check`] opens what the configuration names: certificates, keys, roots, components.
+//!
+//! Settings and lists are not here: they live in the store as revisions (`crate::settings`).
+
+use std::path::Path;
+
+use crate::tls::Roots;
+
+pub mod check;
+mod meaning;
+mod meant;
+mod problem;
+pub(crate) mod reader;
+mod routes;
+mod surroundings;
+pub mod values;
+mod written;
+
+pub use meaning::BUILTIN_POLICY;
+pub use meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile};
+pub use problem::Problem;
+pub use routes::IMPLICIT_ROUTE;
+pub use surroundings::Surroundings;
+pub use values::Network;
+
+/// No configuration is longer; the limit keeps a wrong path (a device, a disk image) from filling memory.
+const FILE_MAX: u64 = 4 << 20;
+
+/// Reads the file. Relative paths in it are relative to its folder.
+pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Config, Vec<Problem>> {
+    let name = file.display().to_string();
+    let unreadable = |why: String| vec![Problem::of_file(&name, format!("cannot be read: {why}"))];
+    let size = std::fs::metadata(file).map_err(|why| unreadable(why.to_string()))?.len();
+    if size > FILE_MAX {
+        return Err(unreadable(format!("it has {size} octets, more than {FILE_MAX}")));
+    }
+    let text = std::fs::read_to_string(file).map_err(|why| unreadable(why.to_string()))?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    parse(&text, &name, folder, surroundings)
+}
+
+/// Reads a configuration's text; `name` stands in problems, `folder` before relative paths.
+pub fn parse(text: &str, name: &str, folder: &Path, surroundings: &Surroundings) -> Result<Config, Vec<Problem>> {
+    let faults = reader::Faults::of(name, text);
+    let written = reader::read(text, &faults, |table| written::read(table, folder));
+    let config = meaning::of(written, surroundings, &faults);
+    match faults.into_problems() {
+        problems if problems.is_empty() => Ok(config),
+        problems => Err(problems),
+    }
+}
+
+impl Config {
+    /// The safe defaults: loopback only, trusting loopback only, hosting nothing.
+    pub fn without_file(surroundings: &Surroundings) -> Config {
+        parse("", "", Path::new(""), surroundings).expect("the defaults are free of faults")
+    }
+
+    /// The roots that certificates of this route's hosts must lead to.
+    pub fn roots_of(&self, route: &str) -> &Roots {
+        self.route_roots.get(route).unwrap_or(&self.roots)
+    }
+}
+
+#[cfg(test)]
+mod tests;

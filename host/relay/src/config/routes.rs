@@ -1,0 +1,161 @@
+//! From the routes as written to the table of routes. Everything [`RouteTable`] would refuse is found here first, where
+//! line and key are known.
+
+use std::collections::BTreeMap;
+
+use sealwire_core::floor::Demand;
+use sealwire_core::plan::{DomainPattern, Route, RouteHost, RouteTable, RouteTarget};
+
+use super::meaning::unique;
+use super::reader::{At, Faults};
+use super::written::{WrittenHost, WrittenRoute};
+use crate::tls::Roots;
+
+/// Name of the route that is there when no route of the file is the default.
+pub const IMPLICIT_ROUTE: &str = "mx";
+/// Port of SMTP between relays.
+const SMTP_PORT: u16 = 25;
+
+/// The table, and the roots of the routes that have their own.
+pub(super) fn of(written: Vec<WrittenRoute>, faults: &Faults) -> (RouteTable, BTreeMap<String, Roots>) {
+    unique(written.iter().filter_map(|route| route.name.as_ref()), "route", faults);
+    unique(written.iter().flat_map(|route| &route.matches), "route", faults);
+    let mut default = default_name(&written, faults);
+    let (mut routes, mut rules, mut roots) = (Vec::new(), Vec::new(), BTreeMap::new());
+    if default.is_none() {
+        let route = Route::new(IMPLICIT_ROUTE, RouteTarget::Mx { port: SMTP_PORT }, [], false, false);
+        routes.push(route.expect("a route to the MX demands nothing and promises nothing"));
+        default = Some(IMPLICIT_ROUTE.to_owned());
+    }
+    for written in written {
+        let (own_rules, own_roots) = (rules_of(&written), written.roots.as_ref().map(|at| at.value.clone()));
+        let Some(route) = one_route(written, faults) else { continue };
+        roots.extend(own_roots.map(|own| (route.name().to_owned(), own)));
+        rules.extend(own_rules.into_iter().map(|pattern| (pattern, route.name().to_owned())));
+        routes.push(route);
+    }
+    let table = RouteTable::new(routes, rules, &default.unwrap_or_default()).or_else(|problems| {
+        // A route with a fault is missing from the table, so these would only say it again.
+        let unknown = problems.iter().map(|problem| problem.to_string());
+        unknown.for_each(|text| faults.note_unless_any("route", text));
+        let route = Route::new(IMPLICIT_ROUTE, RouteTarget::Mx { port: SMTP_PORT }, [], false, false);
+        RouteTable::new(Vec::from_iter(route), Vec::new(), IMPLICIT_ROUTE)
+    });
+    (table.expect("a table of the implicit route alone is in order"), roots)
+}
+
+fn rules_of(written: &WrittenRoute) -> Vec<DomainPattern> {
+    written.matches.iter().map(|at| at.value.clone()).collect()
+}
+
+/// Name of the route that says it is the default.
+fn default_name(written: &[WrittenRoute], faults: &Faults) -> Option<String> {
+    let mut first: Option<(&At<bool>, String)> = None;
+    for route in written {
+        let Some(at) = route.default.as_ref().filter(|at| at.value) else { continue };
+        match &first {
+            Some((earlier, _)) => {
+                faults.note_at(at, format!("is a second default; line {} has the first", earlier.line))
+            }
+            None => first = Some((at, route.name.as_ref().map(|name| name.value.clone()).unwrap_or_default())),
+        }
+    }
+    let mut names = written.iter().filter_map(|route| route.name.as_ref());
+    if first.is_none()
+        && let Some(taken) = names.find(|name| name.value == IMPLICIT_ROUTE)
+    {
+        let text = "this name belongs to the route that takes what no other does; \
+            rename this one, or add default = true to one route";
+        faults.note_at(taken, text);
+    }
+    first.map(|(_, name)| name)
+}
+
+fn one_route(written: WrittenRoute, faults: &Faults) -> Option<Route> {
+    let demands = demands(&written, faults);
+    let ticked = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
+    let (implicit, alternate) = (ticked(&written.implicit_tls), ticked(&written.alternate_secure));
+    let WrittenRoute { here, name, mx, port, hosts, alternate_secure, implicit_tls, .. } = written;
+    let target = target(mx, port, hosts, &here, faults);
+    let to_mx = matches!(target, Some(RouteTarget::Mx { .. }));
+    if let Some(at) = alternate_secure.filter(|at| at.value) {
+        // R7: an alternate secure route that lets mail out in clear would be none.
+        if demands.is_empty() && !implicit {
+            faults.note_at(&at, "an alternate secure route must demand TLS; add tls = \"required\"");
+        }
+        if to_mx {
+            faults.note_at(&at, "an alternate secure route needs hosts of its own, not the MX that did not do");
+        }
+    }
+    if let Some(at) = implicit_tls.filter(|at| at.value && to_mx) {
+        faults.note_at(&at, "mail exchangers offer STARTTLS only (RFC 8314 section 4.5.1); remove it or name hosts");
+    }
+    // What it could refuse has been noted above.
+    Route::new(name?.value, target?, demands, implicit, alternate).ok()
+}
+
+fn demands(written: &WrittenRoute, faults: &Faults) -> Vec<Demand> {
+    let ticked = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
+    let mut demands = Vec::new();
+    if ticked(&written.tls) {
+        demands.push(Demand::Tls);
+    }
+    if let Some(version) = &written.minimum_tls_version {
+        demands.push(Demand::MinimumVersion(version.value));
+    }
+    if ticked(&written.require_ca_signed_certificate) {
+        demands.push(Demand::TrustedChain);
+    }
+    if ticked(&written.validate_hostname) {
+        demands.push(Demand::MatchingName);
+    }
+    // Any demand implies TLS; saying "opportunistic" beside one is a contradiction somebody should resolve.
+    if let Some(at) = written.tls.as_ref().filter(|at| !at.value)
+        && !demands.is_empty()
+    {
+        faults.note_at(at, "contradicts the other demands of this route; write tls = \"required\" or remove them");
+    }
+    if !demands.is_empty() && !demands.contains(&Demand::Tls) {
+        demands.insert(0, Demand::Tls);
+    }
+    demands
+}
+
+fn target(
+    mx: Option<At<bool>>,
+    port: Option<At<u64>>,
+    hosts: Option<Vec<WrittenHost>>,
+    here: &At<()>,
+    faults: &Faults,
+) -> Option<RouteTarget> {
+    let both = "says mx = true and names hosts; keep one of them";
+    let neither = "does not say where its mail goes; add mx = true, or hosts = [{ host = \"...\" }]";
+    match (mx.is_some_and(|at| at.value), hosts) {
+        (true, Some(_)) => faults.note_at(here, both),
+        (false, None) => faults.note_at(here, neither),
+        (true, None) => return Some(RouteTarget::Mx { port: port.map_or(SMTP_PORT, |at| port_of(at.value)) }),
+        (false, Some(hosts)) => {
+            if let Some(at) = port {
+                faults.note_at(&at, "belongs to mx = true; write the port of each host beside it");
+            }
+            if hosts.is_empty() {
+                faults.note_at(here, neither);
+            }
+            let mut hosts: Vec<_> = hosts.into_iter().filter_map(one_host).collect();
+            hosts.sort_by_key(|host| host.preference);
+            return Some(RouteTarget::Hosts(hosts));
+        }
+    }
+    None
+}
+
+fn one_host(written: WrittenHost) -> Option<RouteHost> {
+    let host = written.host?;
+    let port = written.port.map_or(SMTP_PORT, |at| port_of(at.value));
+    Some(RouteHost { host: host.value, port, preference: written.preference.map_or(10, |at| port_of(at.value)) })
+}
+
+/// The reader has bounded it already.
+fn port_of(value: u64) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}

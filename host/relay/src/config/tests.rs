@@ -1,0 +1,142 @@
+//! Tables: a file's text, and the problems or the meaning it must have.
+
+use super::*;
+use sealwire_core::address::{Domain, Mailbox};
+use sealwire_core::facts::TlsVersion;
+use sealwire_core::floor::Demand;
+use sealwire_core::plan::RouteTarget;
+
+fn surroundings() -> Surroundings {
+    let hostname = Domain::parse("host.example").expect("a domain");
+    Surroundings { hostname, state_directory: "/state/sealwire".into() }
+}
+
+fn read(text: &str) -> Result<Config, Vec<Problem>> {
+    parse(text, "sealwire.toml", Path::new("/etc/sealwire"), &surroundings())
+}
+
+/// Each row: a text, and for each problem its line, key and a part of what it says.
+#[test]
+fn every_problem_is_told_with_line_key_and_remedy() {
+    type Expected = &'static [(usize, &'static str, &'static str)];
+    let rows: &[(&str, Expected)] = &[
+        ("hostnam = \"a.example\"\n", &[(1, "hostnam", "no such key")]),
+        ("hostname = 5\nlog-level = \"loud\"\n", &[(1, "hostname", "must be a text"), (2, "log-level", "debug")]),
+        (
+            "trusted-networks = [\"10.1.0.0/8\",\n \"ten\"]",
+            &[(1, "trusted-networks", "10.0.0.0/8"), (2, "trusted-networks", "is no network")],
+        ),
+        (
+            "[[listener]]\naddress = \"127.0.0.1\"\n[[listener]]\nname = \"A\"",
+            &[
+                (1, "listener[1]", "needs a name"),
+                (2, "listener[1].address", "with a port"),
+                (3, "listener[2]", "needs an address"),
+                (4, "listener[2].name", "a-z"),
+            ],
+        ),
+        (
+            "[[listener]]\nname=\"a\"\naddress=\"127.0.0.1:25\"\ncertificate=\"c\"",
+            &[(4, "listener[1].certificate", "key")],
+        ),
+        (
+            "[[route]]\nname = \"a\"\nhosts = [{ host = \"h.example\", prot = 26 }]\ntls = \"opportunistic\"\nvalidate-hostname = true",
+            &[(3, "route[1].hosts[1].prot", "host, port, preference"), (4, "route[1].tls", "contradicts")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\n[[route]]\nname=\"a\"\nmx=true\nhosts=[]",
+            &[(1, "route[1]", "where its mail goes"), (3, "route[2]", "keep one"), (4, "route[2].name", "line 2")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\nalternate-secure=true",
+            &[(4, "route[1].alternate-secure", "must demand TLS"), (4, "route[1].alternate-secure", "needs hosts")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\ndefault=true\n[[route]]\nname=\"b\"\nmx=true\ndefault=true",
+            &[(8, "route[2].default", "second default")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\nmatch=[\"a.example\"]\n[[route]]\nname=\"mx\"\nmx=true\nmatch=[\"A.example\"]",
+            &[(6, "route[2].name", "rename"), (8, "route[2].match", "line 4")],
+        ),
+        ("[route]\nname = \"a\"", &[(1, "route", "[[route]]")]),
+        (
+            "[[policy]]\nname = \"requiretls\"\nprofile = \"fast\"",
+            &[
+                (1, "policy[1]", "needs a component"),
+                (2, "policy[1].name", "RFC 8689"),
+                (3, "policy[1].profile", "scripted"),
+            ],
+        ),
+        (
+            "[schedule]\nfirst-retry = \"1d\"\nmax-interval = \"1h\"\nexpire-after = \"0s\"",
+            &[(3, "schedule.max-interval", "first-retry"), (4, "schedule.expire-after", "365d")],
+        ),
+        (
+            "[limits]\nrecipients = 0\nmessage-size = \"1kB\"",
+            &[(2, "limits.recipients", "from 1"), (3, "limits.message-size", "65536")],
+        ),
+        ("hostname = \"a\"\nhostname = \"b\"\nx = = 1\nlog = 1", &[(2, "", "not TOML"), (3, "", "not TOML")]),
+    ];
+    for (text, expected) in rows {
+        let problems = read(text).expect_err(text);
+        for (line, key, part) in *expected {
+            let found = problems.iter().any(|p| p.line == *line && p.key == *key && p.text.contains(part));
+            assert!(found, "{text}\nhas no {line} {key} {part:?} in {problems:#?}");
+        }
+        let syntax = expected.iter().any(|(_, key, _)| key.is_empty());
+        assert!(syntax || problems.len() == expected.len(), "{text}\nhas more: {problems:#?}");
+    }
+}
+
+#[test]
+fn a_problem_reads_as_editors_like_it() {
+    let problem = &read("hostname = \"a b\"").expect_err("a blank")[0];
+    let expected = "sealwire.toml:1: hostname: \"a b\": is not a valid domain; write one such as mail.example.com";
+    assert_eq!(problem.to_string(), expected);
+}
+
+#[test]
+fn nothing_written_is_loopback_and_opportunistic() {
+    let config = Config::without_file(&surroundings());
+    assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.listeners[0].address, ([127, 0, 0, 1], 2525).into());
+    assert!(config.trusted_networks.iter().any(|network| network.contains([127, 0, 0, 1].into())));
+    assert!(!config.trusted_networks.iter().any(|network| network.contains([192, 0, 2, 1].into())));
+    assert!(config.hosted_domains.is_empty());
+    assert_eq!(config.admin_socket, Path::new("/state/sealwire/admin/socket"));
+    let default = config.routes.for_recipient(&Mailbox::parse("ann@anywhere.example").expect("a mailbox"));
+    assert!(default.name() == IMPLICIT_ROUTE && default.demands().is_empty());
+    assert_eq!(config.policies[0].component, Component::Builtin("secure-transport".into()));
+}
+
+#[test]
+fn what_is_written_is_what_is_meant() {
+    let text = r#"
+        hostname = "Mail.Example.org"
+        data-directory = "data"
+        trusted-networks = []
+        hosted-domains = ["bücher.example"]
+        [[route]]
+        name = "gateway"
+        match = ["example.com", "*.example.com"]
+        hosts = [{ host = "2001:DB8::1", preference = 20 }, { host = "GW.example.com.", port = 587 }]
+        validate-hostname = true
+        minimum-tls-version = "1.3"
+        alternate-secure = true
+        roots = "ca.pem"
+    "#;
+    let config = read(text).expect("no problem");
+    assert_eq!(config.hostname.as_str(), "mail.example.org");
+    assert_eq!(config.data_directory, Path::new("/etc/sealwire/data"));
+    assert!(config.trusted_networks.is_empty(), "an empty list trusts nobody");
+    let way = |to: &str| config.routes.for_recipient(&Mailbox::parse(to).expect("a mailbox")).name().to_owned();
+    assert_eq!(["a@example.com", "a@b.example.com", "a@example.org"].map(way), ["gateway", "gateway", "mx"]);
+    let route = config.routes.by_name("gateway").expect("the route");
+    assert_eq!(route.demands(), [Demand::Tls, Demand::MinimumVersion(TlsVersion::TLS13), Demand::MatchingName]);
+    assert_eq!(config.roots_of("gateway"), &Roots::File("/etc/sealwire/ca.pem".into()));
+    assert_eq!(config.roots_of("mx"), &Roots::System);
+    let RouteTarget::Hosts(hosts) = route.target() else { panic!("hosts were written") };
+    let hosts: Vec<_> = hosts.iter().map(|host| (host.host.to_string(), host.port)).collect();
+    assert_eq!(hosts, [("gw.example.com".into(), 587), ("2001:db8::1".into(), 25)], "lowest preference first");
+}

@@ -1,0 +1,192 @@
+//! Values that TOML has no type for: durations, octets, networks, patterns of domains, endpoints.
+//!
+//! Each parser answers in a sentence that says what would be right.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use sealwire_core::address::Domain;
+use sealwire_core::facts::TlsVersion;
+use sealwire_core::plan::{DomainPattern, HostName};
+use serde::{Serialize, Serializer};
+
+/// A network such as `192.0.2.0/24`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Is the address in it? An IPv4-mapped IPv6 address counts as its IPv4 address (RFC 4291 §2.5.5.2).
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                shared_bits(network.to_bits().into(), address.to_bits().into(), 32) >= self.prefix.into()
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                shared_bits(network.to_bits(), address.to_bits(), 128) >= self.prefix.into()
+            }
+            _ => false,
+        }
+    }
+}
+
+fn shared_bits(a: u128, b: u128, width: u32) -> u32 {
+    (a ^ b).leading_zeros() - (128 - width)
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Network, String> {
+        let wrong = "is no network; write one such as 192.0.2.0/24, 2001:db8::/32 or a single address";
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().map_err(|_| wrong.to_owned())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(width), str::parse).ok().filter(|prefix| *prefix <= width).ok_or(wrong)?;
+        let network = Network { address, prefix };
+        // 10.1.2.3/8 is usually a slip: more is trusted than was meant.
+        match network.first() {
+            first if first == address => Ok(network),
+            first => Err(format!("has bits set behind the prefix; did you mean {first}/{prefix}?")),
+        }
+    }
+}
+
+impl Network {
+    fn first(&self) -> IpAddr {
+        let mask = |width: u32| u128::MAX.checked_shl(width - u32::from(self.prefix)).unwrap_or(0);
+        match self.address {
+            IpAddr::V4(address) => IpAddr::V4((address.to_bits() & (mask(32) as u32)).into()),
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() & mask(128)).into()),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Which recipients' domains a route is for.
+pub fn pattern(text: &str) -> Result<DomainPattern, String> {
+    text.parse().map_err(|_| "is no domain; write example.com, or *.example.com for all below it".to_owned())
+}
+
+/// A domain.
+pub fn domain(text: &str) -> Result<Domain, String> {
+    Domain::parse(text).map_err(|_| "is not a valid domain; write one such as mail.example.com".to_owned())
+}
+
+/// A next hop: a host name, or an address with or without brackets.
+pub fn host(text: &str) -> Result<HostName, String> {
+    text.parse().map_err(|_| "is neither a host name nor an address".to_owned())
+}
+
+/// An address to listen on.
+pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is no address with a port; write one such as 127.0.0.1:25 or [::1]:25".to_owned())
+}
+
+/// An address whose port may be left out.
+pub fn server_address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(address) => Ok(SocketAddr::new(address, 53)),
+        Err(_) => text.parse().map_err(|_| "is no address; write one such as 127.0.0.1 or 127.0.0.1:5353".to_owned()),
+    }
+}
+
+/// `1.2` or `1.3`.
+pub fn tls_version(text: &str) -> Result<TlsVersion, String> {
+    match text {
+        "1.2" => Ok(TlsVersion::TLS12),
+        "1.3" => Ok(TlsVersion::TLS13),
+        _ => Err("must be \"1.2\" or \"1.3\"; older versions are never spoken (RFC 8996)".to_owned()),
+    }
+}
+
+/// Seconds of `90s`, `5m`, `1h30m`, `5d`.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+    sum(text, |unit| units.iter().find(|(name, _)| *name.to_string() == *unit).map(|(_, factor)| *factor))
+        .ok_or_else(|| "is no duration; write one such as 90s, 5m, 1h30m or 5d".to_owned())
+}
+
+/// Octets of `500kB`, `50MB`, `50MiB`.
+pub fn octets(text: &str) -> Result<u64, String> {
+    let units = [("kB", 1000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    sum(text, |unit| units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor))
+        .ok_or_else(|| "is no size; write octets as a number, or such as 500kB, 50MB or 50MiB".to_owned())
+}
+
+/// The sum of number and unit, number and unit ...
+fn sum(text: &str, factor: impl Fn(&str) -> Option<u64>) -> Option<u64> {
+    let (mut rest, mut total) = (text.trim(), 0u64);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, behind) = rest.split_at(digits);
+        let behind = behind.trim_start();
+        let (unit, behind) = behind.split_at(behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len()));
+        total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(factor(unit)?)?)?;
+        rest = behind.trim_start();
+    }
+    (!text.trim().is_empty()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes() {
+        let rows = [("90s", Some(90)), ("5m", Some(300)), ("1h30m", Some(5400)), ("1h 30m", Some(5400))];
+        let wrong = [("5d", Some(432_000)), ("", None), ("5", None), ("m", None), ("5w", None), ("-5m", None)];
+        for (text, expected) in rows.into_iter().chain(wrong) {
+            assert_eq!(seconds(text).ok(), expected, "{text:?}");
+        }
+        for (text, expected) in
+            [("50MiB", Some(52_428_800)), ("1 kB", Some(1000)), ("5 apples", None), ("99999999GiB99999999999GiB", None)]
+        {
+            assert_eq!(octets(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        let rows = [
+            ("127.0.0.0/8", "127.1.2.3", true),
+            ("127.0.0.0/8", "::ffff:127.1.2.3", true),
+            ("127.0.0.0/8", "128.0.0.1", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+            ("2001:db8::/32", "2001:db8:1::1", true),
+            ("::1", "::1", true),
+        ];
+        for (network, address, expected) in rows {
+            let network: Network = network.parse().expect("a network");
+            assert_eq!(network.contains(address.parse().expect("an address")), expected, "{network} {address}");
+        }
+        for wrong in ["10.1.2.3/8", "10.0.0.0/33", "10.0.0.0/-1", "ten", ""] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_and_addresses() {
+        assert!(pattern("*.example.org").is_ok() && pattern("Example.org").is_ok());
+        assert!(pattern("*").is_err() && pattern("@example.org").is_err());
+        assert_eq!(server_address("::1").map(|a| a.port()), Ok(53));
+        assert!(socket_address("127.0.0.1").is_err());
+    }
+}
