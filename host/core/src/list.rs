@@ -1,0 +1,199 @@
+//! Address lists and their matcher (R8): an address, a domain (exact), or `*.domain` (its subdomains only).
+//!
+//! An entry and what is looked up are brought to one form: lower case, the local part too, and A-labels (RFC 5890
+//! §2.3.2.1), so that `Bücher.example` and `xn--bcher-kva.example` are one name. A list is read once, never changed,
+//! and shared by every setting that names it. A look-up costs the same in ten entries and in a million.
+//!
+//! As written: entries stand apart by commas, white space or line ends; `#` where an entry could begin starts a
+//! comment to the end of the line; a quoted local part may hold any of these.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use crate::address::{Domain, Mailbox};
+
+mod index;
+mod tokens;
+
+use index::Index;
+
+/// Longest entry as written, in octets: a quoted local part, an at sign and a name in U-labels fit well.
+const ENTRY_OCTETS_MAX: usize = 1_024;
+/// Problems told at once; a wrong file must not fill a terminal or the memory.
+const PROBLEMS_MAX: usize = 1_000;
+
+/// A list of addresses, domains and subdomain patterns.
+pub struct AddressList {
+    index: Index,
+    digest: String,
+}
+
+/// The entry that matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListEntry<'a> {
+    /// As the operator wrote it.
+    pub text: &'a str,
+    /// Counts only for an authenticated sender; no list can say so yet.
+    pub authenticated_sender_only: bool,
+}
+
+/// What is wrong with one entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryProblem {
+    /// Counted from 1.
+    pub line: usize,
+    /// The entry as written, cut short if it is long.
+    pub text: String,
+    /// What is wrong and how to mend it.
+    pub why: &'static str,
+}
+
+impl AddressList {
+    /// Reads a list from its text. All problems are told at once. Of equal entries the first is kept.
+    pub fn parse(text: &str) -> Result<AddressList, Vec<EntryProblem>> {
+        AddressList::from_lines(tokens::lines(text))
+    }
+
+    /// Reads a list line by line; problems carry the line's place, counted from 1.
+    pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<AddressList, Vec<EntryProblem>> {
+        let mut index = Index::default();
+        let mut problems = Vec::new();
+        for (at, line) in lines.into_iter().enumerate() {
+            for text in tokens::entries(line) {
+                let added = normal_form(text).and_then(|normal| index.insert(&normal, text));
+                let Err(why) = added else { continue };
+                if problems.len() == PROBLEMS_MAX {
+                    let why = "more entries are wrong, this one among them; mend the ones above first";
+                    problems.push(EntryProblem { line: at + 1, text: cut(text), why });
+                    return Err(problems);
+                }
+                problems.push(EntryProblem { line: at + 1, text: cut(text), why });
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        index.shrink();
+        let digest = digest_of(&index);
+        Ok(AddressList { index, digest })
+    }
+
+    /// The entry that lists this mailbox: its address first, then its domain, then `*.` over the domain's parents,
+    /// nearest first.
+    pub fn find(&self, mailbox: &Mailbox) -> Option<ListEntry<'_>> {
+        let domain = mailbox.domain.as_str();
+        let by_address = || self.index.find(&address_form(mailbox));
+        let by_domain = || self.index.find(domain);
+        let by_parent = || dotted_parents(domain).find_map(|parent| self.index.find(parent));
+        let text = by_address().or_else(by_domain).or_else(by_parent)?;
+        Some(ListEntry { text, authenticated_sender_only: false })
+    }
+
+    /// SHA-256, in hex, over the sorted entries in their one form: equal content, equal digest.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Number of different entries.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// A list without entries; it lists nobody.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The one form of an entry. A subdomain pattern is held as `.parent`: no address and no domain begins so.
+fn normal_form(text: &str) -> Result<String, &'static str> {
+    if text.len() > ENTRY_OCTETS_MAX {
+        return Err("it is longer than any address can be; separate entries by commas, white space or new lines");
+    }
+    if text.contains('@') {
+        return normal_address(text);
+    }
+    if let Some(parent) = text.strip_prefix("*.") {
+        let domain = Domain::parse(parent).map_err(|_| "what follows `*.` is not a domain; write `*.example.com`")?;
+        if domain.is_literal() {
+            return Err("an address literal has no subdomains; write it without `*.`");
+        }
+        return Ok(format!(".{domain}"));
+    }
+    if text.starts_with('.') {
+        return Err("a domain does not begin with a dot; for its subdomains write `*.example.com`");
+    }
+    if text.contains('*') {
+        return Err("a star stands only in `*.example.com`, for all subdomains of example.com");
+    }
+    let domain = Domain::parse(text).map_err(
+        |_| "it is neither an address (`ann@example.com`), a domain (`example.com`) nor subdomains (`*.example.com`)",
+    )?;
+    Ok(domain.as_str().to_owned())
+}
+
+fn normal_address(text: &str) -> Result<String, &'static str> {
+    if text.starts_with('@') {
+        return Err("the local part is missing; for every address of a domain write the domain alone");
+    }
+    let mailbox = Mailbox::parse(text).map_err(
+        |_| "it is not an address; write `ann@example.com`, with quotes around an unusual local part, without < >",
+    )?;
+    // `*@example.com` is an address by RFC 5321, but who writes it means the domain: saying so beats listing nobody.
+    if mailbox.local.contains('*') && !text.starts_with('"') {
+        return Err("a star in an address is no pattern; for every address of a domain write the domain alone, \
+                    or put the local part in quotes if it really holds a star");
+    }
+    Ok(address_form(&mailbox))
+}
+
+/// `local@domain` in lower case, quoted where SMTP would quote it.
+fn address_form(mailbox: &Mailbox) -> String {
+    let text = mailbox.to_string();
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // Letter by letter: `str::to_lowercase` would fold a final sigma by its surroundings.
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Of `a.b.example` these are `.b.example` and `.example`; of a literal, none.
+fn dotted_parents(domain: &str) -> impl Iterator<Item = &str> {
+    let name = if domain.starts_with('[') { "" } else { domain };
+    name.match_indices('.').map(move |(at, _)| &name[at..])
+}
+
+fn digest_of(index: &Index) -> String {
+    let mut sha = Sha256::new();
+    for entry in index.sorted() {
+        sha.update(entry.as_bytes());
+        sha.update(b"\n");
+    }
+    sha.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn cut(text: &str) -> String {
+    const SHOWN_CHARS: usize = 80;
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Display for EntryProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {:?}: {}", self.line, self.text, self.why)
+    }
+}
+
+impl std::error::Error for EntryProblem {}
+
+impl fmt::Debug for AddressList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AddressList({} entries, {})", self.len(), self.digest)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Tables of R8: what an entry lists, what it does not, and what is refused with a way to mend it.
+
+use super::*;
+
+fn list(text: &str) -> AddressList {
+    AddressList::parse(text).unwrap_or_else(|problems| panic!("{text:?}: {problems:?}"))
+}
+
+fn found(list: &AddressList, address: &str) -> Option<String> {
+    let mailbox = Mailbox::parse(address).expect("an address");
+    list.find(&mailbox).map(|entry| entry.text.to_owned())
+}
+
+#[test]
+fn an_entry_lists_what_its_form_says_and_no_more() {
+    // (list, address, the entry that matched)
+    let rows = [
+        ("ann@example.com", "ann@example.com", Some("ann@example.com")),
+        ("ann@example.com", "ANN@Example.COM", Some("ann@example.com")),
+        ("Ann@Example.com", "ann@example.com", Some("Ann@Example.com")),
+        ("ann@example.com", "bob@example.com", None),
+        ("ann@example.com", "ann@sub.example.com", None),
+        ("example.com", "ann@example.com", Some("example.com")),
+        ("Example.COM.", "ann@example.com", Some("Example.COM.")),
+        ("example.com", "ann@sub.example.com", None),
+        ("example.com", "ann@notexample.com", None),
+        ("*.example.com", "ann@example.com", None),
+        ("*.example.com", "ann@sub.example.com", Some("*.example.com")),
+        ("*.example.com", "ann@a.b.example.com", Some("*.example.com")),
+        ("*.example.com", "ann@subexample.com", None),
+        ("*.Example.COM", "ann@SUB.example.com", Some("*.Example.COM")),
+        ("example", "ann@example.example", None),
+        ("*.com", "ann@example.com", Some("*.com")),
+        ("bücher.example", "ann@xn--bcher-kva.example", Some("bücher.example")),
+        ("xn--bcher-kva.example", "ann@BÜCHER.example", Some("xn--bcher-kva.example")),
+        ("*.bücher.example", "ann@a.xn--bcher-kva.example", Some("*.bücher.example")),
+        ("ann@bücher.example", "ann@xn--bcher-kva.example", Some("ann@bücher.example")),
+        ("JÜRGEN@example.com", "jürgen@example.com", Some("JÜRGEN@example.com")),
+        ("[192.0.2.1]", "ann@[192.0.2.1]", Some("[192.0.2.1]")),
+        ("\"a b\"@example.com", "\"A B\"@example.com", Some("\"a b\"@example.com")),
+        ("\"ann\"@example.com", "ann@example.com", Some("\"ann\"@example.com")),
+        ("\"a, b # c\"@example.com", "\"a, b # c\"@example.com", Some("\"a, b # c\"@example.com")),
+        ("\"*\"@example.com", "ann@example.com", None),
+        ("\"*.b\"@example.com", "\"*.b\"@example.com", Some("\"*.b\"@example.com")),
+        ("a#b@example.com", "a#b@example.com", Some("a#b@example.com")),
+        ("", "ann@example.com", None),
+    ];
+    for (text, address, expected) in rows {
+        let Ok(list) = AddressList::parse(text) else {
+            assert_eq!(expected, None, "{text:?} was refused");
+            continue;
+        };
+        assert_eq!(found(&list, address).as_deref(), expected, "{address} in {text:?}");
+    }
+}
+
+#[test]
+fn the_nearest_entry_wins() {
+    let all = "*.example *.b.example a.b.example ann@a.b.example";
+    let rows = [
+        (all, "ann@a.b.example"),
+        ("*.example *.b.example a.b.example", "a.b.example"),
+        ("*.example *.b.example", "*.b.example"),
+        ("*.example", "*.example"),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(found(&list(text), "ann@a.b.example").as_deref(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn entries_stand_apart_by_commas_white_space_and_line_ends() {
+    let text = "\u{feff}a@x.example,b@x.example ; not\n".replace(" ; not", "\t# the rest, is a comment c@x.example")
+        + "\r\nd.example\r# old line end\re.example ,, f.example\n#g.example";
+    let list = list(&text);
+    assert_eq!(list.len(), 5);
+    for address in ["a@x.example", "b@x.example", "x@d.example", "x@e.example", "x@f.example"] {
+        assert!(found(&list, address).is_some(), "{address}");
+    }
+    assert!(found(&list, "c@x.example").is_none() && found(&list, "x@g.example").is_none());
+}
+
+#[test]
+fn every_problem_is_told_with_its_line_and_a_way_to_mend_it() {
+    let rows = [
+        ("*@example.com", "the domain alone"),
+        ("@example.com", "the domain alone"),
+        (".example.com", "`*.example.com`"),
+        ("*", "`*.example.com`"),
+        ("a.*.example", "`*.example.com`"),
+        ("*.*.example", "is not a domain"),
+        ("*.", "is not a domain"),
+        ("*.[192.0.2.1]", "without `*.`"),
+        ("<ann@example.com>", "without < >"),
+        ("ann@", "not an address"),
+        ("ann@exa_mple..com", "not an address"),
+        ("\"open@example.com", "not an address"),
+        ("a@b.example;c@d.example", "not an address"),
+        ("example.com#ours", "neither an address"),
+        ("exämple..com", "neither an address"),
+    ];
+    let text: String = rows.iter().map(|(entry, _)| format!("fine.example\n{entry}\n")).collect();
+    let problems = AddressList::parse(&text).expect_err("all of them");
+    assert_eq!(problems.len(), rows.len(), "{problems:?}");
+    for (i, ((entry, hint), problem)) in rows.iter().zip(&problems).enumerate() {
+        assert_eq!((problem.line, problem.text.as_str()), (2 * i + 2, *entry));
+        assert!(problem.why.contains(hint), "{problem}");
+    }
+    let long = format!("{}@example.com", "a".repeat(2_000));
+    let problem = AddressList::parse(&long).expect_err("too long").remove(0);
+    assert!(problem.text.len() < 100 && problem.why.contains("longer"), "{problem}");
+    assert_eq!(AddressList::parse(&"@ ".repeat(5_000)).expect_err("many").len(), PROBLEMS_MAX + 1);
+}
+
+#[test]
+fn equal_content_has_an_equal_digest() {
+    let one = list("b.example, a@x.example *.c.example");
+    let two = list("*.C.example\nA@X.EXAMPLE # same\nb.example. b.example");
+    assert_eq!(one.digest(), two.digest());
+    assert_eq!((one.len(), two.len()), (3, 3));
+    assert_eq!(one.digest().len(), 64);
+    assert_ne!(one.digest(), list("b.example, a@x.example c.example").digest());
+    assert_eq!(list("").digest(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_eq!(found(&two, "x@b.example").as_deref(), Some("b.example."), "the first of equal entries is kept");
+}
+
+#[test]
+fn every_one_of_many_entries_is_found_and_none_besides() {
+    let text: String = (0..20_000).map(|n| format!("user{n}@d{}.example\n", n % 97)).collect();
+    let list = list(&text);
+    assert_eq!(list.len(), 20_000);
+    for n in 0..20_000 {
+        assert!(found(&list, &format!("User{n}@D{}.example", n % 97)).is_some(), "{n}");
+        assert!(found(&list, &format!("user{n}@d{}.example", (n + 1) % 97)).is_none(), "{n}");
+    }
+}
