@@ -1,0 +1,272 @@
+//! One immutable generation: the chain of policies with their settings, the lists and the routes.
+//!
+//! A round takes one and keeps it to its end (H4). An unchanged pair of component and settings is taken over from the
+//! generation before, native code and all, so that the edit of a list builds no WebAssembly.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use sealwire_core::list::AddressList;
+use serde::Serialize;
+
+use crate::configured::{self, Configured, Mode, Order};
+use crate::limits::{self, Profile};
+use crate::problem::{BuildProblem, Flaw};
+use crate::state::{RouteFacts, Surroundings};
+
+/// What a generation is built from.
+pub struct GenerationSource {
+    /// Counts up; every record carries it.
+    pub number: u64,
+    /// The chain, in order.
+    pub policies: Vec<PolicySource>,
+    /// By name.
+    pub lists: BTreeMap<String, Arc<AddressList>>,
+    /// By name.
+    pub routes: BTreeMap<String, RouteFacts>,
+}
+
+/// One policy of the chain.
+#[derive(Clone)]
+pub struct PolicySource {
+    /// Its name in the chain, carried by flags, reasons and floors.
+    pub name: String,
+    /// The component.
+    pub component: Arc<[u8]>,
+    /// Its own settings, a JSON document.
+    pub settings: String,
+    /// Which limits it lives under.
+    pub limits: Profile,
+}
+
+/// A generation that can decide.
+pub struct Generation {
+    number: u64,
+    chain: Vec<ChainPolicy>,
+    surroundings: Arc<Surroundings>,
+}
+
+/// A configured component under its name.
+pub(crate) struct ChainPolicy {
+    pub(crate) name: String,
+    pub(crate) profile: Profile,
+    pub(crate) configured: Arc<Configured>,
+}
+
+/// A generation as status shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GenerationStatus {
+    /// Its number.
+    pub number: u64,
+    /// The chain, in order.
+    pub policies: Vec<PolicyStatus>,
+    /// The lists, by name.
+    pub lists: Vec<ListStatus>,
+    /// Names of the routes.
+    pub routes: Vec<String>,
+}
+
+/// A policy as status shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PolicyStatus {
+    /// Its name in the chain.
+    pub name: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub component: String,
+    /// SHA-256 of its settings document, hexadecimal.
+    pub settings: String,
+    /// Which limits it lives under.
+    pub limits: Profile,
+    /// Snapshot, or configured in each instance.
+    #[serde(flatten)]
+    pub mode: Mode,
+    /// Octets of linear memory a decision starts from.
+    pub memory_octets: usize,
+    /// Lists and routes its settings name.
+    pub lists: Vec<String>,
+    /// Routes its settings name.
+    pub routes: Vec<String>,
+    /// Milliseconds the build took.
+    pub build_ms: u64,
+}
+
+/// A list as status shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListStatus {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its content, hexadecimal.
+    pub digest: String,
+    /// Number of entries.
+    pub entries: usize,
+}
+
+impl Generation {
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Names of the policies, in the chain's order.
+    pub fn policies(&self) -> impl Iterator<Item = &str> {
+        self.chain.iter().map(|policy| policy.name.as_str())
+    }
+
+    /// For status and the command line.
+    pub fn status(&self) -> GenerationStatus {
+        let list = |(name, list): &(String, Arc<AddressList>)| ListStatus {
+            name: name.clone(),
+            digest: list.digest().to_owned(),
+            entries: list.len(),
+        };
+        GenerationStatus {
+            number: self.number,
+            policies: self.chain.iter().map(ChainPolicy::status).collect(),
+            lists: self.surroundings.lists.iter().map(list).collect(),
+            routes: self.surroundings.routes.iter().map(|(name, _)| name.clone()).collect(),
+        }
+    }
+
+    pub(crate) fn new(number: u64, chain: Vec<ChainPolicy>, surroundings: Arc<Surroundings>) -> Generation {
+        Generation { number, chain, surroundings }
+    }
+
+    pub(crate) fn chain(&self) -> &[ChainPolicy] {
+        &self.chain
+    }
+
+    pub(crate) fn surroundings(&self) -> &Arc<Surroundings> {
+        &self.surroundings
+    }
+
+    /// The configured component of an unchanged pair. Err: it looked up something that is gone.
+    pub(crate) fn reusable(&self, order: &Order) -> Result<Option<Arc<Configured>>, Vec<Flaw>> {
+        let same = |policy: &&ChainPolicy| {
+            let known = &policy.configured;
+            known.component == order.component_digest
+                && known.settings_digest == order.settings_digest
+                && known.profile == order.profile
+        };
+        let Some(policy) = self.chain.iter().find(same) else { return Ok(None) };
+        let gone = gone(&policy.configured, &order.surroundings);
+        if !gone.is_empty() {
+            return Err(gone);
+        }
+        let unchanged = unchanged(&policy.configured, &order.surroundings);
+        Ok(unchanged.then(|| Arc::clone(&policy.configured)))
+    }
+}
+
+impl ChainPolicy {
+    fn status(&self) -> PolicyStatus {
+        let configured = &self.configured;
+        PolicyStatus {
+            name: self.name.clone(),
+            component: configured.component.clone(),
+            settings: configured.settings_digest.clone(),
+            limits: self.profile,
+            mode: configured.mode.clone(),
+            memory_octets: configured.memory_octets,
+            lists: configured.lookups.lists.keys().cloned().collect(),
+            routes: configured.lookups.routes.keys().cloned().collect(),
+            build_ms: u64::try_from(configured.build_time.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl fmt::Debug for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "generation {} of {:?}", self.number, self.policies().collect::<Vec<_>>())
+    }
+}
+
+impl Surroundings {
+    pub(crate) fn of(source: &GenerationSource) -> Arc<Surroundings> {
+        let lists = source.lists.iter().map(|(name, list)| (name.clone(), Arc::clone(list))).collect();
+        let routes = source.routes.iter().map(|(name, route)| (name.clone(), route.clone())).collect();
+        Arc::new(Surroundings { lists, routes })
+    }
+}
+
+/// What its `configure` found and is there no longer.
+fn gone(configured: &Configured, now: &Surroundings) -> Vec<Flaw> {
+    let lists = configured.lookups.lists.iter().filter(|(name, found)| **found && now.list(name).is_none());
+    let lists = lists.map(|(name, _)| ("list", name));
+    let routes = configured.lookups.routes.iter().filter(|(name, route)| route.is_some() && now.route(name).is_none());
+    let routes = routes.map(|(name, _)| ("route", name));
+    let told = |(kind, name)| {
+        Flaw::new(format!(
+            "its settings name the {kind} {name:?}, which no longer exists: put it back, or change the settings"
+        ))
+    };
+    lists.chain(routes).map(told).collect()
+}
+
+/// `configure` would see the very same lists and routes. The content of a list is none of its business.
+fn unchanged(configured: &Configured, now: &Surroundings) -> bool {
+    let lists = configured.lookups.lists.iter().all(|(name, found)| now.list(name).is_some() == *found);
+    let route = |name: &str| now.route(name).map(|at| &now.routes[at].1);
+    let routes = configured.lookups.routes.iter().all(|(name, known)| route(name) == known.as_ref());
+    lists && routes
+}
+
+/// What is wrong with a source before anything is built.
+pub(crate) fn problems(source: &GenerationSource) -> Vec<BuildProblem> {
+    let mut problems = Vec::new();
+    if source.policies.is_empty() {
+        let text = "the chain is empty: without a policy every message would be deferred; name at least one".to_owned();
+        problems.push(BuildProblem { policy: String::new(), path: None, text });
+    }
+    if source.policies.len() > limits::CHAIN {
+        let text = format!("the chain has {} policies; {} are allowed", source.policies.len(), limits::CHAIN);
+        problems.push(BuildProblem { policy: String::new(), path: None, text });
+    }
+    let mut names = BTreeSet::new();
+    for policy in &source.policies {
+        let first = names.insert(policy.name.as_str());
+        problems.extend(policy_problem(policy, first).map(|text| Flaw::new(text).of(&policy.name)));
+    }
+    problems
+}
+
+fn policy_problem(policy: &PolicySource, first: bool) -> Option<String> {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.');
+    if policy.name.is_empty() || policy.name.len() > limits::NAME_OCTETS || !policy.name.bytes().all(plain) {
+        return Some(format!("a policy's name has 1 to {} letters, digits, `-`, `_` and `.`", limits::NAME_OCTETS));
+    }
+    if policy.name == crate::REQUIRETLS {
+        return Some("no policy may be named so: the word stands for the sender's own demand (RFC 8689)".to_owned());
+    }
+    if !first {
+        return Some("two policies of the chain have this name; give each its own".to_owned());
+    }
+    if policy.component.len() > limits::COMPONENT_OCTETS {
+        return Some(format!(
+            "the component has {} octets; {} are allowed",
+            policy.component.len(),
+            limits::COMPONENT_OCTETS
+        ));
+    }
+    if policy.settings.len() > limits::SETTINGS_OCTETS {
+        return Some(format!(
+            "the settings have {} octets; {} are allowed",
+            policy.settings.len(),
+            limits::SETTINGS_OCTETS
+        ));
+    }
+    None
+}
+
+impl PolicySource {
+    pub(crate) fn order(&self, surroundings: &Arc<Surroundings>) -> Order {
+        Order {
+            component: Arc::clone(&self.component),
+            component_digest: configured::digest(&self.component),
+            settings: self.settings.clone(),
+            settings_digest: configured::digest(self.settings.as_bytes()),
+            profile: self.limits,
+            surroundings: Arc::clone(surroundings),
+        }
+    }
+}

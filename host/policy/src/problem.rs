@@ -1,0 +1,70 @@
+//! What can be wrong before mail flows: a sandbox that does not start, a generation that cannot be built.
+//!
+//! Every sentence says what, where, and how to mend it. What goes wrong while mail flows is a
+//! [`FailedDecision`](sealwire_core::decision::FailedDecision), not one of these.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The sandbox could not be set up.
+#[derive(Debug)]
+pub enum SandboxError {
+    /// The engine refused its configuration on this machine.
+    Engine(String),
+    /// The system gave no thread.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SandboxError::Engine(text) => write!(f, "the WebAssembly engine does not start on this machine: {text}"),
+            SandboxError::Thread(error) => {
+                write!(f, "no thread to run decisions on: {error}; raise the limit of threads")
+            }
+        }
+    }
+}
+
+impl std::error::Error for SandboxError {}
+
+/// One reason why a generation does not go live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BuildProblem {
+    /// Name of the policy.
+    pub policy: String,
+    /// JSON Pointer into its settings (RFC 6901); None where they are not at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What is wrong, and how to mend it.
+    pub text: String,
+}
+
+impl fmt::Display for BuildProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "policy {:?}, settings at {path:?}: {}", self.policy, self.text),
+            None => write!(f, "policy {:?}: {}", self.policy, self.text),
+        }
+    }
+}
+
+impl std::error::Error for BuildProblem {}
+
+/// A problem before the policy's name is put to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    pub(crate) path: Option<String>,
+    pub(crate) text: String,
+}
+
+impl Flaw {
+    pub(crate) fn new(text: impl Into<String>) -> Flaw {
+        Flaw { path: None, text: text.into() }
+    }
+
+    pub(crate) fn of(self, policy: &str) -> BuildProblem {
+        BuildProblem { policy: policy.to_owned(), path: self.path, text: self.text }
+    }
+}

@@ -1,0 +1,317 @@
+//! The sandbox as the relay sees it: build a generation, and ask it.
+//!
+//! 1. [`Sandbox::build`] makes a [`Generation`] off the mail path, on a thread of low priority.
+//! 2. [`Sandbox::receive`], [`plan`](Sandbox::plan), [`judge`](Sandbox::judge) hand the whole chain to one decision
+//!    thread, wait, and join what the policies said (`core::decision`).
+//!
+//! There is no fail-open switch: whatever keeps a policy from deciding is a failed decision (H3).
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use sealwire_core::decision::{self, Called, FailedDecision, FailureCause, Judgement, PlanCall, Verdict};
+use sealwire_core::facts::{DestinationFacts, HopFacts, MessageFacts};
+use sealwire_core::ledger::DecisionRecord;
+use serde::Serialize;
+
+use crate::calls::Calls;
+use crate::configured::{self, Configured, Order};
+use crate::decide::{self, Answer};
+use crate::engine::{self, Allocation, Runtime};
+use crate::generation::{self, ChainPolicy, Generation, GenerationSource, PolicySource};
+use crate::limits;
+use crate::probe;
+use crate::problem::{BuildProblem, Flaw, SandboxError};
+use crate::state::{Question, Surroundings};
+use crate::threads::{Threads, caught};
+use crate::ticker::Ticker;
+
+/// How the sandbox is set up.
+#[derive(Clone, Debug)]
+pub struct SandboxConfig {
+    /// Threads that run decisions.
+    pub threads: NonZeroUsize,
+    /// Keep instances in a pool; where the system refuses one, they are made on demand.
+    pub pooling: bool,
+    /// Reset memory by PAGEMAP_SCAN where the system has it (Linux 6.7).
+    pub pagemap_scan: bool,
+}
+
+impl Default for SandboxConfig {
+    /// One thread per core, pool and PAGEMAP_SCAN where they can be had.
+    fn default() -> SandboxConfig {
+        let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        SandboxConfig { threads, pooling: true, pagemap_scan: true }
+    }
+}
+
+/// The engine, the threads and the clock behind every decision. One per process; clones share it.
+#[derive(Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    decisions: Runtime,
+    builds: Runtime,
+    allocation: Allocation,
+    ticker: Ticker,
+    threads: Threads,
+    thread_count: usize,
+    counters: Counters,
+}
+
+#[derive(Default)]
+struct Counters {
+    decisions: AtomicU64,
+    failed: AtomicU64,
+    overruns: AtomicU64,
+    built: AtomicU64,
+}
+
+/// The sandbox as status shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SandboxStatus {
+    /// The contract's version.
+    pub contract: &'static str,
+    /// Threads that run decisions.
+    pub threads: usize,
+    /// Instances come from a pool; else they are made on demand.
+    pub pooling: bool,
+    /// Memory is reset by PAGEMAP_SCAN.
+    pub pagemap_scan: bool,
+    /// Calls of one policy since start.
+    pub decisions: u64,
+    /// Those that failed.
+    pub failed: u64,
+    /// Runs that took longer than they may, forgiven ones included.
+    pub overruns: u64,
+    /// Components built since start.
+    pub built: u64,
+}
+
+/// What the chain decided, and one record per policy asked (H8).
+#[derive(Debug)]
+pub struct Decided<T> {
+    /// The answer.
+    pub result: T,
+    /// For the ledger, in the chain's order.
+    pub records: Vec<DecisionRecord>,
+}
+
+impl Sandbox {
+    /// Sets up engines, threads and clock.
+    pub fn start(config: SandboxConfig) -> Result<Sandbox, SandboxError> {
+        let engine = |error: wasmtime::Error| SandboxError::Engine(format!("{error:#}"));
+        let threads = config.threads.get();
+        // A slot per thread and policy keeps each slot warm for the image it had last; probes take some too.
+        let slots = u32::try_from(threads.saturating_add(2).saturating_mul(8)).unwrap_or(u32::MAX);
+        let (decisions, allocation) = engine::decisions(slots, config.pooling, config.pagemap_scan).map_err(engine)?;
+        let builds = engine::builds().map_err(engine)?;
+        let ticker = Ticker::start(&[&decisions.engine, &builds.engine]).map_err(SandboxError::Thread)?;
+        let pool = Threads::start(threads).map_err(SandboxError::Thread)?;
+        let counters = Counters::default();
+        let inner = Inner { decisions, builds, allocation, ticker, threads: pool, thread_count: threads, counters };
+        Ok(Sandbox { inner: Arc::new(inner) })
+    }
+
+    /// For status and the command line.
+    pub fn status(&self) -> SandboxStatus {
+        let Inner { allocation, counters, .. } = &*self.inner;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SandboxStatus {
+            contract: crate::world::VERSION,
+            threads: self.inner.thread_count,
+            pooling: allocation.pooling,
+            pagemap_scan: allocation.pagemap_scan,
+            decisions: count(&counters.decisions),
+            failed: count(&counters.failed),
+            overruns: count(&counters.overruns),
+            built: count(&counters.built),
+        }
+    }
+
+    /// Builds a generation; blocking, off the mail path. Every problem of every policy is told. What `previous` has
+    /// unchanged is taken over.
+    pub fn build(
+        &self,
+        source: GenerationSource,
+        previous: Option<&Generation>,
+    ) -> Result<Generation, Vec<BuildProblem>> {
+        let mut problems = generation::problems(&source);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let surroundings = Surroundings::of(&source);
+        let mut chain = Vec::new();
+        for policy in &source.policies {
+            match self.policy(policy, &surroundings, previous) {
+                Ok(configured) => {
+                    chain.push(ChainPolicy { name: policy.name.clone(), profile: policy.limits, configured });
+                }
+                Err(flaws) => problems.extend(flaws.into_iter().map(|flaw| flaw.of(&policy.name))),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let generation = Generation::new(source.number, chain, surroundings);
+        self.probed(generation)
+    }
+
+    /// May this message come in?
+    pub async fn receive(
+        &self,
+        generation: &Arc<Generation>,
+        message: &Arc<MessageFacts>,
+        now: u64,
+    ) -> Decided<Verdict> {
+        let (calls, records) =
+            self.ask(generation, Question::Receive(Arc::clone(message)), now, Calls::into_receive).await;
+        Decided { result: decision::join_receives(calls), records }
+    }
+
+    /// What must this recipient's way out give? The caller joins the calls with what stands besides
+    /// (`core::decision::join_plans`).
+    pub async fn plan(
+        &self,
+        generation: &Arc<Generation>,
+        message: &Arc<MessageFacts>,
+        destination: Arc<DestinationFacts>,
+        now: u64,
+    ) -> Decided<Vec<Called<PlanCall>>> {
+        let question = Question::Plan(Arc::clone(message), destination);
+        let (result, records) = self.ask(generation, question, now, Calls::into_plan).await;
+        Decided { result, records }
+    }
+
+    /// Will this host do?
+    pub async fn judge(
+        &self,
+        generation: &Arc<Generation>,
+        message: &Arc<MessageFacts>,
+        hop: Arc<HopFacts>,
+        now: u64,
+    ) -> Decided<Judgement> {
+        let question = Question::Judge(Arc::clone(message), hop);
+        let (calls, records) = self.ask(generation, question, now, Calls::into_judge).await;
+        Decided { result: decision::join_judges(calls), records }
+    }
+
+    /// The whole chain, in order, on one thread: one wake-up however many policies there are.
+    async fn ask<T>(
+        &self,
+        generation: &Arc<Generation>,
+        question: Question,
+        now: u64,
+        into: impl Fn(Calls, String) -> T,
+    ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
+        let (inner, of) = (Arc::clone(&self.inner), Arc::clone(generation));
+        let answers = self.inner.threads.run(move || inner.chain(&of, &question, now)).await;
+        match answers {
+            Ok(answers) => answers
+                .into_iter()
+                .map(|Answer { policy, result, record, .. }| (result.map(|calls| into(calls, policy)), record))
+                .unzip(),
+            Err(detail) => {
+                let failed = FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail };
+                (vec![Err(failed)], Vec::new())
+            }
+        }
+    }
+
+    /// The pair of component and settings, taken over or built.
+    fn policy(
+        &self,
+        policy: &PolicySource,
+        surroundings: &Arc<Surroundings>,
+        previous: Option<&Generation>,
+    ) -> Result<Arc<Configured>, Vec<Flaw>> {
+        let order = policy.order(surroundings);
+        let known = previous.map(|previous| previous.reusable(&order)).transpose()?.flatten();
+        // Native code belongs to the engine it was compiled for.
+        let ours = |known: &Arc<Configured>| wasmtime::Engine::same(known.engine(), &self.inner.decisions.engine);
+        if let Some(known) = known.filter(ours) {
+            return Ok(known);
+        }
+        let inner = Arc::clone(&self.inner);
+        off_the_path(move || inner.built(&order)).map_err(|text| vec![Flaw::new(text)])?.map(Arc::new)
+    }
+
+    /// Every policy must decide on the probe facts before any of them goes live.
+    fn probed(&self, generation: Generation) -> Result<Generation, Vec<BuildProblem>> {
+        let inner = Arc::clone(&self.inner);
+        let generation = Arc::new(generation);
+        let of = Arc::clone(&generation);
+        let probed = off_the_path(move || {
+            let answers = probe::questions().into_iter().flat_map(|question| inner.chain(&of, &question, probe::NOW));
+            answers
+                .filter_map(|answer| answer.result.err().map(|failed| (answer.record.hook, failed)))
+                .collect::<Vec<_>>()
+        });
+        let failed = probed.map_err(|text| vec![Flaw::new(text).of("")])?;
+        if failed.is_empty() {
+            // The probe's own clone is gone with its thread.
+            return Arc::try_unwrap(generation).map_err(|_| vec![Flaw::new("a probe is still running").of("")]);
+        }
+        let told = |(hook, FailedDecision { policy, cause, detail }): (String, FailedDecision)| BuildProblem {
+            policy,
+            path: None,
+            text: format!("{hook} could not decide on the probe facts, a plain message: {cause} ({detail})"),
+        };
+        Err(failed.into_iter().map(told).collect())
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Inner {
+    /// Asks every policy of the chain; a panic in the host costs one decision and not the thread.
+    pub(crate) fn chain(&self, generation: &Generation, question: &Question, now: u64) -> Vec<Answer> {
+        let _running = self.ticker.running();
+        let ask = |policy: &ChainPolicy| {
+            let answer = caught(|| decide::ask(policy, generation, question, now));
+            let answer = answer.unwrap_or_else(|panic| decide::unavailable(policy, generation, question, &panic));
+            self.count(&answer);
+            answer
+        };
+        generation.chain().iter().map(ask).collect()
+    }
+
+    fn count(&self, answer: &Answer) {
+        self.counters.decisions.fetch_add(1, Ordering::Relaxed);
+        self.counters.failed.fetch_add(u64::from(answer.result.is_err()), Ordering::Relaxed);
+        self.counters.overruns.fetch_add(answer.overruns, Ordering::Relaxed);
+    }
+
+    fn built(&self, order: &Order) -> Result<Configured, Vec<Flaw>> {
+        let _running = self.ticker.running();
+        self.counters.built.fetch_add(1, Ordering::Relaxed);
+        configured::build(order, &self.builds, &self.decisions)
+    }
+}
+
+/// Runs on a thread of its own at low priority, for at most [`limits::BUILD_TIME`]. A compiler cannot be interrupted:
+/// one that takes longer is left behind, and its result dropped.
+fn off_the_path<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (done, wait) = mpsc::sync_channel(1);
+    let named = thread::Builder::new().name("policy-build".into()).stack_size(limits::BUILD_STACK);
+    let spawned = named.spawn(move || {
+        // Of this thread alone, on Linux. It may be forbidden; then the build competes.
+        let _ = rustix::process::nice(10);
+        let _ = done.send(caught(job));
+    });
+    let thread = spawned.map_err(|error| format!("no thread to build on: {error}"))?;
+    match wait.recv_timeout(limits::BUILD_TIME) {
+        Ok(result) => {
+            // It has nothing left to do but drop what it borrowed from us.
+            let _ = thread.join();
+            result
+        }
+        Err(_) => Err(format!("the build took longer than {} s", limits::BUILD_TIME.as_secs())),
+    }
+}

@@ -1,0 +1,122 @@
+//! The threads decisions run on: as many as cores, never the mail runtime's workers, behind a semaphore.
+//!
+//! A guest that burns its whole time limit then delays other decisions, but no session and no delivery. The semaphore
+//! keeps the queue in front of them short, so that waiting happens where it is fair and can be given up.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::limits::THREAD_STACK;
+
+/// A piece of work.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Jobs let in per thread: the one that runs, and one that waits so that the thread need not.
+const PER_THREAD: usize = 2;
+
+pub(crate) struct Threads {
+    queue: Arc<Queue>,
+    permits: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Waiting>,
+    ready: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+impl Threads {
+    pub(crate) fn start(count: usize) -> std::io::Result<Threads> {
+        let threads =
+            Threads { queue: Arc::default(), permits: Arc::new(Semaphore::new(count.saturating_mul(PER_THREAD))) };
+        for number in 0..count {
+            let queue = Arc::clone(&threads.queue);
+            let named = thread::Builder::new().name(format!("policy-{number}")).stack_size(THREAD_STACK);
+            named.spawn(move || queue.work())?;
+        }
+        Ok(threads)
+    }
+
+    /// Runs `job` on one of the threads. Err: it panicked, and this is what it said.
+    pub(crate) async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| "the sandbox is closed".to_owned())?;
+        let (answer, answered) = oneshot::channel();
+        self.queue.push(Box::new(move || {
+            let result = caught(job);
+            drop(permit);
+            // Nobody may be waiting any more: a session that was closed.
+            let _ = answer.send(result);
+        }));
+        answered.await.unwrap_or_else(|_| Err("the sandbox is closed".to_owned()))
+    }
+}
+
+/// Runs something that must not take the thread down with it.
+pub(crate) fn caught<T>(job: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(job)).map_err(|panic| format!("the host panicked: {}", said(panic.as_ref())))
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}
+
+impl Queue {
+    fn push(&self, job: Job) {
+        self.lock().jobs.push_back(job);
+        self.ready.notify_one();
+    }
+
+    fn work(&self) {
+        loop {
+            let mut waiting = self.lock();
+            let job = loop {
+                if let Some(job) = waiting.jobs.pop_front() {
+                    break job;
+                }
+                if waiting.closed {
+                    return;
+                }
+                waiting = self.ready.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            };
+            drop(waiting);
+            job();
+        }
+    }
+
+    /// No job runs under the lock, so a poisoned one is still whole.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.ready.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_the_job_and_not_the_thread() {
+        let threads = Threads::start(1).expect("a thread");
+        let panicked = threads.run(|| -> u8 { panic!("on purpose") }).await;
+        assert_eq!(panicked, Err("the host panicked: on purpose".to_owned()));
+        assert_eq!(threads.run(|| 7).await, Ok(7));
+    }
+}
