@@ -1,6 +1,7 @@
 //! Where things run: private folders, loopback ports, programs of this machine.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -38,14 +39,18 @@ pub fn free_address() -> SocketAddr {
 pub fn folder() -> TempDir {
     let folder =
         tempfile::Builder::new().prefix("sealwire-").tempdir().expect("the folder for temporary files is writable");
-    open_to_all(folder.path());
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("a folder of our own");
     folder
 }
 
-/// Lets every user enter and read `folder`.
-pub fn open_to_all(folder: &Path) {
-    let permissions = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(folder, permissions).expect("a folder of our own");
+/// Makes a folder with this owner (user, group) and these rights.
+pub fn make_folder(path: &Path, (user, group): (u32, u32), rights: u32) {
+    let made = std::fs::create_dir(path)
+        .and_then(|()| std::os::unix::fs::chown(path, Some(user), Some(group)))
+        .and_then(|()| std::fs::set_permissions(path, Permissions::from_mode(rights)));
+    if let Err(why) = made {
+        panic!("{} cannot be made: {why}", path.display());
+    }
 }
 
 /// Writes a file of a private folder; the parent must exist.
@@ -79,11 +84,24 @@ pub fn require_root() {
 
 /// The user and group id of an account of this machine.
 pub fn account(name: &str) -> (u32, u32) {
-    let passwd = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
-    let fields = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name);
-    let fields = fields.unwrap_or_else(|| panic!("this machine has no account `{name}`: run `cargo xtask peers`"));
-    let id = |index: usize| fields[index].parse().expect("ids in /etc/passwd are numbers");
-    (id(2), id(3))
+    let fields = row("/etc/passwd", name);
+    (number(&fields[2]), number(&fields[3]))
+}
+
+/// The id of a group of this machine.
+pub fn group(name: &str) -> u32 {
+    number(&row("/etc/group", name)[2])
+}
+
+fn row(file: &str, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(file).expect("accounts and groups are readable by everyone");
+    let mut rows = text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>());
+    let found = rows.find(|fields| fields[0] == name && fields.len() > 3);
+    found.unwrap_or_else(|| panic!("{file} has no `{name}`: run `cargo xtask peers`"))
+}
+
+fn number(field: &str) -> u32 {
+    field.parse().expect("ids are numbers, passwd(5) and group(5)")
 }
 
 /// The SMTP greeting at `address`, if somebody listens and greets.

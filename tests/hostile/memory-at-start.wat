@@ -1,0 +1,2 @@
+;; Declares 125 MiB before it has said a word.
+(memory (export "memory") 2000)

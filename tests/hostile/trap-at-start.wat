@@ -1,0 +1,3 @@
+;; Traps before anybody called it.
+(func $begin (unreachable))
+(start $begin)
