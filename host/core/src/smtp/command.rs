@@ -105,7 +105,12 @@ impl Command {
         let alone = |command: Command| {
             if rest.is_empty() { Ok(command) } else { Err(CommandError::Syntax("this command takes no argument")) }
         };
-        match verb.to_ascii_uppercase().as_slice() {
+        // Longer than any command that is taken; what is cut off cannot be missed.
+        let mut upper = [0; 9];
+        let length = verb.len().min(upper.len());
+        upper[..length].copy_from_slice(&verb[..length]);
+        upper.make_ascii_uppercase();
+        match &upper[..length] {
             b"MAIL" => mail(rest),
             b"RCPT" => rcpt(rest),
             b"DATA" => alone(Command::Data),

@@ -84,7 +84,9 @@ impl Message {
         match disposition {
             Disposition::Keep => self.phase = Phase::Body,
             Disposition::Refuse(reply) => {
-                self.refuse(reply);
+                // A message that is thrown away must never be answered with 250, whoever made the mistake (H1).
+                let refusal = reply.is_transient() || reply.is_permanent();
+                self.refuse(if refusal { reply } else { Reply::new(451, (3, 0), "try again later") });
             }
         }
     }

@@ -173,10 +173,9 @@ impl Server {
         self.greeting = None;
         self.envelope = None;
         match self.state {
+            State::StartTls | State::Command if self.input.is_empty() => self.state = State::Command,
             // Clear octets were fed behind the 220: an injection, or a caller who mixes up its channels.
-            _ if !self.input.is_empty() => self.close(),
-            State::StartTls => self.state = State::Command,
-            _ => {}
+            _ => self.close(),
         }
     }
 

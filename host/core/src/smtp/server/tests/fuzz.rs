@@ -98,6 +98,55 @@ fn random_sessions_end_well() {
     assert!(taken > 500 && refused > 500 && closed > 500, "{taken} taken, {refused} refused, {closed} closed");
 }
 
+/// A caller that does anything at any time: nothing panics, no answer is taken that was not asked for, and no octet of a
+/// body is handed out before the header was judged.
+#[test]
+fn a_careless_caller_does_no_harm() {
+    let config = Arc::new(config(Limits { message_size_max: 3_000, header_size_max: 400, ..Limits::default() }));
+    let client = ClientIdentity { address: [192, 0, 2, 1].into(), trusted: true };
+    let mut random = Random(7);
+    let mut stored = 0;
+    for round in 0..3_000 {
+        let mut server = Server::new(Arc::clone(&config), client.clone());
+        let (mut judged, mut complete) = (false, false);
+        for _ in 0..random.below(80) {
+            match random.below(24) {
+                0..4 => server.input(OPENING),
+                4..8 => server.input(WORDS[random.below(WORDS.len())]),
+                8 => server.input(b"A: b\r\n\r\nbody\r\n"),
+                9 => server.input(b"STARTTLS\r\n"),
+                10 if random.below(8) == 0 => server.tls_established(),
+                11 | 12 => {
+                    server.header_judged(Disposition::Keep);
+                    judged = true;
+                }
+                13 => {
+                    server.output().clear();
+                    server.content_stored(Reply::new(250, (0, 0), "queued"));
+                    let said = server.output().ends_with(b"queued\r\n");
+                    assert!(complete || !said, "round {round}");
+                    complete = false;
+                }
+                14 if random.below(8) == 0 => server.on_timeout(),
+                15 if random.below(8) == 0 => server.on_shutdown(),
+                _ => match server.poll() {
+                    Step::Header(_) => judged = false,
+                    Step::Content(_) => assert!(judged, "round {round}"),
+                    Step::EndOfData { .. } => {
+                        assert!(judged && !complete, "round {round}");
+                        complete = true;
+                        stored += 1;
+                    }
+                    Step::Flush => server.output().clear(),
+                    Step::Close => break,
+                    Step::NeedInput | Step::StartTls | Step::Refused(_) => {}
+                },
+            }
+        }
+    }
+    assert!(stored > 100, "{stored} messages came to their end");
+}
+
 /// A session that sends a lot and then falls silent holds next to nothing.
 #[test]
 fn an_idle_session_is_small() {

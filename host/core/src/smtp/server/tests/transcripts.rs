@@ -278,3 +278,19 @@ fn the_answers_are_waited_for() {
     assert_eq!(server.poll(), Step::Close);
     assert_eq!(server.output(), b"451 4.3.0 try again\r\n221 2.0.0 bye\r\n");
 }
+
+#[test]
+fn a_message_thrown_away_is_never_accepted() {
+    for (reply, expected) in [
+        (Reply::new(550, (7, 10), "no"), "550 5.7.10 no\r\n"),
+        (Reply::new(250, (0, 0), "a mistake"), "451 4.3.0 try again later\r\n"),
+    ] {
+        let mut server = server(config(limits()), false);
+        server.input(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@hosted.example>\r\nDATA\r\nA: b\r\n\r\nbody\r\n.\r\n");
+        assert!(matches!(server.poll(), Step::Header(_)));
+        server.output().clear();
+        server.header_judged(Disposition::Refuse(reply));
+        assert_eq!(server.poll(), Step::NeedInput);
+        assert_eq!(String::from_utf8_lossy(server.output()), expected);
+    }
+}
