@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sealwire_core::schedule::Schedule;
 
 use super::meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile};
+use super::problem::Problem;
 use super::reader::{At, Faults};
 use super::routes;
 use super::surroundings::Surroundings;
@@ -15,6 +16,7 @@ use crate::tls::Roots;
 pub const BUILTIN_POLICY: &str = "secure-transport";
 /// What the file means. Faults are noted; the answer counts only if there were none.
 pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults) -> Config {
+    let places = places(&written, faults);
     let data_directory = value(written.data_directory).unwrap_or_else(|| surroundings.state_directory.clone());
     let admin_socket = value(written.admin_socket).unwrap_or_else(|| data_directory.join("admin").join("socket"));
     let (routes, route_roots) = routes::of(written.routes, faults);
@@ -34,8 +36,34 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),
         log_level: value(written.log_level).unwrap_or(LogLevel::Info),
-        warnings: Vec::new(),
+        places,
     }
+}
+
+fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
+    let mut places = BTreeMap::new();
+    let mut place = |words: String, line: usize, key: &str| {
+        places.insert(words, faults.problem(line, key, ""));
+    };
+    if let Some(at) = &written.roots {
+        place("tls.roots".to_owned(), at.line, &at.key);
+    }
+    for listener in &written.listeners {
+        if let (Some(name), Some(at)) = (&listener.name, &listener.certificate) {
+            place(format!("listener {}: certificate", name.value), at.line, &at.key);
+        }
+    }
+    for route in &written.routes {
+        if let (Some(name), Some(at)) = (&route.name, &route.roots) {
+            place(format!("route {}: roots", name.value), at.line, &at.key);
+        }
+    }
+    for policy in &written.policies {
+        if let (Some(name), Some(at)) = (&policy.name, &policy.component) {
+            place(format!("policy {}: component", name.value), at.line, &at.key);
+        }
+    }
+    places
 }
 
 fn limits(written: &WrittenLimits) -> Limits {

@@ -47,8 +47,19 @@ pub struct Config {
     pub schedule: Schedule,
     /// Least level written to the log.
     pub log_level: LogLevel,
-    /// Allowed, but perhaps not meant.
-    pub warnings: Vec<Problem>,
+    /// Where what files are named for was written, by a key in words.
+    pub(super) places: BTreeMap<String, Problem>,
+}
+
+impl Config {
+    /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`,
+    /// `listener NAME: certificate`, `route NAME: roots`, `policy NAME: component`.
+    pub fn problem(&self, key: &str, text: impl Into<String>) -> Problem {
+        match self.places.get(key) {
+            Some(place) => Problem { text: text.into(), ..place.clone() },
+            None => Problem::new(key, text),
+        }
+    }
 }
 
 /// One address to listen on.

@@ -9,8 +9,6 @@
 
 use std::path::Path;
 
-use crate::tls::Roots;
-
 pub mod check;
 mod meaning;
 mod meant;
@@ -27,6 +25,8 @@ pub use problem::Problem;
 pub use routes::IMPLICIT_ROUTE;
 pub use surroundings::Surroundings;
 pub use values::Network;
+
+pub use crate::tls::Roots;
 
 /// No configuration is longer; the limit keeps a wrong path (a device, a disk image) from filling memory.
 const FILE_MAX: u64 = 4 << 20;

@@ -18,6 +18,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// A problem that no file has.
+    pub fn new(key: impl Into<String>, text: impl Into<String>) -> Problem {
+        Problem { file: String::new(), line: 0, key: key.into(), text: text.into() }
+    }
+
     /// A problem that no single line has.
     pub fn of_file(file: impl Into<String>, text: impl Into<String>) -> Problem {
         Problem { file: file.into(), line: 0, key: String::new(), text: text.into() }

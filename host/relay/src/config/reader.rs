@@ -44,8 +44,12 @@ impl Faults {
 
     /// Notes a fault.
     pub(crate) fn note(&self, line: usize, key: &str, text: impl Into<String>) {
-        let problem = Problem { file: self.file.clone(), line, key: key.to_owned(), text: text.into() };
-        self.found.borrow_mut().push(problem);
+        self.found.borrow_mut().push(self.problem(line, key, text));
+    }
+
+    /// A problem of this document, noted nowhere.
+    pub(crate) fn problem(&self, line: usize, key: &str, text: impl Into<String>) -> Problem {
+        Problem { file: self.file.clone(), line, key: key.to_owned(), text: text.into() }
     }
 
     /// Notes a fault of one value.

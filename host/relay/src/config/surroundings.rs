@@ -14,8 +14,8 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Of this process.
-    pub fn find() -> Surroundings {
+    /// As this process finds them.
+    pub fn of_this_process() -> Surroundings {
         let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let hostname = Domain::parse(hostname.trim()).or_else(|_| Domain::parse("localhost"));
         Surroundings { hostname: hostname.expect("localhost is a domain"), state_directory: state_directory() }
