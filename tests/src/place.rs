@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -58,6 +58,13 @@ pub fn write(path: &Path, text: impl AsRef<[u8]>) {
     if let Err(why) = std::fs::write(path, text) {
         panic!("{} cannot be written: {why}", path.display());
     }
+}
+
+/// Dates a file back. Every program of Postfix reads a main.cf of the last two seconds again and again until it is
+/// older, lest it be half written.
+pub fn make_old(path: &Path) {
+    let file = std::fs::File::options().append(true).open(path).expect("a file of our own");
+    file.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("a file of our own");
 }
 
 /// The full path of a program, also from sbin, which is not on everybody's PATH.

@@ -71,7 +71,8 @@ impl Setup {
         place::require_root();
         let folder = place::folder();
         let config = self.write_to(folder.path());
-        let output = postfix_tool("postconf", &config).args(["-h", "daemon_directory"]).output();
+        // -d: as built; it is no setting of ours.
+        let output = Command::new(place::program("postconf")).args(["-d", "-h", "daemon_directory"]).output();
         let daemons = String::from_utf8(output.expect("postconf can be started").stdout).expect("a path in UTF-8");
         let mut master = Command::new(Path::new(daemons.trim()).join("master"));
         // -s: stay in the foreground of whoever started it, so that it is our child to wait for.
@@ -81,8 +82,7 @@ impl Setup {
         Postfix { address: self.address, config, _process: process, folder }
     }
 
-    /// main.cf, master.cf and every folder. `postfix check` would make the queue's folders too, but it wants to log what
-    /// it does and waits two seconds for a logger that only runs later.
+    /// main.cf, master.cf and every folder. `postfix check` would make the queue's folders too, in half a second.
     fn write_to(&self, folder: &Path) -> PathBuf {
         let (postfix, postdrop) = (place::account("postfix").0, place::group("postdrop"));
         let (uid, gid) = place::account(MAILBOX_OWNER);
@@ -111,6 +111,7 @@ impl Setup {
             main.push_str(&format!("{name} = {value}\n"));
         }
         place::write(&config.join("main.cf"), main);
+        place::make_old(&config.join("main.cf"));
         place::write(&config.join("master.cf"), format!("{} inet n - n - - smtpd\n{MASTER_CF}", self.address));
         config
     }

@@ -1,0 +1,13 @@
+//! The example policies as components, built by this package's build script, for tests that swap one in.
+
+use std::path::Path;
+
+/// Flags mail whose Subject holds the `marker` of its settings.
+pub fn flag_subject() -> &'static Path {
+    Path::new(concat!(env!("OUT_DIR"), "/flag-subject.wasm"))
+}
+
+/// Refuses everything at the door and objects to every host.
+pub fn refuse_everything() -> &'static Path {
+    Path::new(concat!(env!("OUT_DIR"), "/refuse-everything.wasm"))
+}
