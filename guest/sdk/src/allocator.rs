@@ -1,28 +1,39 @@
-//! Memory for a component whose decisions are thrown away: allocation moves a pointer, nothing is given back.
+//! Memory for a component whose decisions are thrown away: allocation moves a pointer, freeing counts.
 //!
-//! A decision runs in a fresh instance for some microseconds; freeing would only touch more pages, and each page
-//! touched is copied. The last block alone grows in place and can be taken back, which is what a growing vector needs.
+//! A decision runs in a fresh instance for some microseconds; a real heap would only touch more pages, and each page
+//! touched is copied. The last block alone grows in place and can be taken back, which is what a growing vector needs. In
+//! an instance that is kept, as benches do, the pointer returns to where `configure` left it once every block since then
+//! has been freed.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::arch::wasm32::{memory_grow, memory_size};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const PAGE: usize = 64 * 1024;
-/// Left free in the image, so that an ordinary decision need not grow its memory: growing costs a system call.
-const ROOM: usize = 32 * 1024;
+/// Left free in the image: an ordinary decision then grows no memory, which would cost a system call, and with ordinary
+/// settings the image is a single page, the first 64 KiB, which a host keeps resident.
+const ROOM: usize = 8 * 1024;
 
 #[global_allocator]
-static BUMP: Bump = Bump { next: AtomicUsize::new(0) };
+static BUMP: Bump = Bump { next: AtomicUsize::new(0), mark: AtomicUsize::new(0), live: AtomicUsize::new(0) };
 
-/// Makes the room; called once, at the end of `configure`.
-pub(crate) fn leave_room() {
+/// What is allocated from here on belongs to one decision. Called once, at the end of `configure`.
+pub(crate) fn mark() {
     let next = BUMP.start(1);
+    BUMP.next.store(next, Relaxed);
+    BUMP.mark.store(next, Relaxed);
+    BUMP.live.store(0, Relaxed);
     grow_to(next + ROOM);
 }
 
+/// A component has one thread, so relaxed order will do.
 struct Bump {
-    /// Where the next block may start; 0 before the first. A component has one thread, so relaxed order will do.
+    /// Where the next block may start; 0 before the first.
     next: AtomicUsize,
+    /// Blocks from here on are counted; those before are settings and stay.
+    mark: AtomicUsize,
+    /// Counted blocks that are not freed.
+    live: AtomicUsize,
 }
 
 impl Bump {
@@ -32,6 +43,18 @@ impl Bump {
             next => next,
         };
         next.next_multiple_of(align)
+    }
+
+    fn take(&self, start: usize, size: usize) -> *mut u8 {
+        let Some(end) = start.checked_add(size).filter(|&end| grow_to(end)) else {
+            return std::ptr::null_mut();
+        };
+        self.next.store(end, Relaxed);
+        start as *mut u8
+    }
+
+    fn is_last(&self, block: *mut u8, layout: Layout) -> bool {
+        block as usize + layout.size() == self.next.load(Relaxed)
     }
 }
 
@@ -50,32 +73,35 @@ fn grow_to(end: usize) -> bool {
 }
 
 // SAFETY: blocks are carved from memory behind the statics, aligned, within the memory's size, and never overlap, for
-// `next` only moves back when the block that ends there is the one given back.
+// `next` only moves back to the start of a freed last block, or to `mark` when no block from there on is in use.
 #[allow(unsafe_code, reason = "an allocator cannot be written without it")]
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let start = self.start(layout.align());
-        let Some(end) = start.checked_add(layout.size()).filter(|&end| grow_to(end)) else {
-            return std::ptr::null_mut();
-        };
-        self.next.store(end, Relaxed);
-        start as *mut u8
+        let block = self.take(self.start(layout.align()), layout.size());
+        if !block.is_null() {
+            self.live.store(self.live.load(Relaxed) + 1, Relaxed);
+        }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if block as usize + layout.size() == self.next.load(Relaxed) {
+        let mark = self.mark.load(Relaxed);
+        if (block as usize) < mark {
+            return;
+        }
+        let live = self.live.load(Relaxed).saturating_sub(1);
+        self.live.store(live, Relaxed);
+        if live == 0 && mark != 0 {
+            self.next.store(mark, Relaxed);
+        } else if self.is_last(block, layout) {
             self.next.store(block as usize, Relaxed);
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let start = block as usize;
-        if start + layout.size() == self.next.load(Relaxed) {
-            let Some(end) = start.checked_add(size).filter(|&end| grow_to(end)) else {
-                return std::ptr::null_mut();
-            };
-            self.next.store(end, Relaxed);
-            return block;
+        let counted = block as usize >= self.mark.load(Relaxed);
+        if counted && self.is_last(block, layout) {
+            return self.take(block as usize, size);
         }
         if size <= layout.size() {
             return block;
@@ -85,6 +111,7 @@ unsafe impl GlobalAlloc for Bump {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
                 std::ptr::copy_nonoverlapping(block, moved, layout.size());
+                self.dealloc(block, layout);
             }
             moved
         }

@@ -25,7 +25,7 @@ impl<C: Component> Guest for C {
         let policy = C::Policy::configure(&settings, &Imports)?;
         C::configured().set(policy).map_err(|_| vec![Problem::new("", "configure was called twice")])?;
         #[cfg(target_arch = "wasm32")]
-        crate::allocator::leave_room();
+        crate::allocator::mark();
         Ok(())
     }
 
