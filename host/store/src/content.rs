@@ -145,9 +145,7 @@ impl BodyReader {
             Rest::File { left: 0, .. } => Ok(None),
             Rest::File { file, open, left } => {
                 let mut piece = vec![0; PIECE.min(usize::try_from(*left).unwrap_or(PIECE))];
-                file.read_exact(&mut piece)
-                    .await
-                    .map_err(|error| StoreError::file("read", open.path(), &error))?;
+                file.read_exact(&mut piece).await.map_err(|error| StoreError::file("read", open.path(), &error))?;
                 *left -= piece.len() as u64;
                 Ok(Some(piece))
             }

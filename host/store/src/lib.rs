@@ -15,8 +15,20 @@
 mod api;
 mod error;
 
+// The engine: its threads, then what they run, then what lies beside the database.
 mod content;
+mod engine;
 mod folder;
+mod ledger;
+mod numbers;
+mod operate;
+mod queue;
+mod reader;
+mod rows;
+mod schema;
+mod settings;
+mod sqlite;
+mod writer;
 
 pub use api::{
     Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
@@ -24,3 +36,4 @@ pub use api::{
 };
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
+pub use sqlite::SqliteStore;

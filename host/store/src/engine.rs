@@ -1,0 +1,132 @@
+//! [`Store`] for [`SqliteStore`]: which request goes to which thread.
+//!
+//! Whatever formats or touches files happens here, in the task of whoever asks, before the request is sent.
+
+use std::sync::Arc;
+
+use sealwire_core::ledger::LedgerRecord;
+use tokio::sync::watch;
+
+use crate::api::{
+    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
+    Retry, Revision, Settled, Store, StoreStatus,
+};
+use crate::content::{BodyReader, BodyWriter};
+use crate::sqlite::SqliteStore;
+use crate::{ledger, operate, queue, settings};
+
+/// Octets a small request is taken to write.
+const SMALL: usize = 1024;
+
+impl Store for SqliteStore {
+    fn begin_content(&self) -> Box<dyn ContentWriter> {
+        Box::new(BodyWriter::new(Arc::clone(&self.folder)))
+    }
+
+    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let arrival = queue::Arrival::of(arrival, &self.folder).await?;
+            self.writer.write(arrival.weight(), move |turn| queue::commit(turn, arrival)).await
+        })
+    }
+
+    fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>> {
+        Box::pin(async move {
+            let leased = self.writer.write(SMALL, move |turn| queue::claim(turn, now, lease_until, limit)).await?;
+            if leased.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.delivery.read(|connection| queue::read_claims(connection, leased)).await
+        })
+    }
+
+    fn renew(&self, token: &ClaimToken, lease_until: u64) -> Answer<'_, bool> {
+        let token = token.clone();
+        Box::pin(async move { self.writer.write(SMALL, move |turn| queue::renew(turn, &token, lease_until)).await })
+    }
+
+    fn settle(&self, settled: Settled) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let settled = queue::Settlement::of(settled, &self.folder).await?;
+            self.writer.write(settled.weight(), move |turn| queue::settle(turn, settled)).await
+        })
+    }
+
+    fn next_due(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(self.delivery.read(queue::next_due))
+    }
+
+    fn queue_changes(&self) -> watch::Receiver<u64> {
+        self.queue.clone()
+    }
+
+    fn body(&self, id: &str) -> Answer<'_, BodyReader> {
+        let (id, folder) = (id.to_owned(), Arc::clone(&self.folder));
+        Box::pin(self.delivery.read(move |connection| operate::body(connection, &folder, &id)))
+    }
+
+    fn list(&self, filter: QueueFilter) -> Answer<'_, Vec<QueueItem>> {
+        Box::pin(self.people.read(move |connection| operate::list(connection, &filter)))
+    }
+
+    fn show(&self, id: &str) -> Answer<'_, Option<QueueItem>> {
+        let id = id.to_owned();
+        Box::pin(self.people.read(move |connection| operate::item(connection, &id, true)))
+    }
+
+    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, u64> {
+        Box::pin(self.writer.write(SMALL, move |turn| operate::retry(turn, &which, now_ms, &by)))
+    }
+
+    fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {
+        let id = id.to_owned();
+        Box::pin(self.writer.write(SMALL, move |turn| operate::remove(turn, &id, now_ms, &by)))
+    }
+
+    fn counts(&self) -> Answer<'_, QueueCounts> {
+        Box::pin(self.people.read(operate::counts))
+    }
+
+    fn append(&self, records: Vec<LedgerRecord>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let rows = ledger::rows(records)?;
+            self.writer.write(SMALL * rows.len(), move |turn| ledger::append(turn, &rows)).await
+        })
+    }
+
+    fn ledger(&self, query: LedgerQuery) -> Answer<'_, Vec<LedgerLine>> {
+        Box::pin(self.people.read(move |connection| ledger::query(connection, &query)))
+    }
+
+    fn prune(&self, before_ms: u64) -> Answer<'_, u64> {
+        Box::pin(self.writer.write(SMALL, move |turn| ledger::prune(turn, before_ms)))
+    }
+
+    fn put_settings(
+        &self,
+        document: String,
+        by: String,
+        note: String,
+        now: u64,
+        expected: Option<u64>,
+    ) -> Answer<'_, u64> {
+        let new = Revision { revision: 0, at: now, by, note, document };
+        Box::pin(self.writer.write(SMALL + new.document.len(), move |turn| settings::put(turn, &new, expected)))
+    }
+
+    fn settings(&self, revision: Option<u64>) -> Answer<'_, Option<Revision>> {
+        Box::pin(self.people.read(move |connection| settings::get(connection, revision)))
+    }
+
+    fn revisions(&self, limit: usize) -> Answer<'_, Vec<Revision>> {
+        Box::pin(self.people.read(move |connection| settings::list(connection, limit)))
+    }
+
+    fn settings_changes(&self) -> watch::Receiver<u64> {
+        self.settings.clone()
+    }
+
+    fn status(&self) -> StoreStatus {
+        self.counted()
+    }
+}

@@ -1,0 +1,162 @@
+//! The queue as an operator sees and moves it, in SQL: list, show, counts, retry, remove.
+//!
+//! Every act leaves an `Operator` record in the ledger, in the transaction of the act.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
+
+use crate::api::{QueueCounts, QueueFilter, QueueItem, Retry};
+use crate::content::BodyReader;
+use crate::error::StoreError;
+use crate::folder::Folder;
+use crate::numbers::{integer, natural};
+use crate::reader::ReadError;
+use crate::writer::Turn;
+use crate::{ledger, queue, rows};
+
+/// Entries in one answer: what a person or a page can use.
+const ITEMS_MAX: usize = 10_000;
+
+/// Entries in the order of arrival.
+pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<QueueItem>, ReadError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id FROM entries
+         WHERE number > coalesce((SELECT number FROM entries WHERE id = ?1), 0)
+           AND (?2 IS NULL OR EXISTS (SELECT 1 FROM recipients
+                WHERE entry = number AND instr(lower(local || '@' || domain), ?2) > 0))
+           AND (?3 IS NULL OR EXISTS (SELECT 1 FROM recipients WHERE entry = number AND status = ?3))
+           AND (?4 IS NULL OR EXISTS (SELECT 1 FROM messages
+                WHERE entry = number AND instr(lower(json_extract(meta, '$.envelope_sender.local') || '@' ||
+                                                     json_extract(meta, '$.envelope_sender.domain')), ?4) > 0))
+         ORDER BY number LIMIT ?5",
+    )?;
+    let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_lowercase());
+    let values = params![
+        filter.after,
+        lower(&filter.recipient),
+        filter.status.map(rows::word),
+        lower(&filter.sender),
+        integer(filter.limit.min(ITEMS_MAX) as u64),
+    ];
+    let ids = statement.query_map(values, |row| row.get::<_, String>(0))?;
+    let mut items = Vec::new();
+    for id in ids {
+        items.extend(item(connection, &id?, false)?);
+    }
+    Ok(items)
+}
+
+/// One entry with its recipients.
+pub(crate) fn item(connection: &Connection, id: &str, with_header: bool) -> Result<Option<QueueItem>, ReadError> {
+    let Some(entry) = rows::entry(connection, id, with_header)? else { return Ok(None) };
+    let claimed = connection
+        .prepare_cached("SELECT lease IS NOT NULL FROM entries WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    Ok(Some(QueueItem { entry, recipients: rows::recipients(connection, id)?, claimed }))
+}
+
+/// The content of an entry.
+pub(crate) fn body(
+    connection: &Connection,
+    folder: &std::sync::Arc<Folder>,
+    id: &str,
+) -> Result<BodyReader, ReadError> {
+    let found: Option<(Option<Vec<u8>>, Option<String>, i64)> = connection
+        .prepare_cached(
+            "SELECT body, file, octets FROM messages JOIN entries ON entries.number = messages.entry
+             WHERE entries.id = ?1",
+        )?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let gone = || StoreError::NoEntry { id: id.to_owned() };
+    match found.ok_or_else(gone)? {
+        (_, Some(name), octets) => {
+            let (file, open) = folder.read(&name)?.ok_or_else(gone)?;
+            Ok(BodyReader::file(file, open, natural(octets)))
+        }
+        (body, None, _) => Ok(BodyReader::memory(body.unwrap_or_default())),
+    }
+}
+
+/// How much there is.
+pub(crate) fn counts(connection: &Connection) -> Result<QueueCounts, ReadError> {
+    let (entries, claimed, oldest): (i64, i64, Option<i64>) = connection
+        .prepare_cached("SELECT count(*), count(lease), min(arrived_at) FROM entries")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (queued, held, failing): (i64, i64, i64) = connection
+        .prepare_cached(
+            "SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'held'),
+                    count(*) FILTER (WHERE failing AND status IN ('queued', 'held')) FROM recipients",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(QueueCounts {
+        entries: natural(entries),
+        claimed: natural(claimed),
+        queued: natural(queued),
+        held: natural(held),
+        failed_decisions: natural(failing),
+        oldest_arrived_at: oldest.map(natural),
+    })
+}
+
+/// Makes recipients due now. An entry under a lease keeps its lease: the round under way ends first.
+pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -> Result<u64, StoreError> {
+    let (clause, id) = match which {
+        Retry::All => ("1", None),
+        Retry::Entry(id) => ("1", Some(id)),
+        Retry::FailedDecisions => ("failing", None),
+        Retry::Held => ("status = 'held'", None),
+    };
+    let moved = "status IN ('queued', 'held') AND (?1 IS NULL OR entry = (SELECT number FROM entries WHERE id = ?1))";
+    let now = integer(now_ms / 1000);
+    let connection = turn.connection;
+    let act = || -> rusqlite::Result<(Vec<String>, usize)> {
+        let mut statement = connection.prepare(&format!(
+            "SELECT id FROM entries WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause})"
+        ))?;
+        let ids = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let recipients = connection.execute(
+            &format!(
+                "UPDATE recipients SET due_at = iif(status = 'held', ?2, min(due_at, ?2)), status = 'queued'
+                 WHERE {moved} AND {clause}"
+            ),
+            params![id, now],
+        )?;
+        connection.execute(
+            "UPDATE entries SET ready_at = min(ready_at, ?1) WHERE lease IS NULL
+             AND number IN (SELECT entry FROM recipients WHERE status = 'queued' AND due_at <= ?1)",
+            [now],
+        )?;
+        Ok((ids, recipients))
+    };
+    let (ids, recipients) = act().map_err(|error| turn.failed(&error))?;
+    let records = ids.into_iter().map(|id| record(id, now_ms, "retry", by)).collect();
+    ledger::append(turn, &ledger::rows(records)?)?;
+    turn.effects.sooner = true;
+    Ok(recipients as u64)
+}
+
+/// Takes an entry out.
+pub(crate) fn remove(turn: &mut Turn<'_>, id: &str, now_ms: u64, by: &str) -> Result<bool, StoreError> {
+    // A lease that ran out no longer protects: whoever held it will be told that it is lost.
+    let found: Option<(i64, bool)> = turn
+        .connection
+        .prepare_cached("SELECT number, coalesce(lease_until > ?2, 0) FROM entries WHERE id = ?1")
+        .and_then(|mut statement| {
+            statement.query_row(params![id, integer(now_ms / 1000)], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .map_err(|error| turn.failed(&error))?;
+    match found {
+        None => Ok(false),
+        Some((_, true)) => Err(StoreError::InDelivery { id: id.to_owned() }),
+        Some((number, false)) => {
+            queue::forget(turn, number)?;
+            ledger::append(turn, &ledger::rows(vec![record(id.to_owned(), now_ms, "remove", by)])?)?;
+            Ok(true)
+        }
+    }
+}
+
+fn record(message: String, at_ms: u64, action: &str, by: &str) -> LedgerRecord {
+    LedgerRecord { at_ms, message, event: LedgerEvent::Operator { action: action.into(), by: by.into() } }
+}

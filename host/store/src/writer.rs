@@ -1,0 +1,251 @@
+//! The one thread that writes: it takes what waits, runs it in one transaction, syncs once, then answers everyone.
+//!
+//! Each request runs in a savepoint of its own, so that one that fails does not fail its neighbours; a commit that
+//! fails, fails them all. While one sync is under way the next group gathers, so the group grows with the load and a
+//! lone request waits for nobody. What must happen outside the database (files, notices) happens after the sync.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::StoreError;
+use crate::folder::{Folder, StagedFile};
+
+/// Requests in one transaction: enough to share a sync, few enough to answer soon.
+const GROUP_REQUESTS: usize = 256;
+/// Octets in one transaction: keeps the log within a few times its usual size.
+const GROUP_OCTETS: usize = 8 * 1024 * 1024;
+/// Requests that may wait; beyond it whoever asks waits instead, which is how a slow disk slows the clients.
+const WAITING: usize = 1024;
+
+/// Runs in the transaction, or learns why there is none, and leaves what is to be done once its fate is known.
+type Work = Box<dyn FnOnce(Result<&mut Turn<'_>, StoreError>) -> After + Send>;
+/// Runs after the commit.
+type After = Box<dyn FnOnce(&Outside, Result<(), StoreError>) + Send>;
+
+struct Request {
+    octets: usize,
+    work: Work,
+}
+
+/// A request's view of the transaction.
+pub(crate) struct Turn<'a> {
+    /// For statements; never for transactions.
+    pub(crate) connection: &'a Connection,
+    /// What to do after the commit.
+    pub(crate) effects: Effects,
+    path: &'a Path,
+    next_lease: &'a mut i64,
+    /// Why the whole transaction is gone: SQLite rolls back by itself where it finds no space or cannot read.
+    lost: Option<StoreError>,
+}
+
+impl Turn<'_> {
+    /// A lease that was never given before, by this process or an earlier one.
+    pub(crate) fn new_lease(&mut self) -> i64 {
+        *self.next_lease += 1;
+        *self.next_lease
+    }
+
+    /// Runs `work` in a savepoint: on an error nothing of it stays.
+    fn attempt<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.run("SAVEPOINT request")?;
+        let result = work(self);
+        if self.connection.is_autocommit() {
+            let error = result.err().unwrap_or(StoreError::Closed);
+            self.lost = Some(error.clone());
+            return Err(error);
+        }
+        if result.is_err() {
+            self.run("ROLLBACK TO request")?;
+        }
+        self.run("RELEASE request")?;
+        result
+    }
+
+    fn run(&self, sql: &str) -> Result<(), StoreError> {
+        let ran = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        ran.map(drop).map_err(|error| self.failed(&error))
+    }
+
+    /// An error of the engine's, with the place.
+    pub(crate) fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        StoreError::sqlite(self.path, error)
+    }
+}
+
+/// What a request wants done outside the database once it is durable.
+#[derive(Default)]
+pub(crate) struct Effects {
+    /// Files whose row is now committed.
+    pub(crate) kept: Vec<StagedFile>,
+    /// Files whose row is now gone.
+    pub(crate) freed: Vec<String>,
+    /// Something may be due sooner than before.
+    pub(crate) sooner: bool,
+    /// The newest revision of the settings.
+    pub(crate) revision: Option<u64>,
+}
+
+/// What lies outside the database: contents and those who wait for a change.
+pub(crate) struct Outside {
+    pub(crate) folder: Arc<Folder>,
+    pub(crate) queue: watch::Sender<u64>,
+    pub(crate) settings: watch::Sender<u64>,
+}
+
+impl Effects {
+    fn take(self, outside: &Outside) {
+        self.kept.into_iter().for_each(StagedFile::leave);
+        self.freed.into_iter().for_each(|file| outside.folder.free(file));
+        if self.sooner {
+            outside.queue.send_modify(|changes| *changes += 1);
+        }
+        if let Some(revision) = self.revision {
+            outside.settings.send_replace(revision);
+        }
+    }
+
+    /// After a failed commit nobody knows what a crash would bring back: the files stay until the next opening.
+    fn abandon(self) {
+        self.kept.into_iter().for_each(StagedFile::leave);
+    }
+}
+
+/// Counts for the status.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) requests: AtomicU64,
+    pub(crate) transactions: AtomicU64,
+}
+
+/// The door to the writing thread; dropped, it finishes what waits and ends.
+pub(crate) struct Writer {
+    requests: Option<mpsc::Sender<Request>>,
+    pub(crate) written: Arc<Written>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(crate) fn start(
+        connection: Connection,
+        path: PathBuf,
+        opening: u64,
+        outside: Outside,
+    ) -> Result<Writer, StoreError> {
+        let (requests, waiting) = mpsc::channel(WAITING);
+        let written = Arc::new(Written::default());
+        // 2^32 leases for each opening; both fit into SQLite's integer for longer than disks last.
+        let next_lease = i64::try_from(opening << 32).unwrap_or(i64::MAX >> 1);
+        let thread_path = path.clone();
+        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written) };
+        let thread = std::thread::Builder::new()
+            .name("store-write".into())
+            .spawn(move || group.run(waiting))
+            .map_err(|error| StoreError::file("start a thread for", &thread_path, &error))?;
+        Ok(Writer { requests: Some(requests), written, thread: Some(thread) })
+    }
+
+    /// Has `work` done in a transaction; ready once that is durable. `octets` is about what it writes.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        octets: usize,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let work: Work = Box::new(move |turn| {
+            let (result, effects) = match turn {
+                Ok(turn) => (turn.attempt(work), std::mem::take(&mut turn.effects)),
+                Err(error) => (Err(error), Effects::default()),
+            };
+            Box::new(move |outside, committed| {
+                match (&committed, result.is_ok()) {
+                    (Ok(()), true) => effects.take(outside),
+                    (Ok(()), false) => {} // Rolled back for certain: what it staged is freed as it drops.
+                    (Err(_), _) => effects.abandon(),
+                }
+                // Whoever asked may have gone; the work is done all the same.
+                let _ = answer.send(result.and_then(|value| committed.map(|()| value)));
+            })
+        });
+        let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
+        requests.send(Request { octets, work }).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The writing thread's own.
+struct Group {
+    connection: Connection,
+    path: PathBuf,
+    outside: Outside,
+    next_lease: i64,
+    written: Arc<Written>,
+}
+
+impl Group {
+    fn run(&mut self, mut waiting: mpsc::Receiver<Request>) {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut octets = first.octets;
+            let mut group = vec![first];
+            while group.len() < GROUP_REQUESTS && octets < GROUP_OCTETS {
+                let Ok(next) = waiting.try_recv() else { break };
+                octets += next.octets;
+                group.push(next);
+            }
+            self.written.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Request>) {
+        let changes = self.connection.total_changes();
+        let mut answers: Vec<After> = Vec::with_capacity(group.len());
+        let committed = self.transact(group, &mut answers);
+        if let Err(error) = &committed {
+            tracing::error!(%error, requests = answers.len(), "a transaction failed");
+            if !self.connection.is_autocommit() {
+                let _ = self.execute("ROLLBACK");
+            }
+        } else if self.connection.total_changes() > changes {
+            self.written.transactions.fetch_add(1, Ordering::Relaxed);
+        }
+        for answer in answers {
+            answer(&self.outside, committed.clone());
+        }
+    }
+
+    fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Result<(), StoreError> {
+        let mut state = self.execute("BEGIN IMMEDIATE");
+        for request in group {
+            if let Err(error) = &state {
+                answers.push((request.work)(Err(error.clone())));
+                continue;
+            }
+            let Group { connection, path, next_lease, .. } = self;
+            let mut turn = Turn { connection, effects: Effects::default(), path, next_lease, lost: None };
+            answers.push((request.work)(Ok(&mut turn)));
+            state = turn.lost.take().map_or(Ok(()), Err);
+        }
+        state?;
+        self.execute("COMMIT")
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let ran = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        ran.map(drop).map_err(|error| StoreError::sqlite(&self.path, &error))
+    }
+}
