@@ -1,6 +1,6 @@
 //! The store as the rest of the relay sees it: queue, settings and ledger behind one object-safe trait.
 //!
-//! Nothing here names SQL or a file. A second engine implements [`Store`] and must pass [`crate::conformance`].
+//! Nothing here names SQL or a file. A second engine implements [`Store`] and must pass `conformance`, which runs in this crate's tests.
 //! What an answer promises is durable when the answer arrives (H1): after power is lost it is still so.
 //!
 //! A future that is dropped before it is ready may still take effect: the request is on its way to the writer.

@@ -37,3 +37,8 @@ pub use api::{
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod tests;

@@ -129,13 +129,13 @@ mod tests {
     use super::*;
 
     /// A store as version `version` of the schema left it.
-    pub(crate) fn at_version(version: usize) -> Connection {
+    fn at_version(version: usize) -> Connection {
         let connection = Connection::open_in_memory().expect("memory");
         for sql in &MIGRATIONS[..version] {
             connection.execute_batch(sql).expect("released migrations apply");
         }
         connection.pragma_update(None, "application_id", APPLICATION_ID).expect("pragma");
-        connection.pragma_update(None, "user_version", version).expect("pragma");
+        connection.pragma_update(None, "user_version", version as u32).expect("pragma");
         connection
     }
 

@@ -1,0 +1,96 @@
+//! What an operator does: list, show, retry, remove, counts.
+
+use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued};
+
+use super::*;
+use crate::{QueueCounts, QueueFilter, Retry, StoreError};
+
+pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
+    lists_by_what_is_asked(&*fresh().open()).await;
+    retries_what_is_asked(&*fresh().open()).await;
+    removes_what_nobody_delivers(&*fresh().open()).await;
+}
+
+/// Four entries: `queued`, `held`, `failing` and `claimed`, due long after now.
+async fn four(store: &dyn Store) -> Claim {
+    for id in ["queued", "held", "failing"] {
+        commit(store, id, &[&format!("{id}@x.example")]).await;
+    }
+    for claim in claim(store, NOW).await {
+        let mut changed = moved(&claim, Queued, NOW + 1000);
+        match claim.entry.id.as_str() {
+            "held" => changed[0].status = Held,
+            "failing" => changed[0].progress.failing_since = Some(NOW),
+            _ => {}
+        }
+        store.settle(settled(&claim, changed)).await.expect("settled");
+    }
+    commit(store, "claimed", &["Claimed@x.example", "other@y.example"]).await;
+    claim_one(store, NOW).await
+}
+
+async fn lists_by_what_is_asked(store: &dyn Store) {
+    four(store).await;
+    let all = QueueFilter::default;
+    let cases: &[(QueueFilter, &[&str])] = &[
+        (all(), &["queued", "held", "failing", "claimed"]),
+        (QueueFilter { limit: 2, ..all() }, &["queued", "held"]),
+        (QueueFilter { after: Some("held".into()), ..all() }, &["failing", "claimed"]),
+        (QueueFilter { status: Some(Held), ..all() }, &["held"]),
+        (QueueFilter { status: Some(Delivered), ..all() }, &[]),
+        (QueueFilter { recipient: Some("CLAIMED@x".into()), ..all() }, &["claimed"]),
+        (QueueFilter { recipient: Some("y.example".into()), ..all() }, &["claimed"]),
+        (QueueFilter { sender: Some("sender@A".into()), limit: 1, ..all() }, &["queued"]),
+        (QueueFilter { sender: Some("nobody".into()), ..all() }, &[]),
+    ];
+    for (filter, expected) in cases {
+        let items = store.list(filter.clone()).await.expect("listed");
+        let ids: Vec<_> = items.iter().map(|item| item.entry.id.as_str()).collect();
+        assert_eq!(ids, *expected, "{filter:?}");
+        assert!(items.iter().all(|item| item.entry.header.is_empty()), "headers are left out");
+        assert!(items.iter().all(|item| item.claimed == (item.entry.id == "claimed")));
+    }
+    let shown = store.show("held").await.expect("shown").expect("queued");
+    assert!(shown.entry.header.starts_with(b"Subject: held"));
+    assert_eq!(shown.recipients[0].status, Held);
+    let expected =
+        QueueCounts { entries: 4, claimed: 1, queued: 4, held: 1, failed_decisions: 1, oldest_arrived_at: Some(NOW) };
+    assert_eq!(store.counts().await, Ok(expected));
+}
+
+async fn retries_what_is_asked(store: &dyn Store) {
+    four(store).await;
+    let cases: &[(Retry, u64, &[&str])] = &[
+        (Retry::FailedDecisions, 1, &["failing"]),
+        (Retry::Held, 1, &["held"]),
+        (Retry::Entry("queued".into()), 1, &["queued"]),
+        (Retry::Entry("nothing".into()), 0, &[]),
+        (Retry::All, 5, &["queued", "held", "failing"]),
+    ];
+    for (which, count, due) in cases {
+        assert_eq!(store.retry(which.clone(), NOW * 1000, "root".into()).await, Ok(*count), "{which:?}");
+        let claims = claim(store, NOW).await;
+        assert_eq!(ids(&claims), *due, "{which:?}; what is claimed stays with its claimant");
+        for claim in claims {
+            assert_eq!(claim.recipients[0].status, Queued);
+            store.settle(settled(&claim, moved(&claim, Queued, NOW + 1000))).await.expect("settled");
+        }
+    }
+    assert_eq!(
+        told(store, "held").await,
+        ["committed", "settled", "retry by root", "settled", "retry by root", "settled"]
+    );
+}
+
+async fn removes_what_nobody_delivers(store: &dyn Store) {
+    let claimed = four(store).await;
+    let remove = |id: &'static str, at: u64| store.remove(id, at * 1000, "root".into());
+    assert_eq!(remove("queued", NOW).await, Ok(true));
+    assert_eq!(remove("queued", NOW).await, Ok(false));
+    assert_eq!(store.show("queued").await, Ok(None));
+    assert_eq!(told(store, "queued").await, ["committed", "settled", "remove by root"]);
+    assert_eq!(remove("claimed", NOW).await, Err(StoreError::InDelivery { id: "claimed".into() }));
+    assert_eq!(remove("claimed", NOW + LEASE).await, Ok(true), "a lease that ran out protects nothing");
+    let late = store.settle(settled(&claimed, moved(&claimed, Delivered, NOW))).await;
+    assert_eq!(late, Err(StoreError::LeaseLost { id: "claimed".into() }));
+}
