@@ -18,7 +18,7 @@ use crate::error::StoreError;
 /// Ending of a file that is being freed. No row ever names one.
 const GONE: &str = "gone";
 /// Zeros written at once when a file is overwritten.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// The folder, shared by writers, readers and the thread that frees.
 pub(crate) struct Folder {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -146,7 +146,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// A reading connection must be able to write the log's index, yet never the database.
-fn connect_reading(path: &PathBuf) -> Result<Connection, StoreError> {
+fn connect_reading(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path)?;
     connection.pragma_update(None, "query_only", true).map_err(|error| StoreError::sqlite(path, &error))?;
     Ok(connection)

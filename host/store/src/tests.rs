@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::conformance::{self, Place};
+use crate::conformance::{self, NOW, Place};
 use crate::{CONTENT_INLINE_MAX, SqliteStore, Store, StoreError};
 
 impl Place for tempfile::TempDir {
@@ -47,7 +47,7 @@ async fn a_killed_process_loses_nothing_it_confirmed() {
     let large = vec![7; CONTENT_INLINE_MAX + 1];
     store.commit(conformance::arrival("small", &["b@x.example"], b"hi")).await.expect("committed");
     store.commit(conformance::arrival("large", &["b@x.example"], &large)).await.expect("committed");
-    assert_eq!(store.claim(conformance::NOW, conformance::NOW + 60, 9).await.expect("claimed").len(), 2);
+    assert_eq!(store.claim(NOW, NOW + 60, 9).await.expect("claimed").len(), 2);
     let mut unfinished = store.begin_content();
     unfinished.write(large.clone()).await.expect("written");
     let uncommitted = unfinished.finish().await.expect("finished");
@@ -61,7 +61,7 @@ async fn a_killed_process_loses_nothing_it_confirmed() {
     for (id, body) in [("small", &b"hi"[..]), ("large", &large)] {
         assert_eq!(again.body(id).await.expect("body").read_to_end().await.expect("read"), body);
     }
-    assert_eq!(again.claim(conformance::NOW, conformance::NOW + 60, 9).await.expect("claimed").len(), 2);
+    assert_eq!(again.claim(NOW, NOW + 60, 9).await.expect("claimed").len(), 2);
     drop(uncommitted);
 }
 
@@ -100,7 +100,8 @@ fn what_will_not_open_says_why() {
     let garbage = |place: &Path| fs::write(place.join("sealwire.db"), vec![b'x'; 8192]).expect("written");
     let stray = |place: &Path| fs::create_dir_all(place.join("content/folder")).expect("created");
     let file = |place: &Path| fs::write(place.join("content"), b"").expect("written");
-    let cases: [(&dyn Fn(&Path), &str); 4] = [
+    type Spoil<'a> = &'a dyn Fn(&Path);
+    let cases: [(Spoil<'_>, &str); 4] = [
         (&newer, "was made by a newer sealwire: schema 7, this one knows 2"),
         (&garbage, "is damaged"),
         (&stray, "cannot sweep"),
@@ -114,19 +115,77 @@ fn what_will_not_open_says_why() {
     }
 }
 
+/// Keeps the writer busy until every request has been sent, so that they share one transaction.
+async fn together<T>(store: &SqliteStore, requests: impl Future<Output = T>) -> T {
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (sent, all_sent) = std::sync::mpsc::channel();
+    let busy = store.writer.write(0, move |_| Ok((started.send(()).is_ok(), all_sent.recv().is_ok())));
+    let rest = async {
+        has_started.await.expect("the writer runs");
+        tokio::join!(requests, async { sent.send(()).expect("the writer waits") }).0
+    };
+    let (busy, answers) = tokio::join!(busy, rest);
+    assert_eq!(busy, Ok((true, true)));
+    answers
+}
+
 #[tokio::test]
-async fn a_full_disk_fails_the_request_and_nothing_else() {
+async fn what_waits_shares_one_sync_and_no_failure() {
     let place = fresh();
-    drop(place.open());
+    let store = SqliteStore::open(place.path()).expect("opens");
+    let commit = |id| store.commit(conformance::arrival(id, &["b@x.example"], b"hi"));
+    let requests = async { tokio::join!(commit("e1"), commit("e1"), commit("e2"), store.claim(NOW, NOW + 60, 9)) };
+    let (first, again, second, claims) = together(&store, requests).await;
+    assert_eq!((first, again, second), (Ok(()), Err(StoreError::Exists { id: "e1".into() }), Ok(())));
+    assert_eq!(claims.expect("claimed").len(), 2);
+    let status = store.status();
+    assert_eq!((status.writes, status.transactions), (5, 1), "the request that gathers them is one more");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_outlived() {
+    let place = fresh();
     let store = SqliteStore::open(place.path()).expect("opens");
     // SQLite's own limit on pages stands in for the disk's end.
-    store
-        .writer
-        .write(0, |turn| Ok(turn.connection.pragma_update(None, "max_page_count", 40).is_ok()))
-        .await
-        .expect("set");
-    let full = store.commit(conformance::arrival("large", &["b@x.example"], &vec![7; 200_000])).await;
-    assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
-    store.commit(conformance::arrival("small", &["b@x.example"], b"hi")).await.expect("there is room for this one");
+    let limit = |turn: &mut crate::writer::Turn<'_>| {
+        turn.connection.pragma_update(None, "max_page_count", 40).map_err(|error| turn.failed(&error))
+    };
+    store.writer.write(0, limit).await.expect("limited");
+    let commit = |id, body: &[u8]| store.commit(conformance::arrival(id, &["b@x.example"], body));
+    let large = [7; 200_000];
+    let requests = async { tokio::join!(commit("e1", b"hi"), commit("large", &large), commit("e2", b"hi")) };
+    let (before, full, behind) = together(&store, requests).await;
+    // SQLite gives up the whole transaction where space ends, so those who shared it are told the same.
+    let error = StoreError::Full(place.path().join("sealwire.db"));
+    assert_eq!((before, full, behind), (Err(error.clone()), Err(error.clone()), Err(error)));
+    assert_eq!(store.status().transactions, 0);
+    assert_eq!(commit("e1", b"hi").await, Ok(()), "there is room for this one");
     assert_eq!(store.counts().await.expect("counts").entries, 1);
+}
+
+#[tokio::test]
+async fn a_lost_transaction_fails_everyone_in_it_and_is_swept() {
+    let place = fresh();
+    let store = SqliteStore::open(place.path()).expect("opens");
+    let large = vec![7; CONTENT_INLINE_MAX + 1];
+    let mut writer = store.begin_content();
+    writer.write(large).await.expect("written");
+    let content = writer.finish().await.expect("finished");
+    let before = crate::NewEntry { content, ..conformance::arrival("e1", &["b@x.example"], b"") };
+    // SQLite rolls back by itself where the disk fails; a ROLLBACK in a request looks the same to the writer.
+    let lost = |turn: &mut crate::writer::Turn<'_>| match turn.connection.execute_batch("ROLLBACK") {
+        Ok(()) => Err::<(), _>(StoreError::Refused("lost")),
+        Err(error) => Err(turn.failed(&error)),
+    };
+    let behind = store.commit(conformance::arrival("e2", &["b@x.example"], b""));
+    let requests = async { tokio::join!(store.commit(before), store.writer.write(0, lost), behind) };
+    let (before, lost, behind) = together(&store, requests).await;
+    let error = StoreError::Refused("lost");
+    assert_eq!((before, lost, behind), (Err(error.clone()), Err(error.clone()), Err(error)));
+    store.commit(conformance::arrival("e3", &["b@x.example"], b"hi")).await.expect("the writer goes on");
+    assert_eq!(store.counts().await.expect("counts").entries, 1);
+    drop(store);
+    assert_eq!(contents(place.path()), 1, "nobody knows what a crash would bring back");
+    let store = place.open();
+    assert_eq!((store.status().orphans_swept, contents(place.path())), (1, 0));
 }

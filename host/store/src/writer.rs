@@ -1,8 +1,9 @@
 //! The one thread that writes: it takes what waits, runs it in one transaction, syncs once, then answers everyone.
 //!
-//! Each request runs in a savepoint of its own, so that one that fails does not fail its neighbours; a commit that
-//! fails, fails them all. While one sync is under way the next group gathers, so the group grows with the load and a
-//! lone request waits for nobody. What must happen outside the database (files, notices) happens after the sync.
+//! Each request runs in a savepoint of its own, so that one that is refused does not fail its neighbours. Where the disk
+//! fails or is full, the transaction is lost and all are told the same. While one sync is under way the next group
+//! gathers, so the group grows with the load and a lone request waits for nobody. What must happen outside the database
+//! (files, notices) happens after the sync.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

