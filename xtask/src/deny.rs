@@ -26,7 +26,7 @@ pub(crate) fn check() -> Result<(), Failure> {
 
 fn deny(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
-    command.args(["--all-features", "--locked", "check"]).current_dir(step::root());
+    command.args(["--all-features", "--locked", "check", "--hide-inclusion-graph"]).current_dir(step::root());
     command
 }
 
