@@ -1,0 +1,287 @@
+//! One connection to one address of one host: the client machine of core on a socket.
+//!
+//! 1. [`open`] connects, hears the greeting, says EHLO, and starts TLS where it is offered and wanted.
+//! 2. What became of the channel is read off as facts and as a proof.
+//! 3. [`Connection::send`] sends one message, for which it needs a permit (H2).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use sealwire_core::address::Domain;
+use sealwire_core::facts::{ChannelFacts, ChannelState};
+use sealwire_core::floor::{ConnectionId, Permit, TlsProof};
+use sealwire_core::plan::HostName;
+use sealwire_core::smtp::client::{Awaiting, Client, ClientConfig, ClientStep, MessageResult, Misuse, Outgoing};
+use sealwire_store::BodyReader;
+use tokio::net::TcpStream;
+
+use crate::clock;
+use crate::stream::Stream;
+use crate::tls::{Connector, client_side};
+
+/// Time for a TCP connection to come about; RFC 5321 names none, and the system's own is minutes.
+const CONNECT_TIME: Duration = Duration::from_secs(30);
+/// Time for a TLS handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
+
+/// How to open a connection.
+pub(crate) struct Opening<'a> {
+    pub(crate) id: ConnectionId,
+    pub(crate) hello_name: &'a Domain,
+    pub(crate) host: &'a HostName,
+    pub(crate) address: SocketAddr,
+    pub(crate) connector: &'a Connector,
+    pub(crate) implicit_tls: bool,
+    /// False only on the new connection after a failed handshake of opportunistic mail.
+    pub(crate) want_tls: bool,
+}
+
+/// Why a connection cannot be used.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// The host did not get as far as answering EHLO: uses nothing up (H9).
+    NotAnswered(String),
+    /// It answered, STARTTLS went ahead, and the handshake did not.
+    Handshake { state: ChannelState, detail: String },
+}
+
+/// An open connection, ready for a message.
+pub(crate) struct Connection {
+    stream: Stream,
+    client: Client,
+    pub(crate) channel: ChannelFacts,
+    pub(crate) proof: TlsProof,
+    pub(crate) address: SocketAddr,
+    /// Messages sent so far.
+    pub(crate) sent: u32,
+}
+
+/// Opens a connection and brings it to the point where a message may be sent.
+pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> {
+    let stream = connect(opening.address).await?;
+    let config = ClientConfig {
+        hello_name: opening.hello_name.clone(),
+        connection: opening.id,
+        implicit_tls: opening.implicit_tls,
+    };
+    let mut connection = Connection {
+        stream: Stream::Clear(stream),
+        client: Client::new(config),
+        channel: ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None },
+        proof: TlsProof::of_nothing(opening.id),
+        address: opening.address,
+        sent: 0,
+    };
+    if opening.implicit_tls {
+        connection.handshake(&opening).await?;
+    }
+    connection.until_ready().await?;
+    if !opening.implicit_tls && opening.want_tls && connection.client.extensions().starttls() {
+        connection.start_tls(&opening).await?;
+    }
+    if let Some(channel) = connection.client.clear_channel() {
+        connection.channel = channel;
+    }
+    Ok(connection)
+}
+
+async fn connect(address: SocketAddr) -> Result<TcpStream, OpenError> {
+    let stream = match tokio::time::timeout(CONNECT_TIME, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(OpenError::NotAnswered(format!("connection to {address} failed: {error}"))),
+        Err(_) => return Err(OpenError::NotAnswered(format!("connection to {address} timed out"))),
+    };
+    // Small writes wait for nothing: commands and the end of the data are all small.
+    stream.set_nodelay(true).map_err(|error| OpenError::NotAnswered(error.to_string()))?;
+    Ok(stream)
+}
+
+impl Connection {
+    async fn start_tls(&mut self, opening: &Opening<'_>) -> Result<(), OpenError> {
+        let failed = |state, detail| OpenError::Handshake { state, detail };
+        if let Err(misuse) = self.client.start_tls() {
+            return Err(failed(ChannelState::Failed, misuse.to_string()));
+        }
+        match self.step().await {
+            ClientStep::StartTls => {
+                self.handshake(opening).await?;
+                // RFC 3207 §4.2: what was heard before is forgotten; EHLO is said again.
+                self.client.tls_established();
+                self.until_ready().await
+            }
+            // RFC 3207 §4.1: refused, and the session goes on in clear; whether mail may is for the floor.
+            ClientStep::Ready => Ok(()),
+            ClientStep::Failed(failure) => Err(failed(failure.channel_state(), failure.to_string())),
+            _ => Err(failed(ChannelState::Inconclusive, "the host ended the session".into())),
+        }
+    }
+
+    async fn handshake(&mut self, opening: &Opening<'_>) -> Result<(), OpenError> {
+        let failed = |state, detail| OpenError::Handshake { state, detail };
+        let name = server_name(opening.host);
+        let Some(stream) = self.stream.take_clear() else {
+            return Err(failed(ChannelState::Failed, "TLS was started twice".into()));
+        };
+        let handshake = opening.connector.tls().connect(name.clone(), stream);
+        let stream = match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                let (state, detail) = handshake_fault(&error);
+                return Err(failed(state, detail));
+            }
+            Err(_) => return Err(failed(ChannelState::Inconclusive, "the TLS handshake timed out".into())),
+        };
+        let proof = client_side(opening.connector, stream.get_ref().1, &name, opening.implicit_tls, clock::now());
+        let proof = Arc::new(proof);
+        self.proof = TlsProof::of_handshake(opening.id, Arc::clone(&proof));
+        self.channel = ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(proof) };
+        self.stream = Stream::Client(Box::new(stream));
+        Ok(())
+    }
+
+    /// Greeting and EHLO.
+    async fn until_ready(&mut self) -> Result<(), OpenError> {
+        match self.step().await {
+            ClientStep::Ready => Ok(()),
+            // TLS was there and the session broke behind it: the host answered, and nothing more is known.
+            ClientStep::Failed(failure) if self.client.answered_hello() => {
+                Err(OpenError::Handshake { state: ChannelState::Inconclusive, detail: failure.to_string() })
+            }
+            ClientStep::Failed(failure) => Err(OpenError::NotAnswered(failure.to_string())),
+            _ => Err(OpenError::NotAnswered("the host ended the session".into())),
+        }
+    }
+
+    /// EHLO keywords with their parameters, as offered last.
+    pub(crate) fn extensions(&self) -> Vec<String> {
+        self.client.extensions().lines().to_vec()
+    }
+
+    /// Sends one message: `head`, then what `body` gives.
+    pub(crate) async fn send(
+        &mut self,
+        permit: Permit,
+        message: &Outgoing,
+        head: &[u8],
+        body: &mut BodyReader,
+    ) -> Result<MessageResult, Misuse> {
+        self.sent += 1;
+        self.client.send(permit, message)?;
+        loop {
+            match self.step().await {
+                ClientStep::SendContent => self.send_content(head, body).await,
+                ClientStep::Finished(result) => return Ok(result),
+                // The machine settles every message before it ends; the arm keeps a mistake there from hanging us.
+                ClientStep::Failed(_) | ClientStep::Closed => return Err(Misuse::NotReady),
+                ClientStep::Ready | ClientStep::StartTls | ClientStep::NeedInput => {}
+            }
+        }
+    }
+
+    /// A fault on the way is told to the machine, which settles the message by it.
+    async fn send_content(&mut self, head: &[u8], body: &mut BodyReader) {
+        if self.client.content(head).is_err() {
+            return;
+        }
+        loop {
+            match body.next().await {
+                Ok(Some(piece)) => {
+                    if self.client.content(&piece).is_err() {
+                        return;
+                    }
+                    if let Err(error) = self.flush(Awaiting::DataBlock).await {
+                        return self.client.lost(&in_words(&error));
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return self.client.lost(&format!("the content cannot be read: {error}")),
+            }
+        }
+        // A bare line end ends the session in the machine itself (H11).
+        let _ = self.client.content_end();
+    }
+
+    /// The session is idle and another message may follow.
+    pub(crate) async fn is_ready(&mut self) -> bool {
+        matches!(self.step().await, ClientStep::Ready)
+    }
+
+    /// QUIT, without waiting for the answer longer than a moment.
+    pub(crate) async fn quit(mut self) {
+        self.client.quit();
+        let mut octets = std::mem::take(self.client.output());
+        let _ = self.stream.write(&mut octets, Duration::from_secs(2)).await;
+        self.stream.close().await;
+    }
+
+    async fn flush(&mut self, awaiting: Awaiting) -> io::Result<()> {
+        let mut octets = std::mem::take(self.client.output());
+        self.stream.write(&mut octets, Duration::from_secs(awaiting.timeout_secs())).await
+    }
+
+    /// Runs the machine to its next step that is not about octets.
+    async fn step(&mut self) -> ClientStep {
+        loop {
+            match self.client.poll() {
+                ClientStep::NeedInput => {
+                    let heard = self.exchange().await;
+                    if let Err(error) = heard {
+                        self.client.lost(&in_words(&error));
+                    }
+                }
+                step => return step,
+            }
+        }
+    }
+
+    /// Sends what is to be sent and feeds what comes back.
+    async fn exchange(&mut self) -> io::Result<()> {
+        let awaiting = self.client.awaiting();
+        self.flush(awaiting).await?;
+        let mut buffer = vec![0; 4096];
+        match self.stream.read(&mut buffer, Duration::from_secs(awaiting.timeout_secs())).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                self.client.input(&buffer[..n]);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The name that SNI carries and the certificate is checked against.
+fn server_name(host: &HostName) -> ServerName<'static> {
+    match host {
+        HostName::Address(address) => ServerName::IpAddress((*address).into()),
+        HostName::Name(name) => ServerName::try_from(name.as_str().to_owned())
+            // An underscore is fine in the DNS and in no certificate: such a name matches none.
+            .unwrap_or_else(|_| ServerName::try_from("invalid.invalid").expect("a valid name")),
+    }
+}
+
+/// An alert or a protocol error is an answer; a time-out or a reset leaves the question open (mox#365).
+fn handshake_fault(error: &io::Error) -> (ChannelState, String) {
+    let Some(fault) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return (ChannelState::Inconclusive, format!("the TLS handshake was cut short: {}", in_words(error)));
+    };
+    use rustls::AlertDescription as A;
+    let none_in_common = matches!(
+        fault,
+        rustls::Error::AlertReceived(A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity)
+            | rustls::Error::PeerIncompatible(_)
+    );
+    let words = if none_in_common { "no common TLS version or cipher" } else { "the TLS handshake failed" };
+    (ChannelState::Failed, format!("{words} ({fault})"))
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => "the peer did not answer in time".into(),
+        io::ErrorKind::UnexpectedEof => "the peer closed the connection".into(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "the peer reset the connection".into(),
+        _ => error.to_string(),
+    }
+}

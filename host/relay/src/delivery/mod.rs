@@ -1,0 +1,261 @@
+//! Deliver: one attempt over all hosts of its next hop becomes an outcome per recipient.
+//!
+//! 1. [`hosts_of`] finds hosts and addresses; a look-up that failed is a host that could not be asked.
+//! 2. For each address a connection is taken from the pool or opened (`connection`). Opportunistic mail whose handshake
+//!    failed goes on in clear, on a new connection only (R9); mail with a floor never does: it needs a permit.
+//! 3. [`TlsFloor::unmet`](sealwire_core::floor::TlsFloor::unmet) compares floor and proof, the chain judges the host, and both together make the permit.
+//! 4. The client machine sends; replies become outcomes. What no host took is unmet or inconclusive.
+//!
+//! It decides nothing about time: that is settle's.
+
+mod connection;
+mod hosts;
+mod pool;
+mod tally;
+
+pub(crate) use pool::Pool;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sealwire_core::decision::Judgement;
+use sealwire_core::entry::Entry;
+use sealwire_core::facts::{ChannelFacts, ChannelState, HopFacts, MessageFacts};
+use sealwire_core::floor::{ConnectionId, TlsProof};
+use sealwire_core::ledger::DecisionRecord;
+use sealwire_core::outcome::{HostUnmet, Outcome};
+use sealwire_core::plan::{Attempt, HostName};
+use sealwire_core::smtp::client::{Outgoing, RecipientResult};
+
+use connection::{Connection, OpenError, Opening, open};
+use hosts::{HostToAsk, hosts_of};
+use pool::PoolKey;
+use tally::{Tally, found_in_words};
+
+use crate::clock;
+use crate::live::Live;
+use crate::relay::Relay;
+
+/// Connections of this process, counted for [`ConnectionId`].
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+
+/// What became of an attempt.
+pub(crate) struct Delivered {
+    /// One for each recipient of the attempt, by index.
+    pub(crate) outcomes: Vec<(u32, Outcome)>,
+    /// One for each judge of each policy.
+    pub(crate) decisions: Vec<DecisionRecord>,
+}
+
+/// Makes one attempt.
+pub(crate) async fn deliver(
+    relay: &Relay,
+    live: &Arc<Live>,
+    entry: &Entry,
+    message: &Arc<MessageFacts>,
+    attempt: &Attempt,
+) -> Delivered {
+    let mut delivering =
+        Delivering { relay, live, entry, message, attempt, tally: Tally::of(attempt), decisions: Vec::new() };
+    let me = [live.config.hostname.clone()];
+    match hosts_of(&attempt.next_hop, &me, &*live.resolver).await {
+        Err(outcome) => delivering.tally.settle_rest(&outcome),
+        Ok(hosts) => {
+            for host in &hosts {
+                delivering.ask(host).await;
+                if delivering.tally.is_complete() {
+                    break;
+                }
+            }
+        }
+    }
+    Delivered { outcomes: delivering.tally.into_outcomes(), decisions: delivering.decisions }
+}
+
+struct Delivering<'a> {
+    relay: &'a Relay,
+    live: &'a Arc<Live>,
+    entry: &'a Entry,
+    message: &'a Arc<MessageFacts>,
+    attempt: &'a Attempt,
+    tally: Tally,
+    decisions: Vec<DecisionRecord>,
+}
+
+impl Delivering<'_> {
+    async fn ask(&mut self, host: &HostToAsk) {
+        let addresses = match &host.addresses {
+            Ok(addresses) => addresses,
+            Err(why) => return self.tally.not_asked(&host.host, why.clone()),
+        };
+        for address in addresses {
+            self.ask_address(&host.host, SocketAddr::new(*address, host.port)).await;
+            if self.tally.is_complete() {
+                return;
+            }
+        }
+    }
+
+    async fn ask_address(&mut self, host: &HostName, address: SocketAddr) {
+        let key = PoolKey {
+            next_hop: self.attempt.next_hop.clone(),
+            host: host.clone(),
+            address,
+            floor: self.attempt.floor.clone(),
+        };
+        // A connection that waited may have been closed by the peer meanwhile; that is known at the first command.
+        if let Some(connection) = self.relay.pool.take(&key)
+            && self.send_over(connection, &key).await == Sent::Settled
+        {
+            return;
+        }
+        match self.open(host, address).await {
+            Ok(connection) => {
+                let _ = self.send_over(connection, &key).await;
+            }
+            Err(OpenError::NotAnswered(why)) => self.tally.not_asked(host, why),
+            Err(OpenError::Handshake { state, detail }) => {
+                let channel = ChannelFacts { state, detail, handshake: None };
+                let proof = TlsProof::of_nothing(ConnectionId(0));
+                self.unmet(host, address, &channel, &proof);
+            }
+        }
+    }
+
+    /// Opens a connection; for opportunistic mail a second one in clear if the first one's handshake failed.
+    async fn open(&self, host: &HostName, address: SocketAddr) -> Result<Connection, OpenError> {
+        let connector = self.live.connector(&self.attempt.next_hop.route);
+        let opening = |want_tls| Opening {
+            id: ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
+            hello_name: &self.live.config.hostname,
+            host,
+            address,
+            connector,
+            implicit_tls: self.attempt.next_hop.implicit_tls,
+            want_tls,
+        };
+        match open(opening(true)).await {
+            Err(OpenError::Handshake { state, detail }) if !self.attempt.floor.requires_tls() => {
+                tracing::info!(%host, %address, %detail, "TLS failed, opportunistic mail goes on in clear");
+                let mut connection = open(opening(false)).await?;
+                connection.channel = ChannelFacts { state, detail, handshake: None };
+                Ok(connection)
+            }
+            opened => opened,
+        }
+    }
+
+    async fn send_over(&mut self, mut connection: Connection, key: &PoolKey) -> Sent {
+        let was_used = connection.sent > 0;
+        // What the floor refuses needs no opinion of a policy: the host is out either way.
+        if !self.attempt.floor.unmet(&connection.proof).is_empty() {
+            self.unmet(&key.host, key.address, &connection.channel, &connection.proof);
+            connection.quit().await;
+            return Sent::Settled;
+        }
+        let hop = Arc::new(self.hop(&connection, &key.host));
+        let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, clock::now()).await;
+        self.decisions.extend(decided.records);
+        let cleared = match decided.result {
+            Judgement::Cleared(cleared) => cleared,
+            Judgement::Failed(failed) => {
+                self.tally.settle_rest(&Outcome::FailedDecision(failed));
+                connection.quit().await;
+                return Sent::Settled;
+            }
+            Judgement::Objected { reply, reasons, .. } => {
+                let conclusive = reply.is_permanent();
+                let found = format!("a policy objects: {reply}");
+                self.tally.unmet(HostUnmet {
+                    host: key.host.to_string(),
+                    address: key.address.to_string(),
+                    channel: connection.channel.state,
+                    unmet: Vec::new(),
+                    objection: Some((reply, reasons)),
+                    found,
+                    conclusive,
+                });
+                connection.quit().await;
+                return Sent::Settled;
+            }
+        };
+        let permit = match self.attempt.floor.permit(&connection.proof, cleared) {
+            Ok(permit) => permit,
+            Err(_) => {
+                self.unmet(&key.host, key.address, &connection.channel, &connection.proof);
+                connection.quit().await;
+                return Sent::Settled;
+            }
+        };
+        let mut body = match self.relay.store.body(&self.entry.id).await {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(message = %self.entry.id, %error, "content cannot be read");
+                self.tally.settle_rest(&Outcome::Inconclusive { host: None, why: error.to_string(), reply: None });
+                connection.quit().await;
+                return Sent::Settled;
+            }
+        };
+        let recipients = self.tally.remaining();
+        let message = Outgoing {
+            sender: self.entry.envelope_sender.clone(),
+            recipients: recipients.iter().map(|(_, mailbox)| mailbox.clone()).collect(),
+            size: self.entry.size + self.entry.trace.len() as u64,
+            eight_bit: self.entry.eight_bit,
+        };
+        let head = [self.entry.trace.as_bytes(), &self.entry.header, b"\r\n"].concat();
+        match connection.send(permit, &message, &head, &mut body).await {
+            // It was closed while it waited: nothing was sent, so a new connection may try.
+            Ok(result) if was_used && result.recipients.iter().all(is_untouched) => Sent::NotAtAll,
+            Err(_) if was_used => Sent::NotAtAll,
+            Ok(result) => {
+                self.tally.results(&recipients, result, &key.host, &connection);
+                self.relay.pool.give_back(key.clone(), connection).await;
+                Sent::Settled
+            }
+            Err(misuse) => {
+                self.tally.not_asked(&key.host, misuse.to_string());
+                Sent::Settled
+            }
+        }
+    }
+
+    fn hop(&self, connection: &Connection, host: &HostName) -> HopFacts {
+        HopFacts {
+            recipients: self.attempt.recipients.iter().map(|r| r.mailbox.clone()).collect(),
+            route_kind: self.attempt.next_hop.kind,
+            route_name: self.attempt.next_hop.route.clone(),
+            host: host.to_string(),
+            address: connection.address.ip(),
+            extensions: connection.extensions(),
+            channel: connection.channel.clone(),
+            published: Vec::new(),
+        }
+    }
+
+    fn unmet(&mut self, host: &HostName, address: SocketAddr, channel: &ChannelFacts, proof: &TlsProof) {
+        self.tally.unmet(HostUnmet {
+            host: host.to_string(),
+            address: address.to_string(),
+            channel: channel.state,
+            unmet: self.attempt.floor.unmet(proof),
+            objection: None,
+            found: found_in_words(channel),
+            conclusive: channel.state != ChannelState::Inconclusive,
+        });
+    }
+}
+
+fn is_untouched(result: &RecipientResult) -> bool {
+    matches!(result, RecipientResult::Unanswered { maybe_delivered: false, .. })
+}
+
+/// Whether a connection's use has told anything about the host.
+#[derive(PartialEq, Eq)]
+enum Sent {
+    /// Outcomes or the host's state are in the tally.
+    Settled,
+    /// The connection had been closed while it waited; nothing was sent.
+    NotAtAll,
+}

@@ -1,0 +1,78 @@
+//! Connections that wait for another message. One serves only what has the same next hop, floor and client identity
+//! (H7); of client identities there is one so far, ourselves.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use sealwire_core::floor::TlsFloor;
+use sealwire_core::plan::{HostName, NextHop};
+
+use super::connection::Connection;
+
+/// How long a connection may wait; peers close theirs after minutes, and count ours until then.
+const IDLE_TIME: Duration = Duration::from_secs(10);
+/// Messages over one connection; peers limit it, and fresh look-ups should have their turn.
+const MESSAGES_MAX: u32 = 100;
+/// Connections that wait for the same thing.
+const WAITING_MAX: usize = 20;
+
+/// What a connection is good for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PoolKey {
+    pub(crate) next_hop: NextHop,
+    pub(crate) host: HostName,
+    pub(crate) address: SocketAddr,
+    pub(crate) floor: TlsFloor,
+}
+
+/// The waiting connections.
+#[derive(Default)]
+pub(crate) struct Pool(Mutex<HashMap<PoolKey, Vec<(Instant, Connection)>>>);
+
+impl Pool {
+    /// The one that was used last.
+    pub(crate) fn take(&self, key: &PoolKey) -> Option<Connection> {
+        let mut waiting = self.0.lock().ok()?;
+        let connections = waiting.get_mut(key)?;
+        let (since, connection) = connections.pop()?;
+        (since.elapsed() < IDLE_TIME).then_some(connection)
+    }
+
+    /// Keeps it for the next message, or ends it.
+    pub(crate) async fn give_back(&self, key: PoolKey, mut connection: Connection) {
+        if connection.sent < MESSAGES_MAX && connection.is_ready().await {
+            let Some(unwanted) = self.keep(key, connection) else { return };
+            connection = unwanted;
+        }
+        connection.quit().await;
+    }
+
+    fn keep(&self, key: PoolKey, connection: Connection) -> Option<Connection> {
+        let Ok(mut waiting) = self.0.lock() else { return Some(connection) };
+        let connections = waiting.entry(key).or_default();
+        if connections.len() >= WAITING_MAX {
+            return Some(connection);
+        }
+        connections.push((Instant::now(), connection));
+        None
+    }
+
+    /// Takes out what has waited too long; with `all`, everything: roots and routes may have changed.
+    pub(crate) fn take_idle(&self, all: bool) -> Vec<Connection> {
+        let Ok(mut waiting) = self.0.lock() else { return Vec::new() };
+        let mut ended = Vec::new();
+        waiting.retain(|_, connections| {
+            for (since, connection) in std::mem::take(connections) {
+                if all || since.elapsed() >= IDLE_TIME {
+                    ended.push(connection);
+                } else {
+                    connections.push((since, connection));
+                }
+            }
+            !connections.is_empty()
+        });
+        ended
+    }
+}

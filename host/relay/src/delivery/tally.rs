@@ -1,0 +1,162 @@
+//! The tally of one attempt: what each host gave, and which outcome that leaves for each recipient.
+
+use std::collections::BTreeMap;
+
+use sealwire_core::address::Mailbox;
+use sealwire_core::facts::{ChainVerdict, ChannelFacts, ChannelState};
+use sealwire_core::outcome::{Delivery, FloorUnmet, HostUnmet, Outcome, TlsEvidence};
+use sealwire_core::plan::{Attempt, HostName};
+use sealwire_core::reply::Reply;
+use sealwire_core::smtp::client::{MessageResult, RecipientResult};
+
+use super::connection::Connection;
+
+/// What the hosts asked so far have given.
+pub(crate) struct Tally {
+    remaining: Vec<(u32, Mailbox)>,
+    outcomes: BTreeMap<u32, Outcome>,
+    unmet: Vec<HostUnmet>,
+    not_asked: Vec<(String, String)>,
+    /// Of a host that met the floor and then did not take the message; an ordinary retry follows.
+    inconclusive: Option<Outcome>,
+}
+
+impl Tally {
+    /// Of an attempt that has not begun.
+    pub(crate) fn of(attempt: &Attempt) -> Tally {
+        Tally {
+            remaining: attempt.recipients.iter().map(|r| (r.index, r.mailbox.clone())).collect(),
+            outcomes: BTreeMap::new(),
+            unmet: Vec::new(),
+            not_asked: Vec::new(),
+            inconclusive: None,
+        }
+    }
+
+    /// Recipients without an outcome.
+    pub(crate) fn remaining(&self) -> Vec<(u32, Mailbox)> {
+        self.remaining.clone()
+    }
+
+    /// No further host need be asked.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.remaining.is_empty()
+    }
+
+    /// This host did not get as far as answering EHLO.
+    pub(crate) fn not_asked(&mut self, host: &HostName, why: String) {
+        self.not_asked.push((host.to_string(), why));
+    }
+
+    /// This host's channel does not do, or a policy objects to it.
+    pub(crate) fn unmet(&mut self, host: HostUnmet) {
+        self.unmet.push(host);
+    }
+
+    /// Everybody left has this outcome.
+    pub(crate) fn settle_rest(&mut self, outcome: &Outcome) {
+        for (index, _) in std::mem::take(&mut self.remaining) {
+            self.outcomes.insert(index, outcome.clone());
+        }
+    }
+
+    /// What became of a message at this host, for each of `recipients`.
+    pub(crate) fn results(
+        &mut self,
+        recipients: &[(u32, Mailbox)],
+        result: MessageResult,
+        host: &HostName,
+        connection: &Connection,
+    ) {
+        let evidence = connection.proof.handshake().map(|handshake| TlsEvidence {
+            version: handshake.version.name(),
+            cipher_suite: handshake.cipher_suite.clone(),
+            key_exchange: handshake.key_exchange.clone(),
+            chain: handshake.chain.as_str().to_owned(),
+            name_matches: handshake.name_matches,
+        });
+        let host = host.to_string();
+        for ((index, _), result) in recipients.iter().zip(result.recipients) {
+            let outcome = match result {
+                RecipientResult::Delivered(reply) => Outcome::Delivered(Delivery {
+                    host: host.clone(),
+                    address: connection.address.to_string(),
+                    reply,
+                    tls: evidence.clone(),
+                }),
+                RecipientResult::Refused { reply, by_peer } => {
+                    Outcome::Refused { host: Some(host.clone()), reply, by_peer }
+                }
+                // The host may have the message: asking another now would double it for certain.
+                RecipientResult::Unanswered { why, maybe_delivered: true } => inconclusive(&host, why, None),
+                // RFC 5321 §5.1: the next host may do better; if none does, this stands.
+                RecipientResult::Deferred(reply) => {
+                    self.inconclusive = Some(inconclusive(&host, "it deferred the message".into(), Some(reply)));
+                    continue;
+                }
+                RecipientResult::Unanswered { why, maybe_delivered: false } => {
+                    self.inconclusive = Some(inconclusive(&host, why, None));
+                    continue;
+                }
+            };
+            self.outcomes.insert(*index, outcome);
+            self.remaining.retain(|(i, _)| i != index);
+        }
+    }
+
+    /// The outcomes, by index.
+    pub(crate) fn into_outcomes(mut self) -> Vec<(u32, Outcome)> {
+        if !self.remaining.is_empty() {
+            let rest = self.of_the_rest();
+            self.settle_rest(&rest);
+        }
+        self.outcomes.into_iter().collect()
+    }
+
+    fn of_the_rest(&mut self) -> Outcome {
+        if let Some(outcome) = self.inconclusive.take() {
+            return outcome;
+        }
+        if !self.unmet.is_empty() {
+            return Outcome::FloorUnmet(FloorUnmet {
+                hosts: std::mem::take(&mut self.unmet),
+                not_asked: std::mem::take(&mut self.not_asked),
+            });
+        }
+        let (host, why) = self.not_asked.pop().map_or((None, "no host was found".to_owned()), |(h, w)| (Some(h), w));
+        Outcome::Inconclusive { host, why, reply: None }
+    }
+}
+
+fn inconclusive(host: &str, why: String, reply: Option<Reply>) -> Outcome {
+    Outcome::Inconclusive { host: Some(host.to_owned()), why, reply }
+}
+
+/// What a channel gave, behind "the host ...".
+pub(crate) fn found_in_words(channel: &ChannelFacts) -> String {
+    let with_detail = |words: &str| match channel.detail.as_str() {
+        "" => words.to_owned(),
+        detail => format!("{words}: {detail}"),
+    };
+    match (channel.state, &channel.handshake) {
+        (ChannelState::NotOffered, _) => "did not offer STARTTLS".into(),
+        (ChannelState::Refused, _) => with_detail("refused to start TLS"),
+        (ChannelState::Failed, _) => with_detail("could not establish TLS"),
+        (ChannelState::Inconclusive, _) => with_detail("did not let us find out whether TLS works"),
+        (ChannelState::Secured, None) => "is secured".into(),
+        (ChannelState::Secured, Some(handshake)) => {
+            let chain = match handshake.chain {
+                ChainVerdict::Trusted => "a certificate signed by a trusted CA".to_owned(),
+                verdict => format!("a certificate that was judged {}", verdict.as_str()),
+            };
+            let names =
+                handshake.certificates.first().map(|c| c.dns_names.join(", ")).filter(|names| !names.is_empty());
+            let name = match (handshake.name_matches, names) {
+                (true, _) => "naming the host".to_owned(),
+                (false, Some(names)) => format!("naming {names} and not the host"),
+                (false, None) => "naming no host".to_owned(),
+            };
+            format!("offered {} with {chain}, {name}", handshake.version.name())
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Evaluate: the facts of a message, once for every policy of a round; on arrival from the session, later from the entry.
+
+use std::sync::Arc;
+
+use sealwire_core::address::Mailbox;
+use sealwire_core::entry::Entry;
+use sealwire_core::facts::{ClientFacts, MessageFacts};
+use sealwire_core::header::{from_of, split, tls_required_no};
+use sealwire_core::ledger::{ArrivalRecord, DecisionRecord, LedgerEvent, LedgerRecord};
+use sealwire_core::smtp::server::HeaderReady;
+use sealwire_core::trace::{Received, received};
+
+use crate::clock;
+use crate::live::Live;
+
+/// Facts of a message that arrives: no policy's flag is seen yet, and the size is not known.
+pub(crate) fn facts_on_arrival(entry: &Entry, recipients: Vec<Mailbox>) -> MessageFacts {
+    MessageFacts { size: None, ..facts_of_entry(entry, recipients) }
+}
+
+/// Facts of the same message in a later round.
+pub(crate) fn facts_of_entry(entry: &Entry, recipients: Vec<Mailbox>) -> MessageFacts {
+    let fields: Arc<[_]> = split(&entry.header).into();
+    let from = from_of(&fields);
+    MessageFacts {
+        id: entry.id.clone(),
+        header_from: from.mailboxes,
+        header_from_doubtful: from.doubtful,
+        envelope_sender: entry.envelope_sender.clone(),
+        recipients,
+        tls_not_required: tls_required_no(&fields),
+        fields,
+        declared_size: entry.declared_size,
+        size: Some(entry.size),
+        sender_is_ours: entry.sender_is_ours,
+        is_report: entry.is_report,
+        organizational_unit: entry.unit.clone(),
+        secure_transport_required_by: entry.flagged_by.clone(),
+        arrived_at: entry.arrived_at,
+        client: entry.client.clone(),
+    }
+}
+
+/// The entry an arrival would become, and its recipients.
+pub(crate) fn arriving_entry(
+    live: &Live,
+    client: ClientFacts,
+    trusted: bool,
+    header: HeaderReady,
+    arrived_at: u64,
+) -> (Entry, Vec<Mailbox>) {
+    let id = clock::new_id();
+    let by = live.config.hostname.as_str();
+    let trace =
+        received(&Received { client: &client, extended: header.greeting.extended, by, id: &id, now: arrived_at });
+    let entry = Entry {
+        id,
+        arrived_at,
+        envelope_sender: header.envelope.sender,
+        trace,
+        header: header.header,
+        eight_bit: header.envelope.declared_eight_bit,
+        declared_size: header.envelope.declared_size,
+        size: 0,
+        client: Some(client),
+        sender_is_ours: trusted,
+        is_report: false,
+        report_of_tls: false,
+        unit: live.unit(),
+        flagged_by: Vec::new(),
+        generation: live.generation.number(),
+    };
+    (entry, header.envelope.recipients)
+}
+
+/// What the ledger keeps of an arrival.
+pub(crate) fn arrival_record(
+    entry: &Entry,
+    recipients: &[Mailbox],
+    header_from: Vec<Mailbox>,
+    size: Option<u64>,
+) -> ArrivalRecord {
+    let handshake = entry.client.as_ref().and_then(|client| client.channel.handshake.as_ref());
+    ArrivalRecord {
+        client: entry.client.as_ref().map(|client| client.address.to_string()),
+        tls: handshake.map(|h| format!("{} {}", h.version.name(), h.cipher_suite)),
+        envelope_sender: entry.envelope_sender.clone(),
+        recipients: recipients.to_vec(),
+        header_from,
+        generation: entry.generation,
+        flagged_by: entry.flagged_by.clone(),
+        size,
+    }
+}
+
+/// One ledger record for each decision (H8).
+pub(crate) fn decision_records(message: &str, decisions: Vec<DecisionRecord>) -> Vec<LedgerRecord> {
+    let record =
+        |d| LedgerRecord { at_ms: clock::now_ms(), message: message.to_owned(), event: LedgerEvent::Decision(d) };
+    decisions.into_iter().map(record).collect()
+}

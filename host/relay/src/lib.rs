@@ -1,0 +1,28 @@
+//! The only crate that opens mail sockets: listeners, TLS, DNS, scheduler and the spine.
+//!
+//! Read [`spine`](self) first: it holds the journey of a message from the socket to its settlement.
+
+mod alerts;
+mod clock;
+pub mod config;
+mod counters;
+mod delivery;
+pub mod dns;
+mod evaluate;
+pub mod generation;
+mod listener;
+mod live;
+mod relay;
+mod scheduler;
+mod session;
+pub mod settings;
+mod spine;
+mod start;
+mod stream;
+pub mod tls;
+
+pub use alerts::Alert;
+pub use counters::Totals;
+pub use live::{Builtins, Live};
+pub use relay::{Relay, RelayStatus};
+pub use start::{Replaced, Running, Start, start};

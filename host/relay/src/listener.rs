@@ -1,0 +1,174 @@
+//! Listeners: accept, count, refuse what is too much, hand over to a session.
+//!
+//! Configuration is read for every connection anew, so that a reload takes effect without a restart; only addresses are
+//! bound once.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sealwire_core::reply::Reply;
+use sealwire_core::smtp::server::{Limits, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::Problem;
+use crate::config::{self, Config};
+use crate::relay::Relay;
+use crate::session::{SessionParts, serve};
+use crate::tls::acceptor;
+
+/// A bound listener.
+pub(crate) struct Bound {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    socket: TcpListener,
+}
+
+/// What new connections of a listener are served with; replaced on reload.
+pub(crate) struct Serving {
+    server: Arc<ServerConfig>,
+    acceptor: Option<TlsAcceptor>,
+}
+
+/// Binds every listener of the configuration.
+pub(crate) async fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, Vec<Problem>> {
+    let (mut bound, mut problems) = (Vec::new(), Vec::new());
+    for listener in listeners {
+        let opened = async {
+            let socket = TcpListener::bind(listener.address).await?;
+            let address = socket.local_addr()?;
+            io::Result::Ok(Bound { name: listener.name.clone(), address, socket })
+        };
+        match opened.await {
+            Ok(listener) => bound.push(listener),
+            Err(error) => problems.push(Problem::of_file(
+                &format!("listener {}", listener.name),
+                format!("cannot listen on {}: {error}", listener.address),
+            )),
+        }
+    }
+    if problems.is_empty() { Ok(bound) } else { Err(problems) }
+}
+
+/// What each listener serves its connections with, by name; reads certificates.
+pub(crate) fn servings(config: &Config) -> Result<HashMap<String, Arc<Serving>>, Vec<Problem>> {
+    let (mut servings, mut problems) = (HashMap::new(), Vec::new());
+    for listener in &config.listeners {
+        let acceptor = listener.certificate.as_ref().map(|files| acceptor(&files.certificate, &files.key)).transpose();
+        match acceptor {
+            Ok(acceptor) => {
+                let server = ServerConfig {
+                    hostname: config.hostname.clone(),
+                    hosted: config.hosted_domains.clone(),
+                    tls_available: acceptor.is_some(),
+                    limits: Limits {
+                        message_size_max: config.limits.message_size,
+                        recipients_max: usize::try_from(config.limits.recipients).unwrap_or(usize::MAX),
+                        ..Limits::default()
+                    },
+                };
+                servings.insert(listener.name.clone(), Arc::new(Serving { server: Arc::new(server), acceptor }));
+            }
+            Err(error) => problems.push(Problem::of_file(format!("listener {}", listener.name), error.to_string())),
+        }
+    }
+    if problems.is_empty() { Ok(servings) } else { Err(problems) }
+}
+
+/// Accepts until the relay stops.
+pub(crate) async fn accept(relay: Arc<Relay>, bound: Bound, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = bound.socket.accept() => accepted,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => welcome(&relay, &bound, stream, peer, &stopping),
+            Err(error) => {
+                // Out of file descriptors, most likely: others must close before we can accept again.
+                tracing::error!(listener = %bound.name, %error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAddr, stopping: &watch::Receiver<bool>) {
+    let live = relay.live();
+    let trusted = live.config.trusted_networks.iter().any(|n| n.contains(peer.ip().to_canonical()));
+    let Some(serving) = relay.serving(&bound.name) else { return };
+    let limits = live.config.limits;
+    let Some(place) = Place::take(&relay.sessions, peer.ip(), trusted, limits) else {
+        let reply = Reply::new(421, (7, 0), "Too many connections; try again later");
+        tokio::spawn(turn_away(stream, reply));
+        return;
+    };
+    // Small writes wait for nothing: replies are all small.
+    let _ = stream.set_nodelay(true);
+    let parts = SessionParts {
+        relay: Arc::clone(relay),
+        listener: bound.name.clone(),
+        server: Arc::clone(&serving.server),
+        acceptor: serving.acceptor.clone(),
+        peer,
+        trusted,
+        idle: Duration::from_secs(limits.idle_secs),
+        stopping: stopping.clone(),
+    };
+    tokio::spawn(async move {
+        serve(parts, stream).await;
+        drop(place);
+    });
+}
+
+async fn turn_away(stream: TcpStream, reply: Reply) {
+    let mut octets = Vec::new();
+    reply.write(&mut octets);
+    let mut stream = crate::stream::Stream::Clear(stream);
+    let _ = stream.write(&mut octets, Duration::from_secs(5)).await;
+    stream.close().await;
+}
+
+/// Open sessions, in all and by address.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<IpAddr, u32>>);
+
+impl Sessions {
+    /// How many are open.
+    pub(crate) fn open(&self) -> u32 {
+        self.0.lock().map_or(0, |sessions| sessions.values().sum())
+    }
+}
+
+/// One session's place among the open ones; given back when dropped.
+struct Place {
+    sessions: Arc<Sessions>,
+    address: IpAddr,
+}
+
+impl Place {
+    fn take(sessions: &Arc<Sessions>, address: IpAddr, trusted: bool, limits: config::Limits) -> Option<Place> {
+        let mut open = sessions.0.lock().ok()?;
+        let of_this = open.get(&address).copied().unwrap_or(0);
+        let all: u32 = open.values().sum();
+        if all >= limits.connections || (!trusted && of_this >= limits.connections_per_address) {
+            return None;
+        }
+        open.insert(address, of_this + 1);
+        Some(Place { sessions: Arc::clone(sessions), address })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Ok(mut open) = self.sessions.0.lock() else { return };
+        match open.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(open.remove(&self.address)),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The relay: what all sessions and rounds share, and what an operator can ask of it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sealwire_core::facts::MessageFacts;
+use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
+use sealwire_core::outcome::Outcome;
+use sealwire_core::reply::Reply;
+use sealwire_core::settle::Settlement;
+use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
+use sealwire_store::{QueueCounts, Store, StoreStatus};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::alerts::{Alert, Alerts};
+use crate::clock;
+use crate::counters::{Counters, Totals};
+use crate::delivery::Pool;
+use crate::listener::{Serving, Sessions};
+use crate::live::{Builtins, Live};
+
+/// One running relay.
+pub struct Relay {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) pool: Pool,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) live: ArcSwap<Live>,
+    pub(crate) servings: ArcSwap<HashMap<String, Arc<Serving>>>,
+    pub(crate) builtins: Builtins,
+    pub(crate) configuration: Option<PathBuf>,
+    pub(crate) listening: Vec<(String, SocketAddr)>,
+    pub(crate) started_at: u64,
+    /// One build at a time: two would race for the next number.
+    pub(crate) building: Mutex<()>,
+    pub(crate) alerts: Alerts,
+    pub(crate) counters: Counters,
+}
+
+/// A relay at one moment.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RelayStatus {
+    /// Of the program.
+    pub version: String,
+    /// Its own name.
+    pub hostname: String,
+    /// Seconds since the Unix epoch.
+    pub started_at: u64,
+    /// Names and addresses of the listeners.
+    pub listeners: Vec<(String, SocketAddr)>,
+    /// Open sessions.
+    pub sessions: u32,
+    /// Policies and lists that are live.
+    pub generation: GenerationStatus,
+    /// Of the settings the generation was built from.
+    pub settings_revision: u64,
+    /// How decisions run.
+    pub sandbox: SandboxStatus,
+    /// What waits; None if the store did not answer.
+    pub queue: Option<QueueCounts>,
+    /// How the store does.
+    pub store: StoreStatus,
+    /// Counted since the start.
+    pub totals: Totals,
+    /// The latest alerts, oldest first.
+    pub alerts: Vec<Alert>,
+}
+
+impl Relay {
+    /// What is live; a round takes it once (H4).
+    pub fn live(&self) -> Arc<Live> {
+        self.live.load_full()
+    }
+
+    /// Queue, settings and ledger.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The sandbox, for `decide`.
+    pub fn sandbox(&self) -> &Sandbox {
+        &self.sandbox
+    }
+
+    /// How it does.
+    pub async fn status(&self) -> RelayStatus {
+        let live = self.live();
+        RelayStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hostname: live.config.hostname.to_string(),
+            started_at: self.started_at,
+            listeners: self.listening.clone(),
+            sessions: self.sessions.open(),
+            generation: live.generation.status(),
+            settings_revision: live.settings_revision,
+            sandbox: self.sandbox.status(),
+            queue: self.store.counts().await.ok(),
+            store: self.store.status(),
+            totals: self.counters.totals(),
+            alerts: self.alerts.latest(),
+        }
+    }
+
+    pub(crate) fn serving(&self, listener: &str) -> Option<Arc<Serving>> {
+        self.servings.load().get(listener).cloned()
+    }
+
+    pub(crate) fn count_arrival(&self, facts: &MessageFacts, answer: Option<&Reply>) {
+        self.counters.arrival(facts, answer);
+    }
+
+    pub(crate) fn count_outcome(&self, outcome: &Outcome, settlement: &Settlement) {
+        self.counters.outcome(outcome, settlement);
+    }
+
+    pub(crate) fn count_decisions(&self, records: &[DecisionRecord]) {
+        self.counters.decisions(records);
+    }
+
+    /// Gives an alert.
+    pub(crate) fn alert(&self, text: String) {
+        let key = text.clone();
+        self.alert_once(&key, text);
+    }
+
+    /// Gives an alert unless one of this key was given a moment ago.
+    pub(crate) fn alert_once(&self, key: &str, text: String) {
+        if self.alerts.give(key, &text) {
+            let record =
+                LedgerRecord { at_ms: clock::now_ms(), message: String::new(), event: LedgerEvent::Alert { text } };
+            self.append(vec![record]);
+        }
+    }
+
+    /// Writes ledger records that nobody waits for.
+    pub(crate) fn append(&self, records: Vec<LedgerRecord>) {
+        if records.is_empty() {
+            return;
+        }
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.append(records).await {
+                tracing::error!(%error, "ledger records could not be written");
+            }
+        });
+    }
+}

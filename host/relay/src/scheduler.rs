@@ -1,0 +1,116 @@
+//! The scheduler: claims what is due and runs one round for each entry, so many at a time.
+//!
+//! It sleeps until the store tells of a change or the next due time comes; it never polls. A lease is renewed while its
+//! round runs; a relay that dies loses its leases, and the store gives the entries out again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealwire_store::Claim;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::relay::Relay;
+use crate::spine::attempt;
+
+/// How long a claim is ours without renewal; longer than any stall of this process that is worth waiting for.
+const LEASE_SECS: u64 = 300;
+/// Entries claimed at once.
+const CLAIM_MAX: usize = 64;
+/// How long after a store error the queue is looked at again.
+const STORE_ERROR_PAUSE: Duration = Duration::from_secs(1);
+/// How often connections that waited too long are ended.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Runs until the relay stops, then waits for the rounds that are under way.
+pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) {
+    let mut changes = relay.store.queue_changes();
+    let places = Arc::new(Semaphore::new(relay.live().config.limits.deliveries.max(1) as usize));
+    let mut rounds = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    while !*stopping.borrow() {
+        changes.mark_unchanged();
+        let claimed = claim(&relay, &places, &mut rounds).await;
+        while rounds.try_join_next().is_some() {}
+        let pause = match claimed {
+            // There may be more: go on as soon as there is a place.
+            Ok(n) if n > 0 => Duration::ZERO,
+            Ok(_) => until_due(&relay).await,
+            Err(()) => STORE_ERROR_PAUSE,
+        };
+        if pause.is_zero() {
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = changes.changed() => {}
+            _ = rounds.join_next(), if !rounds.is_empty() => {}
+            _ = sweep.tick() => sweep_pool(&relay).await,
+            _ = stopping.changed() => {}
+        }
+    }
+    while rounds.join_next().await.is_some() {}
+    for connection in relay.pool.take_idle(true) {
+        connection.quit().await;
+    }
+}
+
+async fn claim(relay: &Arc<Relay>, places: &Arc<Semaphore>, rounds: &mut JoinSet<()>) -> Result<usize, ()> {
+    let free = places.available_permits().min(CLAIM_MAX);
+    if free == 0 {
+        return Ok(0);
+    }
+    let now = clock::now();
+    let claims = relay.store.claim(now, now + LEASE_SECS, free).await.map_err(|error| {
+        relay.alert_once("claim", format!("the queue cannot be read: {error}"));
+    })?;
+    let count = claims.len();
+    for claim in claims {
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else { break };
+        let relay = Arc::clone(relay);
+        rounds.spawn(async move {
+            round(&relay, claim).await;
+            drop(place);
+        });
+    }
+    Ok(count)
+}
+
+/// One round under a lease that is kept alive.
+async fn round(relay: &Arc<Relay>, claim: Claim) {
+    let token = claim.token.clone();
+    let keep = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(LEASE_SECS / 3)).await;
+            if let Ok(false) = relay.store.renew(&token, clock::now() + LEASE_SECS).await {
+                tracing::warn!(
+                    message = token.entry(),
+                    "the claim was lost; its round goes on and will not be settled"
+                );
+            }
+        }
+    };
+    tokio::select! {
+        () = attempt(relay, claim) => {}
+        () = keep => {}
+    }
+}
+
+async fn until_due(relay: &Arc<Relay>) -> Duration {
+    match relay.store.next_due().await {
+        Ok(Some(at)) => {
+            let wait = Duration::from_secs(at.saturating_sub(clock::now()));
+            // What is due and could not be claimed waits for a place; a moment keeps this from spinning.
+            wait.max(Duration::from_millis(100))
+        }
+        Ok(None) => Duration::from_secs(3600),
+        Err(_) => STORE_ERROR_PAUSE,
+    }
+}
+
+async fn sweep_pool(relay: &Arc<Relay>) {
+    for connection in relay.pool.take_idle(false) {
+        connection.quit().await;
+    }
+}

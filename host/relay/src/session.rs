@@ -1,0 +1,157 @@
+//! One inbound connection: the server machine of core on a socket, from greeting to close.
+//!
+//! The machine knows SMTP, [`crate::spine::admit`] knows what to do with a message; this file only carries octets
+//! between them, starts TLS when told to, and keeps the clock.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealwire_core::facts::{ChannelFacts, ChannelState, ClientFacts};
+use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Server, ServerConfig, Step};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use crate::relay::Relay;
+use crate::spine::{Admission, admit};
+use crate::stream::Stream;
+use crate::tls::server_side;
+
+/// Time for a client's handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
+/// Octets read at a time.
+const READ_OCTETS: usize = 16 * 1024;
+
+/// What a session needs to know of its listener and client.
+pub(crate) struct SessionParts {
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) listener: String,
+    pub(crate) server: Arc<ServerConfig>,
+    pub(crate) acceptor: Option<TlsAcceptor>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) trusted: bool,
+    pub(crate) idle: Duration,
+    /// Becomes true when the relay stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+struct Session {
+    parts: SessionParts,
+    server: Server,
+    stream: Stream,
+    channel: ChannelFacts,
+    admission: Option<Admission>,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(parts: SessionParts, stream: TcpStream) {
+    let client = ClientIdentity { address: parts.peer.ip(), trusted: parts.trusted };
+    let mut server = Server::new(Arc::clone(&parts.server), client);
+    server.greet();
+    let peer = parts.peer;
+    let channel = ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None };
+    let mut session = Session { parts, server, stream: Stream::Clear(stream), channel, admission: None };
+    if let Err(error) = session.run().await {
+        tracing::debug!(%peer, %error, "session ended early");
+    }
+    session.stream.close().await;
+}
+
+impl Session {
+    async fn run(&mut self) -> io::Result<()> {
+        loop {
+            match self.server.poll() {
+                Step::NeedInput => self.read().await?,
+                Step::Flush => self.flush().await?,
+                Step::StartTls => self.start_tls().await?,
+                Step::Header(header) => {
+                    self.flush().await?;
+                    let disposition = self.judge(*header).await;
+                    self.server.header_judged(disposition);
+                }
+                Step::Content(octets) => {
+                    if let Some(admission) = &mut self.admission {
+                        admission.write(octets).await;
+                    }
+                }
+                Step::EndOfData { size, eight_bit } => {
+                    if let Some(admission) = self.admission.take() {
+                        self.server.content_stored(admission.finish(size, eight_bit).await);
+                    }
+                }
+                Step::Refused(reply) => {
+                    if let Some(admission) = self.admission.take() {
+                        admission.turn_away(reply);
+                    }
+                }
+                Step::Close => return self.flush().await,
+            }
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let mut buffer = vec![0; READ_OCTETS];
+        let read = tokio::select! {
+            read = self.stream.read(&mut buffer, self.parts.idle) => read,
+            _ = self.parts.stopping.wait_for(|stopping| *stopping), if !self.server.in_transaction() => {
+                self.server.on_shutdown();
+                return Ok(());
+            }
+        };
+        match read {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
+                self.server.input(&buffer[..n]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.server.on_timeout();
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let mut octets = std::mem::take(self.server.output());
+        self.stream.write(&mut octets, self.parts.idle).await
+    }
+
+    async fn start_tls(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let (Some(acceptor), Some(stream)) = (&self.parts.acceptor, self.stream.take_clear()) else {
+            return Err(io::Error::other("TLS cannot be started"));
+        };
+        // A failed handshake ends the connection without a word: nothing more may be said in clear (RFC 3207 §4.1).
+        let stream = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
+        let handshake = server_side(stream.get_ref().1);
+        self.channel =
+            ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) };
+        self.stream = Stream::Server(Box::new(stream));
+        self.server.tls_established();
+        Ok(())
+    }
+
+    async fn judge(&mut self, header: HeaderReady) -> Disposition {
+        let client = ClientFacts {
+            // A client behind a dual-stack socket is known by its IPv4 address, as everybody writes it.
+            address: self.parts.peer.ip().to_canonical(),
+            greeting_name: header.greeting.name.clone(),
+            authenticated_as: None,
+            listener: self.parts.listener.clone(),
+            channel: self.channel.clone(),
+        };
+        match admit(&self.parts.relay, client, self.parts.trusted, header).await {
+            Ok(admission) => {
+                self.admission = Some(admission);
+                Disposition::Keep
+            }
+            Err(reply) => Disposition::Refuse(reply),
+        }
+    }
+}

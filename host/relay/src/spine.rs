@@ -1,0 +1,423 @@
+//! The spine: the file to read first.
+//!
+//!     bytes -accept-> Arrival -evaluate-> Verdict -queue-> Entry (durable) -> 250        inbound, per connection
+//!                                                            |   ^
+//!                                                            v   | report
+//!                     settle <-Outcomes- deliver <-Attempts- plan <- due Entry           outbound, per due entry
+//!
+//! [`admit`] evaluates an arrival and, if it may come in, queues it; [`attempt`] plans, delivers and settles what is due;
+//! [`report`] tells the sender. The two flows meet only in the queue: there is no other edge back.
+
+use std::sync::Arc;
+
+use sealwire_core::address::Mailbox;
+use sealwire_core::decision::{Called, FailedDecision, FailureCause, FallbackStep, Plan, Ruling, Standing, join_plans};
+use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
+use sealwire_core::facts::{ClientFacts, DestinationFacts, MessageFacts};
+use sealwire_core::floor::Sourced;
+use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
+use sealwire_core::outcome::Outcome;
+use sealwire_core::plan::{Attempt, PlannedRecipient, Route, group};
+use sealwire_core::reason::Reason;
+use sealwire_core::reply::Reply;
+use sealwire_core::report::{FailedRecipient, ReportMessage, ReportRequest};
+use sealwire_core::settle::{Progress, RoundResult, Settlement, Timing, expired, settle};
+use sealwire_core::smtp::server::HeaderReady;
+use sealwire_store::{Claim, Content, ContentWriter, NewEntry, Settled, StoreError};
+
+use crate::clock;
+use crate::delivery::{Delivered, deliver};
+use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
+use crate::live::Live;
+use crate::relay::Relay;
+
+/// A message whose header was accepted and whose body is arriving. Dropped, it leaves nothing behind.
+pub(crate) struct Admission {
+    relay: Arc<Relay>,
+    entry: Entry,
+    recipients: Vec<Mailbox>,
+    records: Vec<LedgerRecord>,
+    header_from: Vec<Mailbox>,
+    body: Result<Box<dyn ContentWriter>, StoreError>,
+}
+
+/// Evaluates an arrival whose header is complete. A refusal is the reply to the end of its data, and nothing of it
+/// was or will be stored but the ledger's record.
+pub(crate) async fn admit(
+    relay: &Arc<Relay>,
+    client: ClientFacts,
+    trusted: bool,
+    header: HeaderReady,
+) -> Result<Admission, Reply> {
+    let live = relay.live();
+    let arrived_at = clock::now();
+    let (entry, recipients) = arriving_entry(&live, client, trusted, header, arrived_at);
+    let facts = Arc::new(facts_on_arrival(&entry, recipients.clone()));
+    let decided = relay.sandbox.receive(&live.generation, &facts, arrived_at).await;
+    let verdict = decided.result;
+    relay.count_decisions(&decided.records);
+    let mut records = decision_records(&entry.id, decided.records);
+    let refusal = match verdict.ruling {
+        Ruling::Accept => None,
+        Ruling::Reject(reply) | Ruling::Defer(reply) => Some(reply),
+        // H3: a failed decision defers; it never accepts.
+        Ruling::Failed(failed) => {
+            relay.alert(format!("message {} was deferred at the door: {failed}", entry.id));
+            Some(Reply::new(451, (3, 0), format!("Policy {} could not decide; try again later", failed.policy)))
+        }
+    };
+    let entry = Entry { flagged_by: verdict.flagged_by, ..entry };
+    if let Some(reply) = refusal {
+        relay.count_arrival(&facts, Some(&reply));
+        let arrival = arrival_record(&entry, &recipients, facts.header_from.clone(), None);
+        let event = LedgerEvent::TurnedAway { arrival, reply: reply.clone(), reasons: verdict.reasons };
+        records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id, event });
+        relay.append(records);
+        return Err(reply);
+    }
+    relay.count_arrival(&facts, None);
+    let body = Ok(relay.store.begin_content());
+    Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, header_from: facts.header_from.clone(), body })
+}
+
+impl Admission {
+    /// Takes a piece of the body. A store that fails is told of at the end of the data.
+    pub(crate) async fn write(&mut self, octets: Vec<u8>) {
+        if let Ok(body) = &mut self.body
+            && let Err(error) = body.write(octets).await
+        {
+            self.body = Err(error);
+        }
+    }
+
+    /// The SMTP machine refuses it after all (size, loop, bare CR or LF): nothing of it is kept.
+    pub(crate) fn turn_away(self, reply: Reply) {
+        let Admission { relay, entry, recipients, mut records, header_from, .. } = self;
+        let arrival = arrival_record(&entry, &recipients, header_from, None);
+        let event = LedgerEvent::TurnedAway { arrival, reply, reasons: Vec::new() };
+        records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id, event });
+        relay.append(records);
+    }
+
+    /// Ends the body and queues the entry. 250 only after it is durable (H1).
+    pub(crate) async fn finish(self, size: u64, eight_bit: bool) -> Reply {
+        let Admission { relay, mut entry, recipients, mut records, header_from, body } = self;
+        (entry.size, entry.eight_bit) = (size, eight_bit);
+        let id = entry.id.clone();
+        let arrival = arrival_record(&entry, &recipients, header_from, Some(size));
+        records.push(LedgerRecord {
+            at_ms: clock::now_ms(),
+            message: id.clone(),
+            event: LedgerEvent::Accepted(arrival),
+        });
+        let queue = async {
+            let content = body?.finish().await?;
+            relay.store.commit(NewEntry { entry, recipients, content, records }).await
+        };
+        match queue.await {
+            Ok(()) => Reply::new(250, (0, 0), format!("Queued as {id}")),
+            Err(error) => {
+                relay.alert(format!("message {id} could not be queued: {error}"));
+                match error {
+                    StoreError::Full(_) => Reply::new(452, (3, 1), "Insufficient storage; try again later"),
+                    _ => Reply::new(451, (3, 0), "The message could not be stored; try again later"),
+                }
+            }
+        }
+    }
+}
+
+/// One round of an entry: plans every due recipient, delivers attempt by attempt side by side, and settles each as it
+/// ends. The generation is taken once (H4).
+pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
+    let live = relay.live();
+    let now = clock::now();
+    let everybody = claim.recipients.iter().map(|r| r.mailbox.clone()).collect();
+    let message = Arc::new(facts_of_entry(&claim.entry, everybody));
+    let round = Round { relay, live: &live, claim: &claim, message: &message };
+    let is_due =
+        |r: &&QueuedRecipient| matches!(r.status, RecipientStatus::Queued | RecipientStatus::Held) && r.due_at <= now;
+    let mut planned = Vec::new();
+    for recipient in claim.recipients.iter().filter(is_due) {
+        // A held recipient is due at its expiry, and then only.
+        if recipient.status == RecipientStatus::Held {
+            round.end_hold(recipient, now).await;
+            continue;
+        }
+        match round.plan(recipient).await {
+            Ok(recipient) => planned.push(recipient),
+            Err(failed) => {
+                let ended = Ended { outcome: Outcome::FailedDecision(failed), ..Ended::unplanned(recipient) };
+                round.settle(vec![ended], Vec::new()).await;
+            }
+        }
+    }
+    let attempts = group(planned).into_iter().map(|attempt| round.deliver(attempt));
+    futures_util::future::join_all(attempts).await;
+    round.release().await;
+}
+
+/// What every step of one round reads.
+struct Round<'a> {
+    relay: &'a Arc<Relay>,
+    live: &'a Arc<Live>,
+    claim: &'a Claim,
+    message: &'a Arc<MessageFacts>,
+}
+
+/// One recipient's end of an attempt.
+struct Ended<'a> {
+    recipient: &'a QueuedRecipient,
+    outcome: Outcome,
+    fallback: Vec<FallbackStep>,
+    reasons: Vec<Reason>,
+    route: String,
+    floor: Vec<Sourced>,
+    took_ms: u64,
+}
+
+impl<'a> Ended<'a> {
+    fn unplanned(recipient: &'a QueuedRecipient) -> Ended<'a> {
+        Ended {
+            recipient,
+            outcome: Outcome::Inconclusive { host: None, why: String::new(), reply: None },
+            fallback: Vec::new(),
+            reasons: Vec::new(),
+            route: String::new(),
+            floor: Vec::new(),
+            took_ms: 0,
+        }
+    }
+}
+
+impl<'a> Round<'a> {
+    /// The whole chain plans one recipient: by the route its cascade has reached, else by its own, and once more for a
+    /// route that a policy takes instead.
+    async fn plan(&self, recipient: &QueuedRecipient) -> Called<PlannedRecipient> {
+        let reached = recipient.progress.route();
+        let route = match reached {
+            None => self.live.config.routes.for_recipient(&recipient.mailbox),
+            Some(name) => self.live.config.routes.by_name(name).ok_or_else(|| gone(name))?,
+        };
+        let mut plan = self.plan_by(recipient, route).await?;
+        let mut route = route;
+        // A fallback's plan is a second plan: routes and fallbacks that it names are ignored, the cascade goes on.
+        if let (None, Some(name)) = (reached, plan.take_route.clone()) {
+            route = self.live.config.routes.by_name(&name).ok_or_else(|| gone(&name))?;
+            plan = plan.with_second(self.plan_by(recipient, route).await?);
+        }
+        Ok(PlannedRecipient {
+            index: recipient.index,
+            mailbox: recipient.mailbox.clone(),
+            next_hop: route.next_hop(&recipient.mailbox),
+            floor: plan.floor,
+            fallback: plan.fallback,
+            reasons: plan.reasons,
+        })
+    }
+
+    async fn plan_by(&self, recipient: &QueuedRecipient, route: &Route) -> Called<Plan> {
+        let destination = DestinationFacts {
+            recipient: recipient.mailbox.clone(),
+            recipient_is_ours: self.live.config.hosted_domains.contains(&recipient.mailbox.domain),
+            route_kind: route.kind(),
+            route_name: route.name().to_owned(),
+            route_demands: route.demand_words(),
+            round: recipient.progress.rounds.saturating_add(1),
+        };
+        let sandbox = &self.relay.sandbox;
+        let decided = sandbox.plan(&self.live.generation, self.message, Arc::new(destination), clock::now()).await;
+        self.record(decided.records);
+        let entry = &self.claim.entry;
+        let standing = Standing {
+            route: Some((route.name(), route.demands())),
+            flags: &entry.flagged_by,
+            report_of_tls: entry.report_of_tls,
+        };
+        join_plans(&standing, decided.result)
+    }
+
+    async fn deliver(&self, attempt: Attempt) {
+        let began_ms = clock::now_ms();
+        let Delivered { outcomes, decisions } =
+            deliver(self.relay, self.live, &self.claim.entry, self.message, &attempt).await;
+        self.record(decisions);
+        let took_ms = clock::now_ms().saturating_sub(began_ms);
+        let mut ended = Vec::new();
+        for (index, outcome) in outcomes {
+            let planned = attempt.recipients.iter().find(|r| r.index == index);
+            let recipient = self.claim.recipients.iter().find(|r| r.index == index);
+            let (Some(planned), Some(recipient)) = (planned, recipient) else { continue };
+            ended.push(Ended {
+                recipient,
+                outcome,
+                fallback: attempt.fallback.clone(),
+                reasons: planned.reasons.clone(),
+                route: attempt.next_hop.route.clone(),
+                floor: attempt.floor.demands().cloned().collect(),
+                took_ms,
+            });
+        }
+        self.settle(ended, Vec::new()).await;
+    }
+
+    /// A held recipient whose time is over is reported; one whose time was meant otherwise waits on.
+    async fn end_hold(&self, recipient: &QueuedRecipient, now: u64) {
+        let schedule = &self.live.config.schedule;
+        if let Some(failure) = expired(&recipient.progress, self.claim.entry.arrived_at, now, schedule) {
+            let ended = QueuedRecipient { status: RecipientStatus::Reported, ..recipient.clone() };
+            self.write(vec![ended], vec![FailedRecipient { mailbox: recipient.mailbox.clone(), failure }], Vec::new())
+                .await;
+        } else {
+            let due_at = schedule.expires_at(self.claim.entry.arrived_at);
+            self.write(vec![QueuedRecipient { due_at, ..recipient.clone() }], Vec::new(), Vec::new()).await;
+        }
+    }
+
+    /// Settles what an attempt gave, and tells the sender of what failed, in one transaction.
+    async fn settle(&self, ended: Vec<Ended<'_>>, mut records: Vec<LedgerRecord>) {
+        let schedule = &self.live.config.schedule;
+        let timing = Timing { arrived_at: self.claim.entry.arrived_at, now: clock::now(), jitter: clock::jitter() };
+        let (mut recipients, mut failures) = (Vec::new(), Vec::new());
+        for end in ended {
+            let before = end.recipient;
+            let round = RoundResult { outcome: &end.outcome, fallback: &end.fallback, reasons: &end.reasons };
+            let settlement = settle(&before.progress, round, timing, schedule);
+            self.relay.count_outcome(&end.outcome, &settlement);
+            records.push(self.attempted(&end, &settlement));
+            let mut after = before.clone();
+            match settlement {
+                Settlement::Delivered => after.status = RecipientStatus::Delivered,
+                Settlement::RetryAt { at, progress } => {
+                    self.alert_if_failing(before, &progress, timing.now);
+                    (after.due_at, after.progress) = (at, progress);
+                }
+                Settlement::Held { expires_at, progress } => {
+                    after.status = RecipientStatus::Held;
+                    (after.due_at, after.progress) = (expires_at, progress);
+                }
+                Settlement::Failed { failure } => {
+                    after.status = RecipientStatus::Reported;
+                    failures.push(FailedRecipient { mailbox: before.mailbox.clone(), failure });
+                }
+            }
+            recipients.push(after);
+        }
+        self.write(recipients, failures, records).await;
+    }
+
+    fn attempted(&self, end: &Ended<'_>, settlement: &Settlement) -> LedgerRecord {
+        let event = LedgerEvent::Attempted {
+            recipient: end.recipient.mailbox.clone(),
+            generation: self.live.generation.number(),
+            round: end.recipient.progress.rounds.saturating_add(1),
+            route: end.route.clone(),
+            floor: end.floor.clone(),
+            fallback: end.fallback.clone(),
+            reasons: end.reasons.clone(),
+            result: end.outcome.clone(),
+            settlement: settlement.to_string(),
+            took_ms: end.took_ms,
+        };
+        LedgerRecord { at_ms: clock::now_ms(), message: self.claim.entry.id.clone(), event }
+    }
+
+    /// An alert goes out once failed decisions alone have kept mail waiting for long enough.
+    fn alert_if_failing(&self, before: &QueuedRecipient, after: &Progress, now: u64) {
+        let schedule = &self.live.config.schedule;
+        let Some(at) = after.alert_at(schedule) else { return };
+        if now >= at {
+            let key = format!("waits {} {}", self.claim.entry.id, before.mailbox);
+            self.relay.alert_once(
+                &key,
+                format!("message {} to {} waits: {}", self.claim.entry.id, before.mailbox, after.last),
+            );
+        }
+    }
+
+    /// One store transaction: recipients, the report of those that failed, and the ledger's records.
+    async fn write(
+        &self,
+        recipients: Vec<QueuedRecipient>,
+        failures: Vec<FailedRecipient>,
+        mut records: Vec<LedgerRecord>,
+    ) {
+        let reports = report(self.live, &self.claim.entry, &failures, &mut records);
+        if let Some(told) = unreportable(&self.claim.entry, &failures) {
+            // H5: one that cannot be delivered ends in the ledger with an alert.
+            self.relay.alert(told);
+        }
+        let settled = Settled { token: self.claim.token.clone(), recipients, reports, records, release: false };
+        if let Err(error) = self.relay.store.settle(settled).await {
+            // The lease runs out and the round is repeated: mail may be doubled then, never lost.
+            self.relay.alert(format!("message {}: its round could not be settled: {error}", self.claim.entry.id));
+        }
+    }
+
+    async fn release(&self) {
+        let token = self.claim.token.clone();
+        let nothing =
+            Settled { token, recipients: Vec::new(), reports: Vec::new(), records: Vec::new(), release: true };
+        match self.relay.store.settle(nothing).await {
+            // The entry is gone once its last recipient is final, and its lease with it.
+            Ok(()) | Err(StoreError::LeaseLost { .. }) => {}
+            Err(error) => tracing::error!(message = %self.claim.entry.id, %error, "the claim could not be ended"),
+        }
+    }
+
+    fn record(&self, decisions: Vec<DecisionRecord>) {
+        self.relay.count_decisions(&decisions);
+        self.relay.append(decision_records(&self.claim.entry.id, decisions));
+    }
+}
+
+/// A route that a plan or a cascade names and the configuration no longer has: mail waits for it, it goes no other way.
+fn gone(route: &str) -> FailedDecision {
+    let detail = format!("route {route:?} is no longer in the configuration");
+    FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail }
+}
+
+/// Tells the sender of what failed: one more entry, from `<>`.
+pub(crate) fn report(
+    live: &Live,
+    entry: &Entry,
+    failures: &[FailedRecipient],
+    records: &mut Vec<LedgerRecord>,
+) -> Vec<NewEntry> {
+    if failures.is_empty() {
+        return Vec::new();
+    }
+    let id = clock::new_id();
+    let request = ReportRequest {
+        reporting_host: live.config.hostname.as_str(),
+        postmaster: &Mailbox::new("postmaster", live.config.hostname.clone()),
+        entry,
+        failures,
+        id: &id,
+        generation: live.generation.number(),
+        now: clock::now(),
+        boundary: &clock::new_id(),
+    };
+    let message = sealwire_core::report::report(&request);
+    let (report, text) = message.as_ref().map_or((None, String::new()), |m| (Some(id.clone()), m.text.clone()));
+    let recipients = failures.iter().map(|failed| failed.mailbox.clone()).collect();
+    let event = LedgerEvent::Reported { report, recipients, text };
+    records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id.clone(), event });
+    let queued = |m: ReportMessage| NewEntry {
+        entry: m.entry,
+        recipients: vec![m.recipient],
+        content: Content::from(m.body),
+        records: Vec::new(),
+    };
+    message.into_iter().map(queued).collect()
+}
+
+/// What an alert says of failures that nobody can be told of.
+fn unreportable(entry: &Entry, failures: &[FailedRecipient]) -> Option<String> {
+    let first = failures.first()?;
+    if entry.envelope_sender.is_some() && !entry.is_report {
+        return None;
+    }
+    let what = if entry.is_report { "report" } else { "message from the null sender" };
+    Some(format!("{what} {} to {} could not be delivered: {}", entry.id, first.mailbox, first.failure.outcome))
+}

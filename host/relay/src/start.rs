@@ -1,0 +1,225 @@
+//! Start, reload, apply, stop: how a relay comes to life and how what is live is replaced.
+//!
+//! Every replacement is built whole beside what is live and swapped in one store of a pointer; one that fails leaves what
+//! was live, and its problems are told.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sealwire_policy::{Sandbox, SandboxConfig};
+use sealwire_store::{SqliteStore, Store, StoreError};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use crate::alerts::Alerts;
+use crate::config::{self, Config, Problem, Surroundings};
+use crate::counters::Counters;
+use crate::delivery::Pool;
+use crate::dns::{Resolver, SystemResolver};
+use crate::listener::{self, Sessions};
+use crate::live::{Builtins, Live, Parts, build};
+use crate::relay::Relay;
+use crate::settings::SettingsDocument;
+use crate::{clock, scheduler};
+
+/// What a relay is started with.
+pub struct Start {
+    /// As meant.
+    pub config: Config,
+    /// Where the configuration was read from, for reload; None: the defaults.
+    pub configuration: Option<PathBuf>,
+    /// Components that are part of the program.
+    pub builtins: Builtins,
+}
+
+/// A running relay and its tasks.
+pub struct Running {
+    /// The relay.
+    pub relay: Arc<Relay>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a reload or an apply has put in place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Replaced {
+    /// The new generation.
+    pub generation: u64,
+    /// Of the settings.
+    pub settings_revision: u64,
+    /// What did not take effect until a restart.
+    pub notes: Vec<String>,
+}
+
+/// Starts a relay: opens the store, builds the first generation, binds, accepts.
+pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
+    let config = Arc::new(start.config);
+    let store = open_store(&config.data_directory)?;
+    let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|e| one("sandbox", e.to_string()))?;
+    let (settings, settings_revision) = stored_settings(&*store, SettingsDocument::empty()).await?;
+    let resolver = resolver(&config)?;
+    let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
+    let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
+    let servings = listener::servings(&config)?;
+    let bound = listener::bind(&config.listeners).await?;
+    let relay = Arc::new(Relay {
+        sandbox,
+        store,
+        pool: Pool::default(),
+        sessions: Arc::new(Sessions::default()),
+        live: ArcSwap::from_pointee(live),
+        servings: ArcSwap::from_pointee(servings),
+        builtins: start.builtins,
+        configuration: start.configuration,
+        listening: bound.iter().map(|b| (b.name.clone(), b.address)).collect(),
+        started_at: clock::now(),
+        building: Mutex::new(()),
+        alerts: Alerts::default(),
+        counters: Counters::default(),
+    });
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
+    for listener in bound {
+        tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
+    }
+    Ok(Running { relay, stop, tasks })
+}
+
+impl Running {
+    /// Stops: no new connections, sessions end between transactions, rounds under way are finished.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        // Sessions in a transaction are given time to end it; their clients repeat what got no 250.
+        let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+        while self.relay.sessions.open() > 0 && tokio::time::Instant::now() < patience {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Relay {
+    /// Reads the configuration again and builds a new generation from it and the newest settings.
+    pub async fn reload(&self) -> Result<Replaced, Vec<Problem>> {
+        let _one_at_a_time = self.building.lock().await;
+        let config = match &self.configuration {
+            Some(path) => config::load(path, &Surroundings::of_this_process())?,
+            None => (*self.live().config).clone(),
+        };
+        let (settings, revision) = stored_settings(&*self.store, self.live().settings.clone()).await?;
+        let servings = listener::servings(&config)?;
+        let notes = self.needs_restart(&config);
+        let replaced = self.replace(Arc::new(config), settings, revision).await?;
+        self.servings.store(Arc::new(servings));
+        Ok(Replaced { notes, ..replaced })
+    }
+
+    /// Builds a generation with these settings; if it comes to life they are the newest revision.
+    pub async fn apply_settings(&self, document: String, by: String, note: String) -> Result<Replaced, Vec<Problem>> {
+        let _one_at_a_time = self.building.lock().await;
+        let live = self.live();
+        let settings = parse_apart(document.clone(), live.settings.clone()).await?;
+        let before = live.settings_revision;
+        let built = self.built(Arc::clone(&live.config), settings, before + 1).await?;
+        // The revision is durable before it is live; a crash in between comes up with it.
+        let put = self.store.put_settings(document, by, note, clock::now(), None).await;
+        let revision = put.map_err(|error| one("settings", error.to_string()))?;
+        Ok(self.swap(built.of_revision(revision)))
+    }
+
+    async fn replace(
+        &self,
+        config: Arc<Config>,
+        settings: SettingsDocument,
+        revision: u64,
+    ) -> Result<Replaced, Vec<Problem>> {
+        Ok(self.swap(self.built(config, settings, revision).await?))
+    }
+
+    async fn built(
+        &self,
+        config: Arc<Config>,
+        settings: SettingsDocument,
+        revision: u64,
+    ) -> Result<Live, Vec<Problem>> {
+        let live = self.live();
+        let resolver = resolver(&config)?;
+        let number = live.generation.number() + 1;
+        let parts = Parts { config, settings, settings_revision: revision, resolver, number };
+        build_apart(parts, &self.sandbox, &self.builtins, Some(live)).await
+    }
+
+    fn swap(&self, built: Live) -> Replaced {
+        let replaced = Replaced {
+            generation: built.generation.number(),
+            settings_revision: built.settings_revision,
+            notes: Vec::new(),
+        };
+        self.live.store(Arc::new(built));
+        // Roots and routes may have changed: no connection outlives the verdict on its chain.
+        for connection in self.pool.take_idle(true) {
+            tokio::spawn(connection.quit());
+        }
+        tracing::info!(generation = replaced.generation, "a new generation is live");
+        replaced
+    }
+
+    fn needs_restart(&self, config: &Config) -> Vec<String> {
+        let live = self.live();
+        let addresses = |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address)).collect::<Vec<_>>();
+        let mut notes = Vec::new();
+        if addresses(config) != addresses(&live.config) {
+            notes.push("names and addresses of listeners change with a restart".to_owned());
+        }
+        if config.data_directory != live.config.data_directory || config.admin_socket != live.config.admin_socket {
+            notes.push("data directory and admin socket change with a restart".to_owned());
+        }
+        notes
+    }
+}
+
+fn open_store(directory: &Path) -> Result<Arc<dyn Store>, Vec<Problem>> {
+    let opened = SqliteStore::open(directory);
+    let store = opened.map_err(|error: StoreError| one(&directory.display().to_string(), error.to_string()))?;
+    Ok(Arc::new(store))
+}
+
+async fn stored_settings(store: &dyn Store, before: SettingsDocument) -> Result<(SettingsDocument, u64), Vec<Problem>> {
+    let newest = store.settings(None).await.map_err(|error| one("settings", error.to_string()))?;
+    match newest {
+        Some(revision) => Ok((parse_apart(revision.document, before).await?, revision.revision)),
+        None => Ok((SettingsDocument::empty(), 0)),
+    }
+}
+
+/// A document with a million entries takes its time; the mail path is not to notice.
+async fn parse_apart(document: String, before: SettingsDocument) -> Result<SettingsDocument, Vec<Problem>> {
+    tokio::task::spawn_blocking(move || SettingsDocument::parse_after(&before, &document))
+        .await
+        .unwrap_or_else(|error| Err(one("settings", error.to_string())))
+}
+
+async fn build_apart(
+    parts: Parts,
+    sandbox: &Sandbox,
+    builtins: &Builtins,
+    previous: Option<Arc<Live>>,
+) -> Result<Live, Vec<Problem>> {
+    let (sandbox, builtins) = (sandbox.clone(), builtins.clone());
+    let build = move || build(parts, &sandbox, &builtins, previous.as_ref().map(|live| &*live.generation));
+    tokio::task::spawn_blocking(build).await.unwrap_or_else(|error| Err(one("generation", error.to_string())))
+}
+
+fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, Vec<Problem>> {
+    let resolver = SystemResolver::new(&config.dns_servers).map_err(|why| one("[dns]", why))?;
+    Ok(Arc::new(resolver))
+}
+
+fn one(place: &str, text: String) -> Vec<Problem> {
+    vec![Problem::of_file(place, text)]
+}

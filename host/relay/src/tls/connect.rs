@@ -1,0 +1,114 @@
+//! The connector: one shared client configuration that completes a handshake with any certificate.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::{TlsSetupError, load_certificates};
+
+/// Where trusted CA certificates come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// The operating system's.
+    System,
+    /// A PEM file; nothing else is trusted then.
+    File(PathBuf),
+}
+
+/// Opens TLS on connections to next hops and knows the roots to judge them by.
+#[derive(Clone)]
+pub struct Connector {
+    pub(super) roots: Arc<RootCertStore>,
+    pub(super) provider: Arc<CryptoProvider>,
+    config: Arc<ClientConfig>,
+}
+
+impl Connector {
+    /// A connector that judges by these roots.
+    pub fn new(roots: &Roots) -> Result<Connector, TlsSetupError> {
+        let roots = Arc::new(load_roots(roots)?);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let unusable = |e: Error| TlsSetupError::Unusable(e.to_string());
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(unusable)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(JudgedAfterwards(Arc::clone(&provider))))
+            .with_no_client_auth();
+        // A resumed session presents no certificate, so there would be nothing to judge: every session is a full one.
+        config.resumption = Resumption::disabled();
+        Ok(Connector { roots, provider, config: Arc::new(config) })
+    }
+
+    /// For `tokio_rustls`.
+    pub fn tls(&self) -> tokio_rustls::TlsConnector {
+        tokio_rustls::TlsConnector::from(Arc::clone(&self.config))
+    }
+}
+
+fn load_roots(roots: &Roots) -> Result<RootCertStore, TlsSetupError> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Roots::File(path) => {
+            for der in load_certificates(path)? {
+                let unusable = |e: Error| TlsSetupError::Unusable(format!("{}: {e}", path.display()));
+                store.add(der).map_err(unusable)?;
+            }
+        }
+        Roots::System => {
+            let found = rustls_native_certs::load_native_certs();
+            // Distributions ship roots that not every parser likes; those are left out, never the whole store.
+            let (_, _) = store.add_parsable_certificates(found.certs);
+            if store.is_empty() {
+                let why = found.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                tracing::warn!(%why, "no system CA certificates: a demand for a CA-signed certificate cannot be met");
+            }
+        }
+    }
+    Ok(store)
+}
+
+/// Lets any certificate through the handshake and checks that the peer holds its key. Chain and name are judged on
+/// the completed handshake ([`super::client_side`]), where a demand for them can be told from a wish.
+#[derive(Debug)]
+struct JudgedAfterwards(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for JudgedAfterwards {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,96 @@
+//! What a completed handshake of ours as client proves: version, suite, group, chain and name, each on its own.
+
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConnection, CommonState, Error};
+use sealwire_core::facts::{ChainVerdict, Handshake, TlsVersion};
+
+use super::{Connector, read_certificate};
+
+/// Reads a completed handshake. `host` is the name connected to (or the text of an address), `now` is seconds since
+/// the Unix epoch; an expired certificate is judged by it.
+pub fn client_side(
+    connector: &Connector,
+    connection: &ClientConnection,
+    host: &ServerName<'_>,
+    implicit: bool,
+    now: u64,
+) -> Handshake {
+    let presented = connection.peer_certificates().unwrap_or_default();
+    let (chain, name_matches) = judge(connector, presented, host, now);
+    let server_name = match host {
+        ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+        _ => None,
+    };
+    Handshake {
+        server_name,
+        implicit,
+        chain,
+        name_matches,
+        certificates: presented.iter().map(read_certificate).collect(),
+        ..negotiated(connection)
+    }
+}
+
+/// The part both sides read alike; no certificate was judged.
+pub(super) fn negotiated(connection: &CommonState) -> Handshake {
+    let version = connection.protocol_version().map_or(0, u16::from);
+    let suite = connection.negotiated_cipher_suite().map(|s| s.suite());
+    let suite = suite.and_then(|s| s.as_str()).unwrap_or("unknown");
+    let group = connection.negotiated_key_exchange_group().map(|g| format!("{:?}", g.name()));
+    Handshake {
+        version: TlsVersion(version),
+        // rustls writes TLS13_ where IANA's registry writes TLS_.
+        cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+        // IANA writes the curves of RFC 8422 and RFC 7919 in lower case.
+        key_exchange: group.map_or_else(String::new, |g| if g.contains("MLKEM") { g } else { g.to_lowercase() }),
+        server_name: None,
+        implicit: false,
+        resumed: connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+        chain: ChainVerdict::None,
+        name_matches: false,
+        certificates: Vec::new(),
+    }
+}
+
+fn judge(
+    connector: &Connector,
+    presented: &[CertificateDer<'_>],
+    host: &ServerName<'_>,
+    now: u64,
+) -> (ChainVerdict, bool) {
+    let Some((end_entity, intermediates)) = presented.split_first() else {
+        return (ChainVerdict::CertificateNotTrusted, false);
+    };
+    let Ok(parsed) = ParsedCertificate::try_from(end_entity) else {
+        return (ChainVerdict::ValidationFailure, false);
+    };
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
+    let algorithms = connector.provider.signature_verification_algorithms.all;
+    let chain =
+        match verify_server_cert_signed_by_trust_anchor(&parsed, &connector.roots, intermediates, now, algorithms) {
+            Ok(()) => ChainVerdict::Trusted,
+            Err(error) => verdict_of(&error),
+        };
+    // RFC 9525 §6.3: subjectAltName alone; the library has no fallback to the common name.
+    (chain, verify_server_name(&parsed, host).is_ok())
+}
+
+/// The words of RFC 8460 §4.3.
+fn verdict_of(error: &Error) -> ChainVerdict {
+    use CertificateError as C;
+    match error {
+        Error::InvalidCertificate(
+            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
+        ) => ChainVerdict::CertificateExpired,
+        Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature | C::Revoked) => {
+            ChainVerdict::CertificateNotTrusted
+        }
+        // A self-signed certificate is often marked as a CA, which the library reports apart.
+        Error::InvalidCertificate(C::Other(other)) if other.to_string().contains("CaUsedAsEndEntity") => {
+            ChainVerdict::CertificateNotTrusted
+        }
+        _ => ChainVerdict::ValidationFailure,
+    }
+}

@@ -1,0 +1,30 @@
+//! The acceptor of a listener, and what its handshakes yield.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::{ServerConfig, ServerConnection};
+use sealwire_core::facts::Handshake;
+
+use super::proof::negotiated;
+use super::{TlsSetupError, load_certificates, load_key};
+
+/// An acceptor for this certificate and key; TLS 1.2 and 1.3 with the library's suites, all of them AEAD with forward
+/// secrecy (RFC 9325 §4.2).
+pub fn acceptor(certificate: &Path, key: &Path) -> Result<tokio_rustls::TlsAcceptor, TlsSetupError> {
+    let chain = load_certificates(certificate)?;
+    let key = load_key(key)?;
+    let unusable = |e: rustls::Error| TlsSetupError::Unusable(e.to_string());
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(unusable)?;
+    Ok(tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What a client's handshake with us yields. No certificate is asked of clients, so none is judged.
+pub fn server_side(connection: &ServerConnection) -> Handshake {
+    Handshake { server_name: connection.server_name().map(ToOwned::to_owned), ..negotiated(connection) }
+}
