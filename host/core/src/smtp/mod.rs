@@ -7,3 +7,7 @@ pub mod line;
 pub mod command;
 pub mod data;
 pub mod server;
+
+pub mod reply_reader;
+
+pub mod client;
