@@ -53,7 +53,7 @@ pub struct QueuedRecipient {
     pub mailbox: Mailbox,
     /// Where it stands.
     pub status: RecipientStatus,
-    /// Seconds since the Unix epoch; meaningful while queued.
+    /// Seconds since the Unix epoch: the next round while queued, the expiry while held.
     pub due_at: u64,
     /// What earlier rounds left.
     pub progress: Progress,

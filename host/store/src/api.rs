@@ -78,7 +78,7 @@ pub trait Store: Send + Sync + 'static {
     /// Reads the ledger.
     fn ledger(&self, query: LedgerQuery) -> Answer<'_, Vec<LedgerLine>>;
 
-    /// Forgets ledger records older than `before_ms`; returns how many.
+    /// Forgets ledger records older than `before_ms`, a bounded number in each transaction; returns how many.
     fn prune(&self, before_ms: u64) -> Answer<'_, u64>;
 
     /// Adds a revision of the settings document; returns its number, counted from 1. With `expected` the newest

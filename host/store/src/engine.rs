@@ -99,7 +99,16 @@ impl Store for SqliteStore {
     }
 
     fn prune(&self, before_ms: u64) -> Answer<'_, u64> {
-        Box::pin(self.writer.write(SMALL, move |turn| ledger::prune(turn, before_ms)))
+        Box::pin(async move {
+            let mut pruned = 0;
+            loop {
+                let some = self.writer.write(SMALL, move |turn| ledger::prune(turn, before_ms)).await?;
+                pruned += some;
+                if some < ledger::PRUNED_AT_ONCE {
+                    return Ok(pruned);
+                }
+            }
+        })
     }
 
     fn put_settings(

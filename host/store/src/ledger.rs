@@ -15,6 +15,9 @@ use crate::writer::Turn;
 /// Lines in one answer: what a person or a page can use.
 const LINES_MAX: usize = 10_000;
 
+/// Records forgotten in one transaction: mail that waits for its 250 must not wait for years of ledger.
+pub(crate) const PRUNED_AT_ONCE: u64 = 1000;
+
 /// A record as its row has it; made by whoever asks, so that the writing thread formats nothing.
 pub(crate) struct Row {
     at_ms: i64,
@@ -81,10 +84,13 @@ pub(crate) fn append(turn: &Turn<'_>, rows: &[Row]) -> Result<(), StoreError> {
     add().map_err(|error: rusqlite::Error| turn.failed(&error))
 }
 
-/// Forgets what is older.
+/// Forgets some of what is older; fewer than [`PRUNED_AT_ONCE`] when there is no more.
 pub(crate) fn prune(turn: &Turn<'_>, before_ms: u64) -> Result<u64, StoreError> {
-    let pruned = turn.connection.execute("DELETE FROM ledger WHERE at_ms < ?1", [integer(before_ms)]);
-    pruned.map(|rows| rows as u64).map_err(|error| turn.failed(&error))
+    turn.connection
+        .prepare_cached("DELETE FROM ledger WHERE number IN (SELECT number FROM ledger WHERE at_ms < ?1 LIMIT ?2)")
+        .and_then(|mut statement| statement.execute([integer(before_ms), integer(PRUNED_AT_ONCE)]))
+        .map(|rows| rows as u64)
+        .map_err(|error| turn.failed(&error))
 }
 
 /// Answers a query.

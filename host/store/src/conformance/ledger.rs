@@ -67,8 +67,10 @@ async fn forgets_by_time_and_reuses_no_number(place: &dyn Place) {
     store.append(vec![alert("m1", 10, "one"), alert("m1", 20, "two")]).await.expect("appended");
     assert_eq!(store.prune(20).await, Ok(1));
     assert_eq!(told(&*store, "m1").await, ["two"]);
-    let last = store.ledger(LedgerQuery::default()).await.expect("ledger").remove(0).number;
-    assert_eq!(store.prune(u64::MAX).await, Ok(1));
+    let last = store.ledger(LedgerQuery::default()).await.expect("ledger").remove(0).number + 2500;
+    let many = (0..2500).map(|at_ms| alert("m2", at_ms, "many")).collect();
+    store.append(many).await.expect("appended");
+    assert_eq!(store.prune(u64::MAX).await, Ok(2501), "however many there are");
     drop(store);
     let store = place.open();
     store.append(vec![alert("m1", 30, "three")]).await.expect("appended");
