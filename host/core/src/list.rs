@@ -7,6 +7,7 @@
 //! As written: entries stand apart by commas, white space or line ends; `#` where an entry could begin starts a
 //! comment to the end of the line; a quoted local part may hold any of these.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -107,7 +108,32 @@ impl AddressList {
 }
 
 /// The one form of an entry. A subdomain pattern is held as `.parent`: no address and no domain begins so.
-fn normal_form(text: &str) -> Result<String, &'static str> {
+fn normal_form(text: &str) -> Result<Cow<'_, str>, &'static str> {
+    if is_normal(text) { Ok(Cow::Borrowed(text)) } else { brought_to_normal(text).map(Cow::Owned) }
+}
+
+/// An address or domain that needs no change. Long lists hold little else, and this look at it is all they cost; what
+/// is merely not obvious here takes the long way.
+fn is_normal(text: &str) -> bool {
+    let (mut label_len, mut at_signs, mut last) = (0, 0, b'.');
+    for octet in text.bytes() {
+        match octet {
+            b'.' | b'@' if label_len == 0 => return false,
+            b'-' if last == b'-' => return false, // perhaps an A-label
+            b'@' => at_signs += 1,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {}
+            _ => return false,
+        }
+        label_len = if matches!(octet, b'.' | b'@') { 0 } else { label_len + 1 };
+        if label_len > 63 {
+            return false;
+        }
+        last = octet;
+    }
+    label_len > 0 && at_signs <= 1 && text.len() <= 255
+}
+
+fn brought_to_normal(text: &str) -> Result<String, &'static str> {
     if text.len() > ENTRY_OCTETS_MAX {
         return Err("it is longer than any address can be; separate entries by commas, white space or new lines");
     }

@@ -55,6 +55,37 @@ fn an_entry_lists_what_its_form_says_and_no_more() {
 }
 
 #[test]
+fn the_short_way_to_the_one_form_ends_where_the_long_one_does() {
+    let long = format!("{}.example", "a".repeat(63));
+    let too_long = format!("{}.example", "a".repeat(64));
+    let rows = [
+        ("ann@example.com", true),
+        ("a.b_c-d@x-y.example", true),
+        ("example", true),
+        (&long, true),
+        (&too_long, false),
+        ("Ann@example.com", false),
+        ("xn--bcher-kva.example", false),
+        ("a+b@example.com", false),
+        ("a@b@example.com", false),
+        ("a..b", false),
+        (".a", false),
+        ("a.", false),
+        ("@a", false),
+        ("a@", false),
+        ("a.@b", false),
+        ("", false),
+        ("*.example", false),
+    ];
+    for (text, short) in rows {
+        assert_eq!(is_normal(text), short, "{text}");
+        if short {
+            assert_eq!(brought_to_normal(text).as_deref(), Ok(text));
+        }
+    }
+}
+
+#[test]
 fn the_nearest_entry_wins() {
     let all = "*.example *.b.example a.b.example ann@a.b.example";
     let rows = [
