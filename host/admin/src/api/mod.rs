@@ -1,0 +1,75 @@
+//! Paths and what they do. Every handler asks the relay or its store and answers JSON; none decides anything.
+
+mod log;
+mod queue;
+mod settings;
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, State as Extract};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use sealwire_relay::{Relay, RelayStatus, Replaced};
+
+use crate::decide::{DecideAnswer, DecideRequest, decide};
+use crate::error::ApiError;
+use crate::metrics::Metrics;
+
+pub use log::LogParameters;
+pub use queue::{QueueEntry, Removed, Retried};
+
+/// A settings document with a few lists of a million entries.
+const DOCUMENT_MAX: usize = 1 << 30;
+/// The header of a message, and what is said about it.
+const REQUEST_MAX: usize = 1 << 20;
+
+/// What every handler may ask.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) metrics: Metrics,
+}
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+pub(crate) fn router(state: State) -> Router {
+    let documents = Router::new()
+        .route("/v1/settings", get(settings::show).post(settings::apply))
+        .layer(DefaultBodyLimit::max(DOCUMENT_MAX));
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/queue", get(queue::list))
+        .route("/v1/queue/retry", post(queue::retry))
+        .route("/v1/queue/{id}", get(queue::show).delete(queue::remove))
+        .route("/v1/reload", post(reload))
+        .route("/v1/settings/revisions", get(settings::revisions))
+        .route("/v1/log", get(log::read))
+        .route("/v1/decide", post(ask))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(REQUEST_MAX))
+        .merge(documents)
+        .fallback(nothing_here)
+        .with_state(state)
+}
+
+async fn status(Extract(state): Extract<State>) -> Json<RelayStatus> {
+    Json(state.relay.status().await)
+}
+
+async fn reload(Extract(state): Extract<State>) -> Answer<Replaced> {
+    Ok(Json(state.relay.reload().await?))
+}
+
+async fn ask(Extract(state): Extract<State>, Json(request): Json<DecideRequest>) -> Answer<DecideAnswer> {
+    let live = state.relay.live();
+    let answer = decide(state.relay.sandbox(), &live.generation, &live.config, &request).await;
+    answer.map(Json).map_err(ApiError::bad_request)
+}
+
+async fn metrics(Extract(state): Extract<State>) -> String {
+    state.metrics.text()
+}
+
+async fn nothing_here() -> ApiError {
+    ApiError::not_found("there is nothing at this path")
+}

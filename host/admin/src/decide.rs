@@ -1,0 +1,292 @@
+//! `decide`: facts of one's own before the policies, in the same sandbox that mail meets. Nothing is sent or stored.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sealwire_core::address::Mailbox;
+use sealwire_core::decision::{Judgement, Ruling, Standing, join_plans};
+use sealwire_core::facts::{
+    ChainVerdict, ChannelFacts, ChannelState, ClientFacts, DestinationFacts, Handshake, HopFacts, MessageFacts,
+    TlsVersion,
+};
+use sealwire_core::header::{from_of, split, tls_required_no};
+use sealwire_core::ledger::DecisionRecord;
+use sealwire_core::plan::Route;
+use sealwire_core::reason::Reason;
+use sealwire_policy::{Generation, Sandbox};
+use sealwire_relay::config::Config;
+use serde::{Deserialize, Serialize};
+
+/// What is asked of the policies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// May it come in?
+    #[default]
+    Receive,
+    /// What must the next hop give?
+    Plan,
+    /// Will this host do?
+    Judge,
+}
+
+/// Facts to be judged. Everything absent is as for a plain message from a stranger in clear.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct DecideRequest {
+    /// What is asked.
+    pub stage: Stage,
+    /// Header field lines as in a message, LF or CR LF; a body behind an empty line plays no part.
+    pub header: String,
+    /// Empty: the null reverse-path.
+    pub envelope_sender: String,
+    /// At least one.
+    pub recipients: Vec<String>,
+    /// How the client came, on arrival.
+    pub client: ChannelAsked,
+    /// The client is on a trusted network.
+    pub trusted: bool,
+    /// Policies that asked for secure transport earlier.
+    pub flagged_by: Vec<String>,
+    /// Route to take instead of the recipient's own.
+    pub route: Option<String>,
+    /// Name of the host to be judged.
+    pub host: Option<String>,
+    /// What its channel gives.
+    pub hop: ChannelAsked,
+}
+
+/// A channel in a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelAsked {
+    /// In clear; STARTTLS was not offered or not used.
+    #[default]
+    Clear,
+    /// TLS 1.3 with a certificate that leads to a trusted root and names the host; none of a client.
+    Tls,
+    /// TLS 1.2 with the same.
+    Tls12,
+    /// TLS 1.3 with a certificate that leads to no trusted root but names the host.
+    TlsSelfSigned,
+    /// TLS 1.3 with a trusted certificate of another name.
+    TlsWrongName,
+}
+
+/// What the policies make of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DecideAnswer {
+    /// What was asked.
+    pub stage: Stage,
+    /// One for receive and judge, one for each recipient of plan.
+    pub results: Vec<Decision>,
+    /// Which generation decided.
+    pub generation: u64,
+}
+
+/// One decision of the whole chain.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Decision {
+    /// Whose copy; None for the message as a whole.
+    pub recipient: Option<String>,
+    /// `accept`, `reject`, `defer`, `failed`; of plan `planned`; of judge `cleared`, `objected`.
+    pub result: String,
+    /// The reply, the demands, the fallback: in words, a line each.
+    pub lines: Vec<String>,
+    /// All, in the chain's order.
+    pub reasons: Vec<Reason>,
+    /// One for each policy asked (H8).
+    pub records: Vec<DecisionRecord>,
+}
+
+/// Asks the chain. An error says what is wrong with the request.
+pub async fn decide(
+    sandbox: &Sandbox,
+    generation: &Arc<Generation>,
+    config: &Config,
+    request: &DecideRequest,
+) -> Result<DecideAnswer, String> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let message = Arc::new(message_of(request, now)?);
+    let results = match request.stage {
+        Stage::Receive => vec![receive(sandbox, generation, &message, now).await],
+        Stage::Plan => {
+            let mut results = Vec::new();
+            for recipient in &message.recipients {
+                let route = route_of(config, request, recipient)?;
+                results.push(plan(sandbox, generation, config, &message, recipient, route, now).await);
+            }
+            results
+        }
+        Stage::Judge => {
+            let recipient = message.recipients.first().ok_or("name a recipient")?;
+            let hop = hop_of(request, route_of(config, request, recipient)?, &message);
+            vec![judge(sandbox, generation, &message, hop, now).await]
+        }
+    };
+    Ok(DecideAnswer { stage: request.stage, results, generation: generation.number() })
+}
+
+async fn receive(sandbox: &Sandbox, generation: &Arc<Generation>, message: &Arc<MessageFacts>, now: u64) -> Decision {
+    let decided = sandbox.receive(generation, message, now).await;
+    let verdict = decided.result;
+    let (result, mut lines) = match verdict.ruling {
+        Ruling::Accept => ("accept", Vec::new()),
+        Ruling::Reject(reply) => ("reject", vec![format!("reply: {reply}")]),
+        Ruling::Defer(reply) => ("defer", vec![format!("reply: {reply}")]),
+        Ruling::Failed(failed) => ("failed", vec![failed.to_string()]),
+    };
+    lines.extend(verdict.flagged_by.iter().map(|policy| format!("secure transport on every later hop, by {policy}")));
+    Decision { recipient: None, result: result.to_owned(), lines, reasons: verdict.reasons, records: decided.records }
+}
+
+async fn plan(
+    sandbox: &Sandbox,
+    generation: &Arc<Generation>,
+    config: &Config,
+    message: &Arc<MessageFacts>,
+    recipient: &Mailbox,
+    route: &Route,
+    now: u64,
+) -> Decision {
+    let destination = Arc::new(DestinationFacts {
+        recipient: recipient.clone(),
+        recipient_is_ours: config.hosted_domains.contains(&recipient.domain),
+        route_kind: route.kind(),
+        route_name: route.name().to_owned(),
+        route_demands: route.demand_words(),
+        round: 1,
+    });
+    let decided = sandbox.plan(generation, message, destination, now).await;
+    let standing = Standing {
+        route: Some((route.name(), route.demands())),
+        flags: &message.secure_transport_required_by,
+        report_of_tls: false,
+    };
+    let mut lines = vec![format!("route: {} ({})", route.name(), route.kind().as_str())];
+    let (result, reasons) = match join_plans(&standing, decided.result) {
+        Err(failed) => {
+            lines.push(failed.to_string());
+            ("failed", Vec::new())
+        }
+        Ok(plan) => {
+            if !plan.floor.requires_tls() {
+                lines.push("demands: none, TLS is used where it works".to_owned());
+            }
+            lines.extend(plan.floor.demands().map(|(demand, source)| format!("demands: {demand}, by {source}")));
+            lines.extend(plan.take_route.map(|route| format!("instead by route: {route}")));
+            lines.extend(plan.fallback.iter().map(|step| format!("if no host does: {step:?}").to_lowercase()));
+            ("planned", plan.reasons)
+        }
+    };
+    let recipient = Some(recipient.to_string());
+    Decision { recipient, result: result.to_owned(), lines, reasons, records: decided.records }
+}
+
+async fn judge(
+    sandbox: &Sandbox,
+    generation: &Arc<Generation>,
+    message: &Arc<MessageFacts>,
+    hop: HopFacts,
+    now: u64,
+) -> Decision {
+    let host = format!("host: {}", hop.host);
+    let decided = sandbox.judge(generation, message, Arc::new(hop), now).await;
+    let (result, line, reasons) = match decided.result {
+        Judgement::Cleared(_) => ("cleared", None, Vec::new()),
+        Judgement::Objected { policy, reply, reasons } => ("objected", Some(format!("{policy}: {reply}")), reasons),
+        Judgement::Failed(failed) => ("failed", Some(failed.to_string()), Vec::new()),
+    };
+    let lines = std::iter::once(host).chain(line).collect();
+    Decision { recipient: None, result: result.to_owned(), lines, reasons, records: decided.records }
+}
+
+fn message_of(request: &DecideRequest, now: u64) -> Result<MessageFacts, String> {
+    let mailbox = |text: &String| Mailbox::parse(text).map_err(|why| format!("{text:?} is no mailbox: {why}"));
+    let recipients = request.recipients.iter().map(mailbox).collect::<Result<Vec<_>, _>>()?;
+    if recipients.is_empty() {
+        return Err("name at least one recipient".to_owned());
+    }
+    let envelope_sender = match request.envelope_sender.as_str() {
+        "" => None,
+        _ => Some(mailbox(&request.envelope_sender)?),
+    };
+    let header = request.header.replace("\r\n", "\n").replace('\n', "\r\n");
+    let header = header.split("\r\n\r\n").next().unwrap_or_default();
+    let fields: Arc<[_]> = split(format!("{}\r\n", header.trim_end_matches("\r\n")).as_bytes()).into();
+    let from = from_of(&fields);
+    Ok(MessageFacts {
+        id: "decide".to_owned(),
+        header_from: from.mailboxes,
+        header_from_doubtful: from.doubtful,
+        envelope_sender,
+        recipients,
+        tls_not_required: tls_required_no(&fields),
+        fields,
+        declared_size: None,
+        size: None,
+        sender_is_ours: request.trusted,
+        is_report: false,
+        organizational_unit: vec!["root".to_owned()],
+        secure_transport_required_by: request.flagged_by.clone(),
+        arrived_at: now,
+        client: Some(ClientFacts {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            greeting_name: "decide.invalid".to_owned(),
+            authenticated_as: None,
+            listener: "decide".to_owned(),
+            // Of a client no certificate is asked, so there is no chain to judge.
+            channel: channel_of(request.client, None),
+        }),
+    })
+}
+
+fn route_of<'a>(config: &'a Config, request: &DecideRequest, recipient: &Mailbox) -> Result<&'a Route, String> {
+    match &request.route {
+        None => Ok(config.routes.for_recipient(recipient)),
+        Some(name) => config.routes.by_name(name).ok_or_else(|| format!("there is no route {name:?}")),
+    }
+}
+
+fn hop_of(request: &DecideRequest, route: &Route, message: &MessageFacts) -> HopFacts {
+    let host = request.host.clone().unwrap_or_else(|| "host.invalid".to_owned());
+    let channel = channel_of(request.hop, Some(&host));
+    HopFacts {
+        recipients: message.recipients.clone(),
+        route_kind: route.kind(),
+        route_name: route.name().to_owned(),
+        host,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        extensions: Vec::new(),
+        channel,
+        published: Vec::new(),
+    }
+}
+
+fn channel_of(asked: ChannelAsked, host: Option<&str>) -> ChannelFacts {
+    let chain = match (asked, host) {
+        (ChannelAsked::Clear, _) => {
+            let detail = "as asked for by decide".to_owned();
+            return ChannelFacts { state: ChannelState::NotOffered, detail, handshake: None };
+        }
+        (_, None) => ChainVerdict::None,
+        (ChannelAsked::TlsSelfSigned, Some(_)) => ChainVerdict::CertificateNotTrusted,
+        (_, Some(_)) => ChainVerdict::Trusted,
+    };
+    let version = if asked == ChannelAsked::Tls12 { TlsVersion::TLS12 } else { TlsVersion::TLS13 };
+    let handshake = Handshake {
+        version,
+        cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+        key_exchange: "X25519".to_owned(),
+        server_name: host.map(ToOwned::to_owned),
+        implicit: false,
+        resumed: false,
+        chain,
+        name_matches: host.is_some() && asked != ChannelAsked::TlsWrongName,
+        certificates: Vec::new(),
+    };
+    ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
+}

@@ -1,0 +1,63 @@
+//! What the API answers where it cannot do what was asked: one JSON shape, read by the client and by people.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use sealwire_relay::config::Problem;
+use sealwire_store::StoreError;
+use serde::{Deserialize, Serialize};
+
+/// The body of every answer that is not 2xx.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// In a sentence.
+    pub error: String,
+    /// Each thing wrong with what was sent, where there is more to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    refusal: Refusal,
+}
+
+impl ApiError {
+    pub(crate) fn not_found(error: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, error)
+    }
+
+    pub(crate) fn bad_request(error: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
+        ApiError { status, refusal: Refusal { error: error.into(), problems: Vec::new() } }
+    }
+}
+
+/// A configuration or a settings document that will not do: what was live still is.
+impl From<Vec<Problem>> for ApiError {
+    fn from(problems: Vec<Problem>) -> ApiError {
+        let error = "refused; what was in force stays in force".to_owned();
+        ApiError { status: StatusCode::UNPROCESSABLE_ENTITY, refusal: Refusal { error, problems } }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> ApiError {
+        let status = match error {
+            StoreError::InDelivery { .. } | StoreError::Conflict { .. } => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        ApiError::new(status, error.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.refusal)).into_response()
+    }
+}
