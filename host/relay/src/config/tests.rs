@@ -140,3 +140,37 @@ fn what_is_written_is_what_is_meant() {
     let hosts: Vec<_> = hosts.iter().map(|host| (host.host.to_string(), host.port)).collect();
     assert_eq!(hosts, [("gw.example.com".into(), 587), ("2001:db8::1".into(), 25)], "lowest preference first");
 }
+
+const EXAMPLE: &str = include_str!("../../../../docs/examples/sealwire.toml");
+const DOCUMENTATION: &str = include_str!("../../../../docs/configuration.md");
+
+#[test]
+fn the_complete_example_is_free_of_problems() {
+    let config = read(EXAMPLE).expect("the example");
+    assert_eq!(config.listeners.len(), 2);
+    assert_eq!(config.routes.iter().count(), 3);
+}
+
+/// The reader itself says which keys it knows: each stands in the example and in its table of the documentation.
+#[test]
+fn every_key_is_documented_and_exemplified() {
+    let stranger = "stranger = 1\n";
+    let unknown: String = EXAMPLE
+        .lines()
+        .map(|line| line.replacen("{ host", "{ stranger = 1, host", 1) + "\n")
+        .flat_map(|line| if line.starts_with('[') { [line, stranger.to_owned()] } else { [line, String::new()] })
+        .collect();
+    let problems = read(&(stranger.to_owned() + &unknown)).expect_err("strangers");
+    let mut tables = std::collections::BTreeSet::new();
+    for problem in &problems {
+        let keys = problem.text.split("known are: ").nth(1).expect("the reader names the keys it knows");
+        let tables_of_config = ["listener", "route", "policy", "tls", "dns", "limits", "schedule"];
+        for key in keys.split(", ").filter(|key| !tables_of_config.contains(key)) {
+            assert!(DOCUMENTATION.contains(&format!("| `{key}` |")), "{}: {key} is not documented", problem.key);
+            let written = |line: &str| line.contains(&format!("{key} = "));
+            assert!(EXAMPLE.lines().any(written), "{}: {key} is not in the example", problem.key);
+        }
+        tables.insert(keys.to_owned());
+    }
+    assert_eq!(tables.len(), 9, "every kind of table was met: {tables:#?}");
+}

@@ -127,3 +127,20 @@ fn a_file_and_its_lists_travel_as_one_text() {
     assert!(settings.lists()["many"].find(&listed).is_some());
     std::fs::remove_dir_all(&folder).expect("removed");
 }
+
+#[test]
+fn the_complete_example_is_free_of_problems() {
+    let text = include_str!("../../../../docs/examples/settings.toml");
+    let clinics = include_str!("../../../../docs/examples/clinics.txt");
+    let file = ListFile { file: "clinics.txt".into(), text: clinics.into() };
+    let gathered = Gathered { text: text.into(), lists: [("clinics".to_owned(), file)].into(), ..Gathered::default() };
+    let settings = parse(&serde_json::to_string(&gathered).expect("JSON")).expect("the example");
+    let sizes: Vec<_> = settings.lists().iter().map(|(name, list)| (name.as_str(), list.len())).collect();
+    assert_eq!(sizes, [("clinics", 4), ("partners", 3)]);
+    let documentation = include_str!("../../../../docs/settings.md");
+    let policy: serde_json::Value = serde_json::from_str(&settings.of_policy("secure-transport")).expect("JSON");
+    let setting = policy["settings"][0].as_object().expect("the first setting is complete");
+    for key in policy.as_object().expect("a table").keys().chain(setting.keys()) {
+        assert!(documentation.contains(&format!("| `{key}` |")), "{key} is not documented");
+    }
+}
