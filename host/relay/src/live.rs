@@ -5,12 +5,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sealwire_core::plan::RouteTable;
-use sealwire_policy::{BuildProblem, Generation, GenerationSource, PolicySource, RouteFacts, Sandbox};
+use sealwire_policy::{Generation, Sandbox};
 
-use crate::config::Problem;
-use crate::config::{self, Component, Config};
+use crate::config::{Config, Problem};
 use crate::dns::Resolver;
+use crate::generation::build_generation;
 use crate::settings::SettingsDocument;
 use crate::tls::{Connector, Roots};
 
@@ -66,72 +65,26 @@ pub(crate) fn build(
     builtins: &Builtins,
     previous: Option<&Generation>,
 ) -> Result<Live, Vec<Problem>> {
+    let Parts { config, settings, settings_revision, resolver, number } = parts;
     let mut problems = Vec::new();
     let connect =
-        |key: &str, roots: &Roots| Connector::new(roots).map_err(|error| parts.config.problem(key, error.to_string()));
-    let default_connector = connect("tls.roots", &parts.config.roots).map_err(|problem| vec![problem])?;
+        |key: &str, roots: &Roots| Connector::new(roots).map_err(|error| config.problem(key, error.to_string()));
+    let default_connector = connect("tls.roots", &config.roots).map_err(|problem| vec![problem])?;
     let mut connectors = BTreeMap::new();
-    for (route, roots) in &parts.config.route_roots {
+    for (route, roots) in &config.route_roots {
         match connect(&format!("route {route}: roots"), roots) {
             Ok(connector) => drop(connectors.insert(route.clone(), connector)),
             Err(problem) => problems.push(problem),
         }
     }
-    let chain: Vec<&str> = parts.config.policies.iter().map(|policy| policy.name.as_str()).collect();
-    problems.extend(parts.settings.without_policy(&chain));
-    let policies = policy_sources(&parts, builtins, &mut problems);
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let source = GenerationSource {
-        number: parts.number,
-        policies,
-        lists: parts.settings.lists().clone(),
-        routes: route_facts(&parts.config.routes),
-    };
-    let located = |problem: BuildProblem| parts.settings.locate(&problem.policy, problem.path.as_deref(), problem.text);
-    let generation =
-        sandbox.build(source, previous).map_err(|problems| problems.into_iter().map(located).collect::<Vec<_>>())?;
-    Ok(Live {
-        config: parts.config,
-        settings: parts.settings,
-        generation: Arc::new(generation),
-        settings_revision: parts.settings_revision,
-        resolver: parts.resolver,
-        connectors,
-        default_connector,
-    })
-}
-
-fn policy_sources(parts: &Parts, builtins: &Builtins, problems: &mut Vec<Problem>) -> Vec<PolicySource> {
-    let mut sources = Vec::new();
-    for policy in &parts.config.policies {
-        let component = match &policy.component {
-            Component::Builtin(name) => builtins.get(name).cloned().ok_or_else(|| {
-                let known = builtins.keys().cloned().collect::<Vec<_>>().join(", ");
-                format!("there is no built-in component {name:?}; there is: {known}")
-            }),
-            Component::File(path) => {
-                std::fs::read(path).map(Arc::from).map_err(|error| format!("{}: {error}", path.display()))
-            }
-        };
-        match component {
-            Ok(component) => sources.push(PolicySource {
-                name: policy.name.clone(),
-                component,
-                settings: parts.settings.of_policy(&policy.name),
-                limits: match policy.profile {
-                    config::Profile::Native => sealwire_policy::Profile::Native,
-                    config::Profile::Scripted => sealwire_policy::Profile::Scripted,
-                },
-            }),
-            Err(why) => problems.push(parts.config.problem(&format!("policy {}: component", policy.name), why)),
+    let generation = build_generation(number, &config, &settings, builtins, sandbox, previous);
+    let generation = match generation {
+        Ok(generation) if problems.is_empty() => Arc::new(generation),
+        Ok(_) => return Err(problems),
+        Err(found) => {
+            problems.extend(found);
+            return Err(problems);
         }
-    }
-    sources
-}
-
-fn route_facts(routes: &RouteTable) -> BTreeMap<String, RouteFacts> {
-    let facts = |route: &sealwire_core::plan::Route| RouteFacts { kind: route.kind(), demands: route.demand_words() };
-    routes.iter().map(|route| (route.name().to_owned(), facts(route))).collect()
+    };
+    Ok(Live { config, settings, generation, settings_revision, resolver, connectors, default_connector })
 }

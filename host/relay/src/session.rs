@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealwire_core::facts::{ChannelFacts, ChannelState, ClientFacts};
+use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Server, ServerConfig, Step};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -77,9 +78,12 @@ impl Session {
                     }
                 }
                 Step::EndOfData { size, eight_bit } => {
-                    if let Some(admission) = self.admission.take() {
-                        self.server.content_stored(admission.finish(size, eight_bit).await);
-                    }
+                    let reply = match self.admission.take() {
+                        Some(admission) => admission.finish(size, eight_bit).await,
+                        // The machine asks only for what was admitted; a mistake there must not leave a client waiting.
+                        None => Reply::new(451, (3, 0), "The message was not admitted; try again later"),
+                    };
+                    self.server.content_stored(reply);
                 }
                 Step::Refused(reply) => {
                     if let Some(admission) = self.admission.take() {
