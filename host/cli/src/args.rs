@@ -1,0 +1,98 @@
+//! What may be written on the command line. Each command's own arguments stand beside its code.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use sealwire_admin::Client;
+use sealwire_relay::config::{Config, Surroundings, load};
+
+use crate::commands::{check, decide, demo, log, queue, serve, settings};
+use crate::failure::Failure;
+
+/// Read where the command line names no other.
+const USUAL_FILE: &str = "/etc/sealwire/sealwire.toml";
+
+/// An SMTP relay that carries mail over TLS where its operator says so, and can prove it.
+#[derive(Parser)]
+#[command(
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "\
+First steps:
+  sealwire demo                          what it does, on loopback, in a few seconds
+  sealwire serve                         a relay on 127.0.0.1:2525 with safe defaults
+  sealwire check --config FILE           everything wrong with a configuration, at once
+  sealwire settings apply settings.toml  who must be reached over TLS
+  sealwire status                        how it does
+
+Every key of the configuration and of the settings: docs/configuration.md, docs/settings.md."
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which relay is meant, and how to answer.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// The configuration file [default: /etc/sealwire/sealwire.toml if it exists, else safe defaults]
+    #[arg(long, short, global = true, value_name = "FILE", env = "SEALWIRE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// The admin socket of the running relay [default: what the configuration says]
+    #[arg(long, global = true, value_name = "PATH", env = "SEALWIRE_SOCKET")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the relay
+    Serve(serve::Serve),
+    /// See the relay at work, on this machine alone: messages delivered, refused and returned, and why
+    Demo(demo::Demo),
+    /// Say everything that is wrong with configuration, certificates, settings and components
+    Check(check::Check),
+    /// Put a message before the policies and see what they decide, and why; nothing is sent
+    Decide(decide::Decide),
+    /// Look at the queue and act on it
+    #[command(subcommand)]
+    Queue(queue::Queue),
+    /// Read the configuration again; a bad one is refused and the old one stays
+    Reload,
+    /// Lists and the policies' settings
+    #[command(subcommand)]
+    Settings(settings::Settings),
+    /// How the running relay does
+    Status,
+    /// What happened to messages: decisions, deliveries, refusals, reports
+    Log(log::Log),
+}
+
+impl Place {
+    /// The configuration as meant, and the file it came from.
+    pub(crate) fn configuration(&self) -> Result<(Config, Option<PathBuf>), Failure> {
+        let surroundings = Surroundings::of_this_process();
+        match self.file() {
+            Some(file) => Ok((load(&file, &surroundings)?, Some(file))),
+            None => Ok((Config::without_file(&surroundings), None)),
+        }
+    }
+
+    /// A client for the running relay.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        match &self.socket {
+            Some(socket) => Ok(Client::new(socket)),
+            None => Ok(Client::new(&self.configuration()?.0.admin_socket)),
+        }
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        let usual = || Some(PathBuf::from(USUAL_FILE)).filter(|file| Path::exists(file));
+        self.config.clone().or_else(usual)
+    }
+}

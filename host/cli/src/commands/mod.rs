@@ -1,0 +1,34 @@
+//! One file for each command: its arguments, what it does, how it answers.
+
+pub(crate) mod check;
+pub(crate) mod decide;
+pub(crate) mod demo;
+pub(crate) mod log;
+pub(crate) mod queue;
+mod reload;
+pub(crate) mod serve;
+pub(crate) mod settings;
+mod status;
+
+use std::process::ExitCode;
+
+use crate::args::{Arguments, Command};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Runs the command. The exit status is 0, or 1 where something is wrong.
+pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCode, Failure> {
+    let place = &arguments.place;
+    match arguments.command {
+        Command::Serve(serve) => serve.run(place, output).await?,
+        Command::Check(check) => return check.run(place, output).await,
+        Command::Demo(demo) => return demo.run(output).await,
+        Command::Decide(decide) => decide.run(place, output).await?,
+        Command::Queue(queue) => queue.run(&place.client()?, output).await?,
+        Command::Reload => reload::run(&place.client()?, output).await?,
+        Command::Settings(settings) => settings.run(&place.client()?, output).await?,
+        Command::Status => status::run(&place.client()?, output).await?,
+        Command::Log(log) => log.run(&place.client()?, output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,110 @@
+//! `status`: how the running relay does, on one screen.
+
+use sealwire_admin::Client;
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::output::{Output, Tone, now, span};
+
+pub(crate) async fn run(client: &Client, output: &Output) -> Result<(), Failure> {
+    let status: Value = client.get("/v1/status").await?;
+    output.either(&status, |status| tell(status, output));
+    Ok(())
+}
+
+fn tell(status: &Value, output: &Output) {
+    let text = |path: &str| status.pointer(path).map(words).unwrap_or_default();
+    let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let up = span(now().saturating_sub(number("/started-at")));
+    output.pairs(&[
+        ("relay", format!("{}, sealwire {}, up {up}", text("/hostname"), text("/version"))),
+        ("listens", listeners(status)),
+        ("sessions", text("/sessions")),
+        ("policies", policies(status)),
+        ("lists", lists(status)),
+        ("settings", format!("revision {}, generation {}", text("/settings-revision"), text("/generation/number"))),
+        ("queue", queue(status)),
+        (
+            "received",
+            format!("{} over TLS, {} in clear", number("/totals/received-tls"), number("/totals/received-clear")),
+        ),
+        ("turned away", format!("{} refused, {} deferred", number("/totals/refused"), number("/totals/deferred"))),
+        (
+            "delivered",
+            format!("{} over TLS, {} in clear", number("/totals/delivered-tls"), number("/totals/delivered-clear")),
+        ),
+        (
+            "TLS unmet",
+            format!(
+                "{} rounds, {} senders told",
+                number("/totals/tls-required-but-unavailable"),
+                number("/totals/reported")
+            ),
+        ),
+        ("decisions", format!("{}, {} failed", number("/totals/decisions"), number("/totals/failed-decisions"))),
+        ("sandbox", sandbox(status)),
+    ]);
+    for alert in array(status, "/alerts") {
+        let at = alert["at-ms"].as_u64().unwrap_or(0) / 1000;
+        let ago = span(now().saturating_sub(at));
+        output.line(output.toned(Tone::Bad, &format!("alert, {ago} ago: {}", words(&alert["text"]))));
+    }
+}
+
+fn listeners(status: &Value) -> String {
+    let listener = |pair: &Value| format!("{} ({})", words(&pair[1]), words(&pair[0]));
+    joined(array(status, "/listeners").iter().map(listener))
+}
+
+fn policies(status: &Value) -> String {
+    let policy = |policy: &Value| {
+        let digest: String = words(&policy["component"]).chars().take(12).collect();
+        format!("{} ({digest})", words(&policy["name"]))
+    };
+    joined(array(status, "/generation/policies").iter().map(policy))
+}
+
+fn lists(status: &Value) -> String {
+    let list = |list: &Value| format!("{} ({} entries)", words(&list["name"]), words(&list["entries"]));
+    match array(status, "/generation/lists") {
+        [] => "none".to_owned(),
+        lists => joined(lists.iter().map(list)),
+    }
+}
+
+fn queue(status: &Value) -> String {
+    let queue = &status["queue"];
+    if queue.is_null() {
+        return "the store does not answer".to_owned();
+    }
+    let of = |key: &str| queue[key].as_u64().unwrap_or(0);
+    let held = if of("held") > 0 { format!(", {} held", of("held")) } else { String::new() };
+    let failed = match of("failed_decisions") {
+        0 => String::new(),
+        failed => format!(", {failed} waiting for a policy that cannot decide"),
+    };
+    let oldest = match queue["oldest_arrived_at"].as_u64() {
+        Some(at) => format!(", oldest {}", span(now().saturating_sub(at))),
+        None => String::new(),
+    };
+    format!("{} messages, {} recipients waiting{held}{failed}{oldest}", of("entries"), of("queued"))
+}
+
+fn sandbox(status: &Value) -> String {
+    let sandbox = &status["sandbox"];
+    let on = |key: &str| if sandbox[key].as_bool().unwrap_or(false) { "on" } else { "off" };
+    let (threads, pool, scan) = (words(&sandbox["threads"]), on("pooling"), on("pagemap_scan"));
+    format!("{threads} threads, instance pool {pool}, pagemap scan {scan}")
+}
+
+fn array<'a>(status: &'a Value, path: &str) -> &'a [Value] {
+    status.pointer(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn words(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+}

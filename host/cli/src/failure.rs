@@ -1,0 +1,70 @@
+//! Why a command could not do what it was asked.
+
+use std::fmt;
+
+use sealwire_admin::{ClientError, ServerError};
+use sealwire_relay::config::Problem;
+
+/// One command's failure.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Things wrong with files, each with its place.
+    Problems(Vec<Problem>),
+    /// The running relay could not be asked, or said no.
+    Client(ClientError),
+    /// The admin socket could not be had.
+    Socket(ServerError),
+    /// Anything else, in a sentence.
+    Text(String),
+}
+
+impl Failure {
+    /// What `--json` lists.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        match self {
+            Failure::Problems(problems) => problems,
+            Failure::Client(ClientError::Refused(refusal)) => &refusal.problems,
+            Failure::Client(_) | Failure::Socket(_) | Failure::Text(_) => &[],
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Problems(problems) => {
+                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                f.write_str(&lines.join("\n"))
+            }
+            Failure::Client(error) => error.fmt(f),
+            Failure::Socket(error) => error.fmt(f),
+            Failure::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Vec<Problem>> for Failure {
+    fn from(problems: Vec<Problem>) -> Failure {
+        Failure::Problems(problems)
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::Client(error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        Failure::Socket(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Failure {
+        Failure::Text(text)
+    }
+}
