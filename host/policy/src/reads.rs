@@ -4,8 +4,9 @@
 //! a policy cannot fill the ledger by asking.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::limits;
 use crate::state::over;
@@ -13,27 +14,20 @@ use crate::state::over;
 /// Facts read so far.
 #[derive(Default)]
 pub(crate) struct Reads {
-    facts: Vec<Fact>,
+    /// Whose (of a channel; else empty), name such as `message.id`, value. A few dozen exist.
+    plain: Vec<(&'static str, &'static str, Value)>,
+    /// The same with an argument: as many as a policy asks for, so in order.
+    with: BTreeMap<(String, &'static str, &'static str), Value>,
     argument_octets: usize,
     /// SHA-256 of the lists asked, by name.
     pub(crate) lists: BTreeMap<String, String>,
 }
 
-struct Fact {
-    /// Such as `message.header`.
-    name: &'static str,
-    /// Of a channel: whose; else empty.
-    whose: &'static str,
-    argument: Option<String>,
-    value: Value,
-}
-
 impl Reads {
     /// A fact without an argument.
     pub(crate) fn plain(&mut self, whose: &'static str, name: &'static str, value: impl FnOnce() -> Value) {
-        let known = |fact: &Fact| fact.argument.is_none() && fact.name == name && fact.whose == whose;
-        if !self.facts.iter().any(known) {
-            self.facts.push(Fact { name, whose, argument: None, value: value() });
+        if !self.plain.iter().any(|known| known.1 == name && known.0 == whose) {
+            self.plain.push((whose, name, value()));
         }
     }
 
@@ -45,30 +39,24 @@ impl Reads {
         argument: String,
         value: impl FnOnce() -> Value,
     ) -> wasmtime::Result<()> {
-        let known = |fact: &Fact| fact.argument.as_ref() == Some(&argument) && fact.name == name && fact.whose == whose;
-        if self.facts.iter().any(known) {
-            return Ok(());
-        }
-        self.argument_octets += argument.len();
-        if self.facts.len() >= limits::READS || self.argument_octets > limits::READ_OCTETS {
+        let (asked, octets) = (self.with.len(), self.argument_octets + argument.len());
+        let Entry::Vacant(place) = self.with.entry((argument, whose, name)) else { return Ok(()) };
+        if asked >= limits::READS || octets > limits::READ_OCTETS {
             return Err(over(format!("it read more than {} facts in one decision", limits::READS)));
         }
-        self.facts.push(Fact { name, whose, argument: Some(argument), value: value() });
+        place.insert(value());
+        self.argument_octets = octets;
         Ok(())
     }
 
     /// As the ledger keeps them.
     pub(crate) fn into_json(self) -> Value {
-        let mut facts = Map::new();
-        for Fact { name, whose, argument, value } in self.facts {
-            let dot = if whose.is_empty() { "" } else { "." };
-            let key = match argument {
-                Some(argument) => format!("{whose}{dot}{name}({argument})"),
-                None => format!("{whose}{dot}{name}"),
-            };
-            facts.insert(key, value);
-        }
-        Value::Object(facts)
+        let dot = |whose: &str| if whose.is_empty() { "" } else { "." };
+        let plain = self.plain.into_iter().map(|(whose, name, value)| (format!("{whose}{}{name}", dot(whose)), value));
+        let with = self.with.into_iter();
+        let with =
+            with.map(|((argument, whose, name), value)| (format!("{whose}{}{name}({argument})", dot(whose)), value));
+        Value::Object(plain.chain(with).collect())
     }
 }
 
