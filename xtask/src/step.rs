@@ -66,6 +66,13 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
+/// A program of the workspace that an earlier step has built, from the workspace's root.
+pub(crate) fn built(name: &str) -> Command {
+    let mut command = Command::new(target().join("debug").join(name));
+    command.current_dir(root());
+    command
+}
+
 /// The workspace's root: the folder above this crate.
 pub(crate) fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

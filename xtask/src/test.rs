@@ -1,6 +1,7 @@
 //! `cargo xtask test`: peers, build, every test of the workspace, and a tally of them all.
 //!
-//! The journeys drive the built `sealwire` binary, so it is built first: a stale one would be tested in silence.
+//! The journeys drive the built `sealwire` binary. It is built by the same command as the tests: cargo builds everything
+//! before it runs anything, and one selection of packages means one set of features, so nothing is compiled twice.
 
 use crate::peers;
 use crate::step::{self, Failure};
@@ -8,7 +9,7 @@ use crate::step::{self, Failure};
 /// Runs all tests and prints `N passed, M failed` as the last line of standard output.
 pub(crate) fn run() -> Result<(), Failure> {
     peers::install()?;
-    step::run("build the sealwire binary", &mut step::cargo(&["build", "--locked", "-p", "sealwire"]))?;
+    step::run("build", &mut step::cargo(&["test", "--locked", "--workspace", "--no-run"]))?;
     let mut tally = Tally::default();
     let mut tests = step::cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     let outcome = step::run_reading("every test of the workspace", &mut tests, |line| tally.read(line));

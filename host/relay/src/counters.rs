@@ -6,7 +6,6 @@ use sealwire_core::facts::MessageFacts;
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::outcome::Outcome;
 use sealwire_core::reply::Reply;
-use sealwire_core::settle::Settlement;
 use serde::Serialize;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,19 +52,24 @@ pub struct Totals {
 }
 
 impl Counters {
-    pub(crate) fn arrival(&self, facts: &MessageFacts, answer: Option<&Reply>) {
-        let secured = facts.client.as_ref().is_some_and(|c| c.channel.handshake.is_some());
-        let (counter, word) = match answer {
-            None if secured => (&self.received_tls, "accepted"),
-            None => (&self.received_clear, "accepted"),
-            Some(reply) if reply.is_permanent() => (&self.refused, "refused"),
-            Some(_) => (&self.deferred, "deferred"),
-        };
+    /// A message was answered 250.
+    pub(crate) fn accepted(&self, secured: bool) {
+        let counter = if secured { &self.received_tls } else { &self.received_clear };
         counter.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("sealwire_arrivals_total", "channel" => channel(secured), "answer" => word).increment(1);
+        arrival(secured, "accepted");
     }
 
-    pub(crate) fn outcome(&self, outcome: &Outcome, settlement: &Settlement) {
+    /// A message was answered 4xx or 5xx because of a policy.
+    pub(crate) fn turned_away(&self, facts: &MessageFacts, reply: &Reply) {
+        let secured = facts.client.as_ref().is_some_and(|c| c.channel.handshake.is_some());
+        let (counter, word) =
+            if reply.is_permanent() { (&self.refused, "refused") } else { (&self.deferred, "deferred") };
+        counter.fetch_add(1, Ordering::Relaxed);
+        arrival(secured, word);
+    }
+
+    /// An attempt ended for one recipient.
+    pub(crate) fn outcome(&self, outcome: &Outcome) {
         let word = match outcome {
             Outcome::Delivered(delivery) => {
                 let secured = delivery.tls.is_some();
@@ -83,10 +87,13 @@ impl Counters {
             Outcome::FailedDecision(_) => "failed-decision",
         };
         metrics::counter!("sealwire_outcomes_total", "outcome" => word).increment(1);
-        if matches!(settlement, Settlement::Failed { .. }) {
-            self.reported.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!("sealwire_reported_total").increment(1);
-        }
+    }
+
+    /// The sender was told of so many recipients.
+    pub(crate) fn reported(&self, recipients: usize) {
+        let recipients = u64::try_from(recipients).unwrap_or(u64::MAX);
+        self.reported.fetch_add(recipients, Ordering::Relaxed);
+        metrics::counter!("sealwire_reported_total").increment(recipients);
     }
 
     pub(crate) fn decisions(&self, records: &[DecisionRecord]) {
@@ -117,6 +124,10 @@ impl Counters {
             failed_decisions: get(&self.failed_decisions),
         }
     }
+}
+
+fn arrival(secured: bool, answer: &'static str) {
+    metrics::counter!("sealwire_arrivals_total", "channel" => channel(secured), "answer" => answer).increment(1);
 }
 
 fn channel(secured: bool) -> &'static str {

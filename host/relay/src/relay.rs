@@ -6,11 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sealwire_core::facts::MessageFacts;
-use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
-use sealwire_core::outcome::Outcome;
-use sealwire_core::reply::Reply;
-use sealwire_core::settle::Settlement;
+use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
 use sealwire_store::{QueueCounts, Store, StoreStatus};
 use serde::Serialize;
@@ -108,18 +104,6 @@ impl Relay {
 
     pub(crate) fn serving(&self, listener: &str) -> Option<Arc<Serving>> {
         self.servings.load().get(listener).cloned()
-    }
-
-    pub(crate) fn count_arrival(&self, facts: &MessageFacts, answer: Option<&Reply>) {
-        self.counters.arrival(facts, answer);
-    }
-
-    pub(crate) fn count_outcome(&self, outcome: &Outcome, settlement: &Settlement) {
-        self.counters.outcome(outcome, settlement);
-    }
-
-    pub(crate) fn count_decisions(&self, records: &[DecisionRecord]) {
-        self.counters.decisions(records);
     }
 
     /// Gives an alert.

@@ -55,7 +55,7 @@ pub(crate) async fn admit(
     let facts = Arc::new(facts_on_arrival(&entry, recipients.clone()));
     let decided = relay.sandbox.receive(&live.generation, &facts, arrived_at).await;
     let verdict = decided.result;
-    relay.count_decisions(&decided.records);
+    relay.counters.decisions(&decided.records);
     let mut records = decision_records(&entry.id, decided.records);
     let refusal = match verdict.ruling {
         Ruling::Accept => None,
@@ -68,14 +68,13 @@ pub(crate) async fn admit(
     };
     let entry = Entry { flagged_by: verdict.flagged_by, ..entry };
     if let Some(reply) = refusal {
-        relay.count_arrival(&facts, Some(&reply));
+        relay.counters.turned_away(&facts, &reply);
         let arrival = arrival_record(&entry, &recipients, facts.header_from.clone(), None);
         let event = LedgerEvent::TurnedAway { arrival, reply: reply.clone(), reasons: verdict.reasons };
         records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id, event });
         relay.append(records);
         return Err(reply);
     }
-    relay.count_arrival(&facts, None);
     let body = Ok(relay.store.begin_content());
     Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, header_from: facts.header_from.clone(), body })
 }
@@ -104,6 +103,7 @@ impl Admission {
         let Admission { relay, mut entry, recipients, mut records, header_from, body } = self;
         (entry.size, entry.eight_bit) = (size, eight_bit);
         let id = entry.id.clone();
+        let secured = entry.client.as_ref().is_some_and(|client| client.channel.handshake.is_some());
         let arrival = arrival_record(&entry, &recipients, header_from, Some(size));
         records.push(LedgerRecord {
             at_ms: clock::now_ms(),
@@ -115,7 +115,10 @@ impl Admission {
             relay.store.commit(NewEntry { entry, recipients, content, records }).await
         };
         match queue.await {
-            Ok(()) => Reply::new(250, (0, 0), format!("Queued as {id}")),
+            Ok(()) => {
+                relay.counters.accepted(secured);
+                Reply::new(250, (0, 0), format!("Queued as {id}"))
+            }
             Err(error) => {
                 relay.alert(format!("message {id} could not be queued: {error}"));
                 match error {
@@ -283,7 +286,7 @@ impl<'a> Round<'a> {
             let before = end.recipient;
             let round = RoundResult { outcome: &end.outcome, fallback: &end.fallback, reasons: &end.reasons };
             let settlement = settle(&before.progress, round, timing, schedule);
-            self.relay.count_outcome(&end.outcome, &settlement);
+            self.relay.counters.outcome(&end.outcome);
             records.push(self.attempted(&end, &settlement));
             let mut after = before.clone();
             match settlement {
@@ -343,6 +346,9 @@ impl<'a> Round<'a> {
         mut records: Vec<LedgerRecord>,
     ) {
         let reports = report(self.live, &self.claim.entry, &failures, &mut records);
+        if !reports.is_empty() {
+            self.relay.counters.reported(failures.len());
+        }
         if let Some(told) = unreportable(&self.claim.entry, &failures) {
             // H5: one that cannot be delivered ends in the ledger with an alert.
             self.relay.alert(told);
@@ -366,7 +372,7 @@ impl<'a> Round<'a> {
     }
 
     fn record(&self, decisions: Vec<DecisionRecord>) {
-        self.relay.count_decisions(&decisions);
+        self.relay.counters.decisions(&decisions);
         self.relay.append(decision_records(&self.claim.entry.id, decisions));
     }
 }

@@ -176,6 +176,9 @@ impl Relay {
         if addresses(config) != addresses(&live.config) {
             notes.push("names and addresses of listeners change with a restart".to_owned());
         }
+        if config.limits.deliveries != live.config.limits.deliveries || config.log_level != live.config.log_level {
+            notes.push("limits.deliveries and log-level change with a restart".to_owned());
+        }
         if config.data_directory != live.config.data_directory || config.admin_socket != live.config.admin_socket {
             notes.push("data directory and admin socket change with a restart".to_owned());
         }
