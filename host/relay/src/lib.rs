@@ -13,6 +13,7 @@ pub mod generation;
 mod listener;
 mod live;
 mod relay;
+mod round;
 mod scheduler;
 mod session;
 pub mod settings;

@@ -46,7 +46,7 @@ pub(crate) async fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, V
         match opened.await {
             Ok(listener) => bound.push(listener),
             Err(error) => problems.push(Problem::of_file(
-                &format!("listener {}", listener.name),
+                format!("listener {}", listener.name),
                 format!("cannot listen on {}: {error}", listener.address),
             )),
         }

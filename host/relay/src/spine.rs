@@ -11,25 +11,24 @@
 use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::{Called, FailedDecision, FailureCause, FallbackStep, Plan, Ruling, Standing, join_plans};
+use sealwire_core::decision::{Called, FailedDecision, FailureCause, Plan, Ruling, Standing, join_plans};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
-use sealwire_core::facts::{ClientFacts, DestinationFacts, MessageFacts};
-use sealwire_core::floor::Sourced;
-use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
+use sealwire_core::facts::{ClientFacts, DestinationFacts};
+use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
 use sealwire_core::plan::{Attempt, PlannedRecipient, Route, group};
-use sealwire_core::reason::Reason;
 use sealwire_core::reply::Reply;
 use sealwire_core::report::{FailedRecipient, ReportMessage, ReportRequest};
-use sealwire_core::settle::{Progress, RoundResult, Settlement, Timing, expired, settle};
+use sealwire_core::settle::{RoundResult, Settlement, Timing, settle};
 use sealwire_core::smtp::server::HeaderReady;
-use sealwire_store::{Claim, Content, ContentWriter, NewEntry, Settled, StoreError};
+use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 
 use crate::clock;
 use crate::delivery::{Delivered, deliver};
 use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
 use crate::live::Live;
 use crate::relay::Relay;
+use crate::round::{Ended, Round};
 
 /// A message whose header was accepted and whose body is arriving. Dropped, it leaves nothing behind.
 pub(crate) struct Admission {
@@ -62,7 +61,7 @@ pub(crate) async fn admit(
         Ruling::Reject(reply) | Ruling::Defer(reply) => Some(reply),
         // H3: a failed decision defers; it never accepts.
         Ruling::Failed(failed) => {
-            relay.alert(format!("message {} was deferred at the door: {failed}", entry.id));
+            relay.alert_once(&format!("door {}", failed.policy), format!("mail is deferred at the door: {failed}"));
             Some(Reply::new(451, (3, 0), format!("Policy {} could not decide; try again later", failed.policy)))
         }
     };
@@ -120,7 +119,7 @@ impl Admission {
                 Reply::new(250, (0, 0), format!("Queued as {id}"))
             }
             Err(error) => {
-                relay.alert(format!("message {id} could not be queued: {error}"));
+                relay.alert_once("queue", format!("mail is deferred at the door, it cannot be queued: {error}"));
                 match error {
                     StoreError::Full(_) => Reply::new(452, (3, 1), "Insufficient storage; try again later"),
                     _ => Reply::new(451, (3, 0), "The message could not be stored; try again later"),
@@ -137,7 +136,7 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
     let now = clock::now();
     let everybody = claim.recipients.iter().map(|r| r.mailbox.clone()).collect();
     let message = Arc::new(facts_of_entry(&claim.entry, everybody));
-    let round = Round { relay, live: &live, claim: &claim, message: &message };
+    let round = Round::new(relay, &live, &claim, &message);
     let is_due =
         |r: &&QueuedRecipient| matches!(r.status, RecipientStatus::Queued | RecipientStatus::Held) && r.due_at <= now;
     let mut planned = Vec::new();
@@ -151,7 +150,7 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
             Ok(recipient) => planned.push(recipient),
             Err(failed) => {
                 let ended = Ended { outcome: Outcome::FailedDecision(failed), ..Ended::unplanned(recipient) };
-                round.settle(vec![ended], Vec::new()).await;
+                round.settle(vec![ended]).await;
             }
         }
     }
@@ -160,40 +159,7 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
     round.release().await;
 }
 
-/// What every step of one round reads.
-struct Round<'a> {
-    relay: &'a Arc<Relay>,
-    live: &'a Arc<Live>,
-    claim: &'a Claim,
-    message: &'a Arc<MessageFacts>,
-}
-
-/// One recipient's end of an attempt.
-struct Ended<'a> {
-    recipient: &'a QueuedRecipient,
-    outcome: Outcome,
-    fallback: Vec<FallbackStep>,
-    reasons: Vec<Reason>,
-    route: String,
-    floor: Vec<Sourced>,
-    took_ms: u64,
-}
-
-impl<'a> Ended<'a> {
-    fn unplanned(recipient: &'a QueuedRecipient) -> Ended<'a> {
-        Ended {
-            recipient,
-            outcome: Outcome::Inconclusive { host: None, why: String::new(), reply: None },
-            fallback: Vec::new(),
-            reasons: Vec::new(),
-            route: String::new(),
-            floor: Vec::new(),
-            took_ms: 0,
-        }
-    }
-}
-
-impl<'a> Round<'a> {
+impl Round<'_> {
     /// The whole chain plans one recipient: by the route its cascade has reached, else by its own, and once more for a
     /// route that a policy takes instead.
     async fn plan(&self, recipient: &QueuedRecipient) -> Called<PlannedRecipient> {
@@ -261,27 +227,14 @@ impl<'a> Round<'a> {
                 took_ms,
             });
         }
-        self.settle(ended, Vec::new()).await;
-    }
-
-    /// A held recipient whose time is over is reported; one whose time was meant otherwise waits on.
-    async fn end_hold(&self, recipient: &QueuedRecipient, now: u64) {
-        let schedule = &self.live.config.schedule;
-        if let Some(failure) = expired(&recipient.progress, self.claim.entry.arrived_at, now, schedule) {
-            let ended = QueuedRecipient { status: RecipientStatus::Reported, ..recipient.clone() };
-            self.write(vec![ended], vec![FailedRecipient { mailbox: recipient.mailbox.clone(), failure }], Vec::new())
-                .await;
-        } else {
-            let due_at = schedule.expires_at(self.claim.entry.arrived_at);
-            self.write(vec![QueuedRecipient { due_at, ..recipient.clone() }], Vec::new(), Vec::new()).await;
-        }
+        self.settle(ended).await;
     }
 
     /// Settles what an attempt gave, and tells the sender of what failed, in one transaction.
-    async fn settle(&self, ended: Vec<Ended<'_>>, mut records: Vec<LedgerRecord>) {
+    async fn settle(&self, ended: Vec<Ended<'_>>) {
         let schedule = &self.live.config.schedule;
         let timing = Timing { arrived_at: self.claim.entry.arrived_at, now: clock::now(), jitter: clock::jitter() };
-        let (mut recipients, mut failures) = (Vec::new(), Vec::new());
+        let (mut recipients, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for end in ended {
             let before = end.recipient;
             let round = RoundResult { outcome: &end.outcome, fallback: &end.fallback, reasons: &end.reasons };
@@ -307,73 +260,6 @@ impl<'a> Round<'a> {
             recipients.push(after);
         }
         self.write(recipients, failures, records).await;
-    }
-
-    fn attempted(&self, end: &Ended<'_>, settlement: &Settlement) -> LedgerRecord {
-        let event = LedgerEvent::Attempted {
-            recipient: end.recipient.mailbox.clone(),
-            generation: self.live.generation.number(),
-            round: end.recipient.progress.rounds.saturating_add(1),
-            route: end.route.clone(),
-            floor: end.floor.clone(),
-            fallback: end.fallback.clone(),
-            reasons: end.reasons.clone(),
-            result: end.outcome.clone(),
-            settlement: settlement.to_string(),
-            took_ms: end.took_ms,
-        };
-        LedgerRecord { at_ms: clock::now_ms(), message: self.claim.entry.id.clone(), event }
-    }
-
-    /// An alert goes out once failed decisions alone have kept mail waiting for long enough.
-    fn alert_if_failing(&self, before: &QueuedRecipient, after: &Progress, now: u64) {
-        let schedule = &self.live.config.schedule;
-        let Some(at) = after.alert_at(schedule) else { return };
-        if now >= at {
-            let key = format!("waits {} {}", self.claim.entry.id, before.mailbox);
-            self.relay.alert_once(
-                &key,
-                format!("message {} to {} waits: {}", self.claim.entry.id, before.mailbox, after.last),
-            );
-        }
-    }
-
-    /// One store transaction: recipients, the report of those that failed, and the ledger's records.
-    async fn write(
-        &self,
-        recipients: Vec<QueuedRecipient>,
-        failures: Vec<FailedRecipient>,
-        mut records: Vec<LedgerRecord>,
-    ) {
-        let reports = report(self.live, &self.claim.entry, &failures, &mut records);
-        if !reports.is_empty() {
-            self.relay.counters.reported(failures.len());
-        }
-        if let Some(told) = unreportable(&self.claim.entry, &failures) {
-            // H5: one that cannot be delivered ends in the ledger with an alert.
-            self.relay.alert(told);
-        }
-        let settled = Settled { token: self.claim.token.clone(), recipients, reports, records, release: false };
-        if let Err(error) = self.relay.store.settle(settled).await {
-            // The lease runs out and the round is repeated: mail may be doubled then, never lost.
-            self.relay.alert(format!("message {}: its round could not be settled: {error}", self.claim.entry.id));
-        }
-    }
-
-    async fn release(&self) {
-        let token = self.claim.token.clone();
-        let nothing =
-            Settled { token, recipients: Vec::new(), reports: Vec::new(), records: Vec::new(), release: true };
-        match self.relay.store.settle(nothing).await {
-            // The entry is gone once its last recipient is final, and its lease with it.
-            Ok(()) | Err(StoreError::LeaseLost { .. }) => {}
-            Err(error) => tracing::error!(message = %self.claim.entry.id, %error, "the claim could not be ended"),
-        }
-    }
-
-    fn record(&self, decisions: Vec<DecisionRecord>) {
-        self.relay.counters.decisions(&decisions);
-        self.relay.append(decision_records(&self.claim.entry.id, decisions));
     }
 }
 
@@ -416,14 +302,4 @@ pub(crate) fn report(
         records: Vec::new(),
     };
     message.into_iter().map(queued).collect()
-}
-
-/// What an alert says of failures that nobody can be told of.
-fn unreportable(entry: &Entry, failures: &[FailedRecipient]) -> Option<String> {
-    let first = failures.first()?;
-    if entry.envelope_sender.is_some() && !entry.is_report {
-        return None;
-    }
-    let what = if entry.is_report { "report" } else { "message from the null sender" };
-    Some(format!("{what} {} to {} could not be delivered: {}", entry.id, first.mailbox, first.failure.outcome))
 }

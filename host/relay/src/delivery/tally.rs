@@ -140,9 +140,9 @@ pub(crate) fn found_in_words(channel: &ChannelFacts) -> String {
     };
     match (channel.state, &channel.handshake) {
         (ChannelState::NotOffered, _) => "did not offer STARTTLS".into(),
-        (ChannelState::Refused, _) => with_detail("refused to start TLS"),
-        (ChannelState::Failed, _) => with_detail("could not establish TLS"),
-        (ChannelState::Inconclusive, _) => with_detail("did not let us find out whether TLS works"),
+        (ChannelState::Refused, _) => with_detail("refused to start a secure (TLS) connection"),
+        (ChannelState::Failed, _) => with_detail("failed to set up a secure (TLS) connection"),
+        (ChannelState::Inconclusive, _) => with_detail("could not be asked for a secure (TLS) connection"),
         (ChannelState::Secured, None) => "is secured".into(),
         (ChannelState::Secured, Some(handshake)) => {
             let chain = match handshake.chain {

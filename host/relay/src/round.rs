@@ -1,0 +1,200 @@
+//! One round of an entry: what its steps read, and how its end is written.
+//!
+//! The steps themselves are in [`crate::spine`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sealwire_core::decision::FallbackStep;
+use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
+use sealwire_core::facts::MessageFacts;
+use sealwire_core::floor::Sourced;
+use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
+use sealwire_core::outcome::Outcome;
+use sealwire_core::reason::Reason;
+use sealwire_core::report::FailedRecipient;
+use sealwire_core::settle::{Progress, Settlement, expired};
+use sealwire_store::{Claim, Settled, StoreError};
+
+use crate::clock;
+use crate::evaluate::decision_records;
+use crate::live::Live;
+use crate::relay::Relay;
+use crate::spine::report;
+
+/// How long a store that cannot settle is waited for, try by try; in all about as long as a lease.
+const STORE_PAUSES: [Duration; 7] = {
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+    [s(1), s(2), s(5), s(15), s(30), s(60), s(120)]
+};
+
+/// What every step of one round reads.
+pub(crate) struct Round<'a> {
+    pub(crate) relay: &'a Arc<Relay>,
+    pub(crate) live: &'a Arc<Live>,
+    pub(crate) claim: &'a Claim,
+    pub(crate) message: &'a Arc<MessageFacts>,
+    /// Decisions that no transaction has taken along yet.
+    records: Mutex<Vec<LedgerRecord>>,
+    /// Something could not be written.
+    unsettled: AtomicBool,
+}
+
+/// One recipient's end of an attempt.
+pub(crate) struct Ended<'a> {
+    pub(crate) recipient: &'a QueuedRecipient,
+    pub(crate) outcome: Outcome,
+    pub(crate) fallback: Vec<FallbackStep>,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) route: String,
+    pub(crate) floor: Vec<Sourced>,
+    pub(crate) took_ms: u64,
+}
+
+impl<'a> Ended<'a> {
+    /// Of a recipient whose plan did not come about.
+    pub(crate) fn unplanned(recipient: &'a QueuedRecipient) -> Ended<'a> {
+        Ended {
+            recipient,
+            outcome: Outcome::Inconclusive { host: None, why: String::new(), reply: None },
+            fallback: Vec::new(),
+            reasons: Vec::new(),
+            route: String::new(),
+            floor: Vec::new(),
+            took_ms: 0,
+        }
+    }
+}
+
+impl<'a> Round<'a> {
+    /// A round of a claimed entry.
+    pub(crate) fn new(
+        relay: &'a Arc<Relay>,
+        live: &'a Arc<Live>,
+        claim: &'a Claim,
+        message: &'a Arc<MessageFacts>,
+    ) -> Round<'a> {
+        Round { relay, live, claim, message, records: Mutex::default(), unsettled: AtomicBool::new(false) }
+    }
+
+    /// A held recipient whose time is over is reported; one whose time was meant otherwise waits on.
+    pub(crate) async fn end_hold(&self, recipient: &QueuedRecipient, now: u64) {
+        let schedule = &self.live.config.schedule;
+        if let Some(failure) = expired(&recipient.progress, self.claim.entry.arrived_at, now, schedule) {
+            let ended = QueuedRecipient { status: RecipientStatus::Reported, ..recipient.clone() };
+            self.write(vec![ended], vec![FailedRecipient { mailbox: recipient.mailbox.clone(), failure }], Vec::new())
+                .await;
+        } else {
+            let due_at = schedule.expires_at(self.claim.entry.arrived_at);
+            self.write(vec![QueuedRecipient { due_at, ..recipient.clone() }], Vec::new(), Vec::new()).await;
+        }
+    }
+
+    pub(crate) fn attempted(&self, end: &Ended<'_>, settlement: &Settlement) -> LedgerRecord {
+        let event = LedgerEvent::Attempted {
+            recipient: end.recipient.mailbox.clone(),
+            generation: self.live.generation.number(),
+            round: end.recipient.progress.rounds.saturating_add(1),
+            route: end.route.clone(),
+            floor: end.floor.clone(),
+            fallback: end.fallback.clone(),
+            reasons: end.reasons.clone(),
+            result: end.outcome.clone(),
+            settlement: settlement.to_string(),
+            took_ms: end.took_ms,
+        };
+        LedgerRecord { at_ms: clock::now_ms(), message: self.claim.entry.id.clone(), event }
+    }
+
+    /// An alert goes out once failed decisions alone have kept mail waiting for long enough.
+    pub(crate) fn alert_if_failing(&self, before: &QueuedRecipient, after: &Progress, now: u64) {
+        let schedule = &self.live.config.schedule;
+        let Some(at) = after.alert_at(schedule) else { return };
+        if now >= at {
+            let key = format!("waits {} {}", self.claim.entry.id, before.mailbox);
+            self.relay.alert_once(
+                &key,
+                format!("message {} to {} waits: {}", self.claim.entry.id, before.mailbox, after.last),
+            );
+        }
+    }
+
+    /// One store transaction: recipients, the report of those that failed, and the ledger's records. A store that fails
+    /// is asked again while the lease lasts: what was delivered must not be delivered twice for a full disk.
+    pub(crate) async fn write(
+        &self,
+        recipients: Vec<QueuedRecipient>,
+        failures: Vec<FailedRecipient>,
+        mut records: Vec<LedgerRecord>,
+    ) {
+        if let Some(told) = unreportable(&self.claim.entry, &failures) {
+            // H5: one that cannot be delivered ends in the ledger with an alert.
+            self.relay.alert(told);
+        }
+        records.splice(0..0, self.take_records());
+        for pause in STORE_PAUSES.map(Some).into_iter().chain([None]) {
+            let mut records = records.clone();
+            let reports = report(self.live, &self.claim.entry, &failures, &mut records);
+            let told = if reports.is_empty() { 0 } else { failures.len() };
+            let recipients = recipients.clone();
+            let settled = Settled { token: self.claim.token.clone(), recipients, reports, records, release: false };
+            match self.relay.store.settle(settled).await {
+                Ok(()) => return self.relay.counters.reported(told),
+                Err(error) => {
+                    let id = &self.claim.entry.id;
+                    self.relay.alert_once("settle", format!("the round of message {id} cannot be settled: {error}"));
+                    if matches!(error, StoreError::LeaseLost { .. } | StoreError::Closed) {
+                        break;
+                    }
+                }
+            }
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
+        }
+        // Not released: the lease runs out first, so that a store that stays broken sends no mail round and round.
+        self.unsettled.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the claim.
+    pub(crate) async fn release(&self) {
+        if self.unsettled.load(Ordering::Relaxed) {
+            return;
+        }
+        let token = self.claim.token.clone();
+        let records = self.take_records();
+        let (recipients, reports) = (Vec::new(), Vec::new());
+        let nothing = Settled { token, recipients, reports, records: records.clone(), release: true };
+        match self.relay.store.settle(nothing).await {
+            Ok(()) => {}
+            // The entry is gone once its last recipient is final, and its lease with it.
+            Err(StoreError::LeaseLost { .. }) => self.relay.append(records),
+            Err(error) => tracing::error!(message = %self.claim.entry.id, %error, "the claim could not be ended"),
+        }
+    }
+
+    /// Decisions are written with what follows from them (H8).
+    pub(crate) fn record(&self, decisions: Vec<DecisionRecord>) {
+        self.relay.counters.decisions(&decisions);
+        if let Ok(mut records) = self.records.lock() {
+            records.extend(decision_records(&self.claim.entry.id, decisions));
+        }
+    }
+
+    fn take_records(&self) -> Vec<LedgerRecord> {
+        self.records.lock().map(|mut records| std::mem::take(&mut *records)).unwrap_or_default()
+    }
+}
+
+/// What an alert says of failures that nobody can be told of.
+fn unreportable(entry: &Entry, failures: &[FailedRecipient]) -> Option<String> {
+    let first = failures.first()?;
+    if entry.envelope_sender.is_some() && !entry.is_report {
+        return None;
+    }
+    let what = if entry.is_report { "report" } else { "message from the null sender" };
+    Some(format!("{what} {} to {} could not be delivered: {}", entry.id, first.mailbox, first.failure.outcome))
+}
