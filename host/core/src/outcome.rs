@@ -92,7 +92,7 @@ pub struct HostUnmet {
     pub unmet: Vec<Sourced>,
     /// A policy's objection with its reasons.
     pub objection: Option<(Reply, Vec<Reason>)>,
-    /// What the channel gave, in words: "did not offer STARTTLS", "certificate-not-trusted: self-signed".
+    /// What the channel gave, in words that go on behind the host's name: "did not offer STARTTLS".
     pub found: String,
     /// False for 454 to STARTTLS, a handshake cut short, a 4xx objection: asking again may tell more.
     pub conclusive: bool,

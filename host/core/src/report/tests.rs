@@ -220,7 +220,8 @@ fn two_recipients_in_one_report() {
 #[test]
 fn hosts_that_could_not_be_asked() {
     let demands = [(Demand::Tls, "R2"), (Demand::TrustedChain, "R4")];
-    let deferred = host("mx2.strict.example", ChannelState::Inconclusive, &demands, "454 4.7.0 TLS not available");
+    let found = "could not be asked for a secure (TLS) connection: 454 4.7.0 TLS not available";
+    let deferred = host("mx2.strict.example", ChannelState::Inconclusive, &demands, found);
     let unmet = FloorUnmet {
         hosts: vec![deferred, no_starttls("mx1.strict.example")],
         not_asked: vec![("mx3.strict.example".into(), "the connection timed out".into())],

@@ -173,9 +173,8 @@ fn found(host: &HostUnmet) -> String {
     let detail = quote(&host.found);
     match host.channel {
         ChannelState::NotOffered => "did not offer a secure (TLS) connection".into(),
-        ChannelState::Refused => format!("refused to start a secure (TLS) connection: {detail}"),
-        ChannelState::Failed => format!("failed to set up a secure (TLS) connection: {detail}"),
-        ChannelState::Inconclusive => format!("could not be asked for a secure (TLS) connection: {detail}"),
+        // Words that go on behind the host's name already.
+        ChannelState::Refused | ChannelState::Failed | ChannelState::Inconclusive => detail,
         ChannelState::Secured => {
             let lacks: Vec<&str> = demands(host).into_iter().map(lack).collect();
             format!("offered a secure (TLS) connection, but {} ({detail})", lacks.join("; "))
