@@ -1,9 +1,10 @@
-//! Builds the example policies that journeys run in a chain or swap in.
+//! Builds the policies that journeys run in a chain or swap in: the examples, and one that fails on demand.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    for package in ["flag-subject", "refuse-everything"] {
+    println!("cargo::rerun-if-changed=guests");
+    for package in ["flag-subject", "refuse-everything", "fail-by-subject"] {
         if let Err(error) = guest_build::from_build_script(package) {
             eprintln!("{error}");
             return ExitCode::FAILURE;

@@ -1,4 +1,4 @@
-//! The example policies as components, built by this package's build script, for tests that swap one in.
+//! Policies as components, built by this package's build script, for tests that run them in a chain or swap one in.
 
 use std::path::Path;
 
@@ -10,4 +10,9 @@ pub fn flag_subject() -> &'static Path {
 /// Refuses everything at the door and objects to every host.
 pub fn refuse_everything() -> &'static Path {
     Path::new(concat!(env!("OUT_DIR"), "/refuse-everything.wasm"))
+}
+
+/// Fails in the way and at the stage that the Subject names: `trap in receive`, `err in plan`.
+pub fn fail_by_subject() -> &'static Path {
+    Path::new(concat!(env!("OUT_DIR"), "/fail-by-subject.wasm"))
 }

@@ -8,8 +8,10 @@
 //! skips: a missing program or a missing right is a panic that says how to mend it. It needs root, as Postfix does.
 
 pub mod certs;
+pub mod dialogue;
 pub mod fake_peer;
 pub mod fake_session;
+pub mod guests;
 pub mod nsd;
 pub mod place;
 pub mod postfix;

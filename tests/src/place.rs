@@ -1,6 +1,7 @@
 //! Where things run: private folders, loopback ports, programs of this machine.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -16,23 +17,33 @@ use tempfile::TempDir;
 const FIRST_PORT: u16 = 20_000;
 const PORTS: u16 = 10_000;
 
-/// A loopback address nobody listens on, by TCP or UDP. Never given out twice by one test process.
+/// A loopback address nobody listens on, by TCP or UDP. Never given out twice while a test process that has it runs.
 pub fn free_address() -> SocketAddr {
-    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    static TAKEN: Mutex<BTreeMap<u16, File>> = Mutex::new(BTreeMap::new());
     let mut taken = TAKEN.lock().expect("nothing panics while holding the ports");
-    // Start by process, so that two test processes at once rarely meet.
+    // Start by process, so that two test processes at once rarely ask for the same.
     let start = u16::try_from(std::process::id() * 61 % u32::from(PORTS)).expect("a remainder below PORTS");
     for step in 0..PORTS {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST_PORT + (start + step) % PORTS));
-        if taken.contains(&address.port()) {
+        if taken.contains_key(&address.port()) {
             continue;
         }
+        let Some(claim) = claim(address.port()) else { continue };
         if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
-            taken.insert(address.port());
+            taken.insert(address.port(), claim);
             return address;
         }
     }
     panic!("no free port between {FIRST_PORT} and {}", FIRST_PORT + PORTS);
+}
+
+/// The port's file, locked, unless another test process has it: a port that is chosen is not listened on yet.
+fn claim(port: u16) -> Option<File> {
+    let folder = std::env::temp_dir().join("sealwire-ports");
+    std::fs::create_dir_all(&folder).ok()?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join(port.to_string())).ok()?;
+    file.try_lock().ok()?;
+    Some(file)
 }
 
 /// A private folder that other users (Postfix's daemons) may enter. Removed on drop.

@@ -24,6 +24,8 @@ const MAILBOX_OWNER: &str = "nobody";
 pub struct Setup {
     address: SocketAddr,
     settings: Vec<(String, String)>,
+    /// Its files must live as long as Postfix does, which opens them with every new process.
+    leaf: Option<Leaf>,
 }
 
 impl Setup {
@@ -39,7 +41,8 @@ impl Setup {
     }
 
     /// Offer STARTTLS with this certificate.
-    pub fn offer_tls(self, leaf: &Leaf) -> Self {
+    pub fn offer_tls(mut self, leaf: &Leaf) -> Self {
+        self.leaf = Some(leaf.clone());
         let (cert, key) = (leaf.cert_file().display().to_string(), leaf.key_file().display().to_string());
         self.set("smtpd_tls_security_level", "may").set("smtpd_tls_cert_file", &cert).set("smtpd_tls_key_file", &key)
     }
@@ -79,7 +82,7 @@ impl Setup {
         master.arg("-c").arg(&config).arg("-s");
         let mut process = Process::start("Postfix", &mut master, &folder.path().join("mail.log"));
         process.ready_when("a greeting", || place::greeting(self.address));
-        Postfix { address: self.address, config, _process: process, folder }
+        Postfix { address: self.address, config, _process: process, _leaf: self.leaf, folder }
     }
 
     /// main.cf, master.cf and every folder. `postfix check` would make the queue's folders too, in half a second.
@@ -124,20 +127,21 @@ pub struct Postfix {
     config: PathBuf,
     // The order matters: the process ends before its folder goes.
     _process: Process,
+    _leaf: Option<Leaf>,
     folder: TempDir,
 }
 
 impl Postfix {
     /// A next hop that takes mail for every domain and keeps it.
     pub fn next_hop() -> Setup {
-        Setup { address: place::free_address(), settings: Vec::new() }
+        Setup { address: place::free_address(), settings: Vec::new(), leaf: None }
             .hostname("mx.next-hop.test")
             .set("virtual_mailbox_domains", "static:all")
     }
 
     /// A sender that hands everything to `relay`, by TLS where offered, and retries within seconds.
     pub fn sender(relay: SocketAddr) -> Setup {
-        Setup { address: place::free_address(), settings: Vec::new() }
+        Setup { address: place::free_address(), settings: Vec::new(), leaf: None }
             .hostname("out.sender.test")
             .mailboxes_for(&["sender.test"])
             .set("relayhost", &format!("[{}]:{}", relay.ip(), relay.port()))

@@ -1,0 +1,105 @@
+//! R7: where the required protection cannot be had, the message takes the alternate secure route, which must give it, and
+//! comes back only if that fails too (parity point 8).
+
+use sealwire_tests::certs::Authority;
+use sealwire_tests::fake_peer::{FakePeer, Script, bad_certificates};
+use sealwire_tests::place;
+
+use super::scene::{ALICE, given, setting};
+
+const ALTERNATE: &str = "tls = \"required\"\nalternate-secure = true";
+const VERIFIED: &str = "require-ca-signed-certificate = true\nvalidate-hostname = true\nalternate-secure = true";
+const HOST: &str = "127.0.0.1";
+
+#[test]
+fn the_message_takes_the_alternate_route_and_comes_back_only_if_that_fails_too() {
+    let authority = Authority::new("Test Authority");
+    let ordinary = Script::clear().start();
+    let mut vaults = bad_certificates(&authority, HOST);
+    vaults.push(("good", Script::tls(&authority.leaf(&[HOST]))));
+    vaults.push(("no TLS", Script::clear()));
+    let vaults: Vec<(&str, FakePeer)> = vaults.into_iter().map(|(name, script)| (name, script.start())).collect();
+
+    // Each vault is the alternate route of two settings: one of a route that wants TLS, one of a route that verifies.
+    let mut given = given().believing(authority);
+    let mut cases = Vec::new();
+    for (number, (name, vault)) in vaults.iter().enumerate() {
+        for (kind, demands) in [("plain", ALTERNATE), ("verified", VERIFIED)] {
+            let (route, domain) = (format!("{kind}-vault-{number}"), format!("{kind}-{number}.test"));
+            given = given
+                .route(&route, &[], vault.address(), demands)
+                .route(&format!("{kind}-{number}"), &[&domain], ordinary.address(), "")
+                .settings(&setting(
+                    &format!("{kind}-{number}"),
+                    "outbound",
+                    &[&domain],
+                    &format!("alternate-secure-route = \"{route}\""),
+                ));
+            let passes = *name == "good" || (kind == "plain" && *name != "no TLS");
+            cases.push((*name, kind, format!("bob@{domain}"), vault, passes));
+        }
+    }
+    let scene = given.start();
+    for (name, kind, recipient, ..) in &cases {
+        scene.submit(ALICE, &[recipient], &format!("{kind} {name}"));
+    }
+    for (name, kind, recipient, vault, passes) in &cases {
+        let expected = if *passes { "by TLS" } else { "reported" };
+        assert_eq!(scene.fate(&[&ordinary, vault], recipient).word(), expected, "{kind} {name}");
+        vault.assert_no_mail_in_clear();
+        if !passes {
+            scene.report(recipient).assert_says("the message took the alternate route");
+        }
+    }
+    ordinary.assert_no_mail_in_clear();
+    assert_eq!(ordinary.sessions().len(), cases.len(), "the ordinary way is tried once for each");
+    scene.until_queue_is_empty();
+}
+
+#[test]
+fn a_route_that_works_is_never_left_for_the_alternate_one() {
+    let authority = Authority::new("Test Authority");
+    let (ordinary, vault) =
+        (Script::tls(&authority.leaf(&[HOST])).start(), Script::tls(&authority.leaf(&[HOST])).start());
+    let scene = given()
+        .believing(authority)
+        .route("ordinary", &["partner.test"], ordinary.address(), "")
+        .route("vault", &[], vault.address(), ALTERNATE)
+        .settings(&setting("partners", "outbound", &["partner.test"], "alternate-secure-route = \"vault\""))
+        .start();
+    scene.submit(ALICE, &["bob@partner.test"], "the ordinary way");
+    assert_eq!(scene.fate(&[&ordinary], "bob@partner.test").word(), "by TLS");
+    scene.until_queue_is_empty();
+    assert!(vault.sessions().is_empty());
+}
+
+/// Not the ordinary host's TLS but the host itself is missing: that says nothing about TLS, and the mail waits (H9).
+#[test]
+fn a_host_that_is_away_is_no_reason_for_the_alternate_route() {
+    let authority = Authority::new("Test Authority");
+    let vault = Script::tls(&authority.leaf(&[HOST])).start();
+    let scene = given()
+        .believing(authority)
+        .route("ordinary", &["partner.test"], place::free_address(), "")
+        .route("vault", &[], vault.address(), ALTERNATE)
+        .settings(&setting("partners", "outbound", &["partner.test"], "alternate-secure-route = \"vault\""))
+        .start();
+    scene.submit(ALICE, &["bob@partner.test"], "nobody at home");
+    let rounds = scene.rounds("bob@partner.test", 1);
+    assert_eq!(rounds[0]["result"]["outcome"], "inconclusive", "{rounds:#?}");
+    assert_eq!(scene.queue().len(), 1);
+    assert!(vault.sessions().is_empty());
+}
+
+#[test]
+fn a_route_that_does_not_demand_tls_is_no_alternate_secure_route() {
+    let peer = Script::clear().start();
+    let scene = given().route("open", &["open.test"], peer.address(), "").start();
+    for route in ["open", "nowhere"] {
+        let more = format!("alternate-secure-route = \"{route}\"");
+        let said = scene.apply(&setting("partners", "outbound", &["partner.test"], &more));
+        assert!(!said.status.success());
+        assert!(said.err.contains("alternate-secure-route"), "{}", said.err);
+    }
+    assert_eq!(scene.generation(), 1);
+}

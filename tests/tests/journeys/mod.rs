@@ -1,0 +1,23 @@
+//! Journeys: mail over real sockets, in at the door, through the policies, out over TLS or back as a report.
+//!
+//! Each file is one promise of the mission, its cases in one table. [`scene`] holds what they share: a relay with routes,
+//! settings and lists, the sender's mailbox, and what became of a message. No journey knows what a policy's code looks
+//! like: it reads what was on the wire, in mailboxes, in the queue and in the ledger.
+
+mod scene;
+
+mod alternate_route;
+mod certificates;
+mod crash;
+mod failed_decisions;
+mod inbound;
+mod injection;
+mod live_settings;
+mod names;
+mod one_attempt;
+mod opportunistic;
+mod postfix;
+mod refuse_everything;
+mod reports;
+mod required_tls;
+mod via_another_setting;

@@ -1,0 +1,116 @@
+//! Names: MX through the real resolver against a real name server. Order by preference, null MX, names that do not exist; and
+//! a name server that fails is never an answer.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use sealwire_tests::certs::Authority;
+use sealwire_tests::fake_peer::{FakePeer, Script, reply};
+use sealwire_tests::nsd::Nsd;
+use sealwire_tests::place;
+
+use super::scene::{ALICE, Scene, given, setting};
+
+/// Peers at 127.0.4.1, 127.0.4.2 ... on one port, as MX hosts are.
+fn start(scripts: Vec<Script>) -> (Vec<FakePeer>, u16) {
+    let port = place::free_address().port();
+    let at = |host: u8| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 4, host)), port);
+    (scripts.into_iter().zip(1..).map(|(script, host)| script.start_at(at(host))).collect(), port)
+}
+
+#[test]
+fn hosts_are_asked_by_preference_until_one_takes_the_message() {
+    let greylisting = || Script::clear().answer("RCPT", reply("450 4.7.1 later"));
+    let (peers, port) = start(vec![greylisting(), greylisting(), Script::clear(), Script::clear()]);
+    // The zone has them in another order; the last has a host nobody needs to ask.
+    let records = "@ MX 30 c\n@ MX 10 a\n@ MX 40 d\n@ MX 20 b\n\
+                   a A 127.0.4.1\nb A 127.0.4.2\nc A 127.0.4.3\nd A 127.0.4.4";
+    let nsd = Nsd::start(&[("ordered.test", records)]);
+    let scene = given().dns(nsd.address()).mx(port).start();
+    scene.submit(ALICE, &["bob@ordered.test"], "by preference");
+    let everybody: Vec<&FakePeer> = peers.iter().collect();
+    scene.fate(&everybody, "bob@ordered.test");
+    let sessions: Vec<usize> = peers.iter().map(|peer| peer.sessions().len()).collect();
+    assert_eq!(sessions, [1, 1, 1, 0]);
+    assert_eq!(peers[2].messages().len(), 1);
+    scene.until_queue_is_empty();
+}
+
+#[test]
+fn names_that_end_a_message_and_names_that_do_not() {
+    let (peers, port) = start(vec![Script::clear()]);
+    let nsd = Nsd::start(&[
+        ("null.test", "@ MX 0 ."),
+        ("exists.test", "mail A 127.0.4.1"),
+        ("implicit.test", "@ A 127.0.4.1"),
+        ("dangling.test", "@ MX 10 nowhere"),
+    ]);
+    let scene = given().dns(nsd.address()).mx(port).start();
+    let rows = [
+        // RFC 7505: the domain says that it takes no mail.
+        ("bob@null.test", "reported", "Status: 5.1.10"),
+        // NXDOMAIN, with authority.
+        ("bob@gone.exists.test", "reported", "Status: 5.1.2"),
+        // RFC 5321 section 5.1: without MX, the domain's own address.
+        ("bob@implicit.test", "in clear", ""),
+    ];
+    for (recipient, ..) in rows {
+        scene.submit(ALICE, &[recipient], recipient);
+    }
+    for (recipient, expected, status) in rows {
+        assert_eq!(scene.fate(&[&peers[0]], recipient).word(), expected, "{recipient}");
+        if !status.is_empty() {
+            scene.report(recipient).assert_says(status);
+        }
+    }
+    scene.until_queue_is_empty();
+
+    // An MX that names a host without an address may be mended tomorrow.
+    scene.submit(ALICE, &["bob@dangling.test"], "dangling");
+    assert_waits(&scene, "bob@dangling.test");
+}
+
+/// Nothing is concluded from a name server that does not answer, or answers that it cannot; a listed recipient's mail waits
+/// like any other.
+#[test]
+fn a_name_server_that_fails_is_no_answer() {
+    let nsd = Nsd::start(&[("served.test", "@ A 127.0.4.1")]);
+    let silent = place::free_address();
+    for (what, server) in [("refuses", nsd.address()), ("nobody answers", silent)] {
+        let scene =
+            given().dns(server).mx(25).settings(&setting("partners", "outbound", &["listed.example"], "")).start();
+        for recipient in ["bob@listed.example", "bob@unlisted.example"] {
+            scene.submit(ALICE, &[recipient], what);
+            assert_waits(&scene, recipient);
+        }
+    }
+}
+
+#[track_caller]
+fn assert_waits(scene: &Scene, recipient: &str) {
+    let rounds = scene.rounds(recipient, 1);
+    assert_eq!(rounds[0]["result"]["outcome"], "inconclusive", "{recipient}: {rounds:#?}");
+    assert_eq!(scene.queued_for(recipient), 1, "{recipient} is queued");
+    assert!(scene.report_now(recipient).is_none());
+}
+
+/// R5 by MX: the name that counts is the MX host's, not the domain's.
+#[test]
+fn the_certificate_must_name_the_mx_host() {
+    let authority = Authority::new("Test Authority");
+    let (peers, port) =
+        start(vec![Script::tls(&authority.leaf(&["mx.right.test"])), Script::tls(&authority.leaf(&["wrong.test"]))]);
+    let nsd = Nsd::start(&[("right.test", "@ MX 10 mx\nmx A 127.0.4.1"), ("wrong.test", "@ MX 10 mx\nmx A 127.0.4.2")]);
+    let scene = given()
+        .believing(authority)
+        .dns(nsd.address())
+        .mx(port)
+        .settings(&setting("named", "outbound", &["right.test", "wrong.test"], "validate-hostname = true"))
+        .start();
+    for (recipient, expected) in [("bob@right.test", "by TLS"), ("bob@wrong.test", "reported")] {
+        scene.submit(ALICE, &[recipient], recipient);
+        assert_eq!(scene.fate(&[&peers[0], &peers[1]], recipient).word(), expected, "{recipient}");
+    }
+    scene.report("bob@wrong.test").assert_says("The mail server mx.wrong.test");
+    let seen = peers[0].sessions().into_iter().find_map(|session| session.tls).expect("TLS came about");
+    assert_eq!(seen.server_name.as_deref(), Some("mx.right.test"), "and SNI asks for it");
+}

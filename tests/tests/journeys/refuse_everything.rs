@@ -1,0 +1,149 @@
+//! No way around the policies: with a component that refuses everything in the chain, every journey that would deliver is
+//! refused, at the door and behind it.
+
+use sealwire_tests::certs::{self, Authority};
+use sealwire_tests::fake_peer::{FakePeer, Script, reply};
+use sealwire_tests::guests;
+
+use super::scene::{ALICE, Scene, given, setting};
+
+/// A journey that ends in a delivery: sender, recipient, over TLS at the door or not, and by what it arrives.
+struct Journey {
+    name: &'static str,
+    from: &'static str,
+    to: &'static str,
+    tls: bool,
+    arrives: &'static str,
+}
+
+const fn journey(
+    name: &'static str,
+    from: &'static str,
+    to: &'static str,
+    tls: bool,
+    arrives: &'static str,
+) -> Journey {
+    Journey { name, from, to, tls, arrives }
+}
+
+/// Every kind of journey that the other files show to deliver.
+const JOURNEYS: [Journey; 11] = [
+    journey("unlisted, host in clear", ALICE, "a@clear.test", false, "in clear"),
+    journey("unlisted, host with any certificate", ALICE, "b@lax.test", false, "by TLS"),
+    journey("unlisted, host with a good certificate", ALICE, "c@good.test", false, "by TLS"),
+    journey("unlisted, in over TLS", ALICE, "d@clear.test", true, "in clear"),
+    journey("listed From, in over TLS", "carol@partner.test", "e@lax.test", true, "by TLS"),
+    journey("listed recipient, TLS alone", ALICE, "f@listed-lax.test", false, "by TLS"),
+    journey("listed recipient, CA and name", ALICE, "g@listed-good.test", false, "by TLS"),
+    journey("listed recipient, alternate route", ALICE, "h@listed-vault.test", false, "by TLS"),
+    journey("smart host whose route demands TLS", ALICE, "i@demanding.test", false, "by TLS"),
+    journey("exempt: postmaster", "carol@partner.test", "postmaster@clear.test", false, "in clear"),
+    journey("the null sender", "", "j@lax.test", true, "by TLS"),
+];
+
+/// The scene of all of them, with these policies behind or instead of the built-in one.
+fn scene(chain: &[(&str, &str)]) -> (Scene, Vec<FakePeer>) {
+    let authority = Authority::new("Test Authority");
+    let clear = Script::clear().start();
+    let lax = Script::tls(&certs::self_signed(&["127.0.0.1"])).start();
+    let good = Script::tls(&authority.leaf(&["127.0.0.1"])).start();
+    let strict = "require-ca-signed-certificate = true\nvalidate-hostname = true";
+    let mut given = given()
+        .believing(authority)
+        .route("clear", &["clear.test", "listed-vault.test"], clear.address(), "")
+        .route("lax", &["lax.test", "listed-lax.test"], lax.address(), "")
+        .route("good", &["good.test", "listed-good.test"], good.address(), "")
+        .route("demanding", &["demanding.test"], good.address(), strict)
+        .route("vault", &[], good.address(), "tls = \"required\"\nalternate-secure = true");
+    for (name, component) in chain {
+        given = given.policy(name, component);
+    }
+    if chain.iter().any(|(name, _)| *name == "secure-transport") {
+        given = given
+            .settings(&setting("partners", "inbound", &["partner.test"], ""))
+            .settings(&setting("lax", "outbound", &["listed-lax.test"], ""))
+            .settings(&setting("good", "outbound", &["listed-good.test"], strict))
+            .settings(&setting("vault", "outbound", &["listed-vault.test"], "alternate-secure-route = \"vault\""));
+    }
+    (given.start(), vec![clear, lax, good])
+}
+
+fn send(scene: &Scene, journey: &Journey) -> sealwire_tests::swaks::Transcript {
+    scene.swaks(
+        if journey.from.is_empty() { "<>" } else { journey.from },
+        journey.to,
+        if journey.tls { &["--tls"] } else { &[] },
+    )
+}
+
+#[test]
+fn with_the_built_in_policy_every_journey_delivers() {
+    let (scene, peers) = scene(&[("secure-transport", "builtin:secure-transport")]);
+    let peers: Vec<&FakePeer> = peers.iter().collect();
+    for journey in &JOURNEYS {
+        let sent = send(&scene, journey);
+        assert!(sent.accepted(), "{}: {}", journey.name, sent.text);
+        assert_eq!(scene.fate(&peers, journey.to).word(), journey.arrives, "{}", journey.name);
+    }
+    scene.until_queue_is_empty();
+}
+
+#[test]
+fn with_a_component_that_refuses_everything_every_journey_is_refused() {
+    let refusing = guests::refuse_everything().display().to_string();
+    let chains: [&[(&str, &str)]; 3] = [
+        &[("refusing", &refusing)],
+        &[("secure-transport", "builtin:secure-transport"), ("refusing", &refusing)],
+        &[("refusing", &refusing), ("secure-transport", "builtin:secure-transport")],
+    ];
+    for chain in chains {
+        let (scene, peers) = scene(chain);
+        for journey in &JOURNEYS {
+            let sent = send(&scene, journey);
+            assert!(!sent.accepted(), "{}: {}", journey.name, sent.text);
+            let reply = sent.reply("550 5.7.1");
+            assert!(reply.contains("This relay refuses all mail."), "{}: {reply}", journey.name);
+        }
+        assert!(scene.queue().is_empty());
+        assert!(peers.iter().all(|peer| peer.sessions().is_empty()), "no host was even asked");
+    }
+}
+
+/// Mail that was accepted before the swap meets the objections to every host.
+#[test]
+fn what_was_accepted_before_the_swap_reaches_no_host() {
+    let (mut scene, peers) = scene(&[("secure-transport", "builtin:secure-transport")]);
+    let greylisting = |script: Script| script.answer("MAIL", reply("450 4.2.0 later"));
+    let leaf = certs::self_signed(&["127.0.0.1"]);
+    peers[0].become_(greylisting(Script::clear()));
+    peers[1].become_(greylisting(Script::tls(&leaf)));
+    let waiting: Vec<&Journey> =
+        JOURNEYS.iter().filter(|journey| ["a", "b", "f"].contains(&&journey.to[..1])).collect();
+    for journey in &waiting {
+        assert!(send(&scene, journey).accepted(), "{}", journey.name);
+        scene.rounds(journey.to, 1);
+    }
+    let mails_before = mails(&peers);
+
+    let refusing = guests::refuse_everything().display().to_string();
+    scene.configure_chain(&[("secure-transport", "builtin:secure-transport"), ("refusing", &refusing)]);
+    let said = scene.relay.run(&["reload"]);
+    assert!(said.status.success(), "{}", said.err);
+    peers[0].become_(Script::clear());
+    peers[1].become_(Script::tls(&leaf));
+    assert!(scene.relay.run(&["queue", "retry", "--all"]).status.success());
+    for journey in &waiting {
+        let rounds = scene.rounds(journey.to, 2);
+        assert!(rounds[1]["result"].to_string().contains("This relay refuses all mail."), "{rounds:#?}");
+    }
+    assert_eq!(mails(&peers), mails_before, "not one more MAIL");
+    assert!(peers.iter().all(|peer| peer.messages().is_empty()));
+}
+
+/// MAIL commands heard by all peers, in clear or by TLS.
+fn mails(peers: &[FakePeer]) -> usize {
+    let sessions = peers.iter().flat_map(FakePeer::sessions);
+    sessions
+        .map(|session| session.clear().matches("MAIL FROM").count() + session.secured().matches("MAIL FROM").count())
+        .sum()
+}
