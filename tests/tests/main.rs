@@ -2,5 +2,6 @@
 //!
 //! One binary, because linking one takes a second and linking twenty takes minutes.
 
+mod demo;
 mod harness_self_test;
 mod journeys;

@@ -102,7 +102,8 @@ impl Demo {
             screen::show_report(row.number, text, output);
         }
         output.line("");
-        let wrong: Vec<String> = rows.iter().filter(|row| row.wrong.is_some()).map(|row| row.number.to_string()).collect();
+        let wrong: Vec<String> =
+            rows.iter().filter(|row| row.wrong.is_some()).map(|row| row.number.to_string()).collect();
         if wrong.is_empty() {
             output.line(output.toned(Tone::Good, "All messages went the way they must."));
         } else {

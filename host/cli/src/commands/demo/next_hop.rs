@@ -97,6 +97,7 @@ async fn session(
     acceptor: &Option<TlsAcceptor>,
     mailbag: &Mailbag,
 ) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     server.greet();
     let wants_tls = converse(&mut server, &mut stream, mailbag).await?;
     let Some(acceptor) = acceptor.as_ref().filter(|_| wants_tls) else { return Ok(()) };

@@ -135,30 +135,40 @@ fn happened(story: &Story) -> (&'static str, String) {
             };
             ("delivered", way)
         }
-        Some(End::Reported(_)) => ("returned", "came back to its sender, unsent".to_owned()),
+        Some(End::Reported(_)) => ("returned", "came back, unsent".to_owned()),
         Some(End::TurnedAway { .. }) => ("refused", "refused at the door".to_owned()),
         None => ("unfinished", "nothing yet".to_owned()),
     }
 }
 
 fn why(story: &Story) -> String {
-    let arrived = story.arrived_by.as_ref().map(|tls| format!("Came by {} as R1 asks. ", plain(tls)));
-    let arrived = arrived.unwrap_or_default();
+    let arrived = match &story.arrived_by {
+        Some(tls) => {
+            let (version, _suite) = tls.split_once(' ').unwrap_or((tls, ""));
+            format!("Came in over {}, as R1 asks. ", plain(version))
+        }
+        None => String::new(),
+    };
     match &story.end {
         Some(End::Delivered(delivery)) => {
             let before = story.attempts.split_last().map_or(&[][..], |(_, before)| before);
             let detour: String = before.iter().filter_map(|attempt| detour(attempt, story)).collect();
-            let asked = asked(&story.rules());
+            let asked = match story.rules().as_slice() {
+                [] => "No rule asks for TLS on the way out".to_owned(),
+                rules => format!("{} met", rules.join(", ")),
+            };
             match &delivery.tls {
-                None => format!("{arrived}{asked}; {} offers none.", delivery.host),
-                Some(tls) => format!("{arrived}{detour}{asked}: {}.", evidence(tls)),
+                None => format!("{arrived}{asked}, and {} offers none.", delivery.host),
+                Some(tls) => format!("{arrived}{detour}{asked}; {}.", evidence(tls)),
             }
         }
         Some(End::TurnedAway { reply, .. }) => {
             let enhanced = reply.enhanced.map(|code| format!(" {code}")).unwrap_or_default();
             format!("{}{enhanced}. {}", reply.code, sentences(story))
         }
-        Some(End::Reported(_)) => format!("{} {}", sentences(story), story.attempts.last().map_or(String::new(), found)),
+        Some(End::Reported(_)) => {
+            format!("{} {}", sentences(story), story.attempts.last().map_or(String::new(), found))
+        }
         None => match story.attempts.last() {
             Some(attempt) => format!("Last: {}.", attempt.result),
             None if story.message.is_empty() => "The relay has not accepted it.".to_owned(),
@@ -167,18 +177,10 @@ fn why(story: &Story) -> String {
     }
 }
 
-fn asked(rules: &[String]) -> String {
-    match rules {
-        [] => "No rule asks for TLS".to_owned(),
-        [rule] => format!("As {rule} asks"),
-        rules => format!("As {} ask", rules.join(", ")),
-    }
-}
-
 /// Why the message did not go by its own way.
 fn detour(attempt: &Attempt, story: &Story) -> Option<String> {
     let Outcome::FloorUnmet(_) = &attempt.result else { return None };
-    let by = story.sentence("R7").map_or("", |_| "; R7");
+    let by = story.sentence("R7").map_or("", |_| ", so R7: by the alternate secure route");
     Some(format!("{}{by}. ", found(attempt).trim_end_matches('.')))
 }
 
@@ -187,7 +189,7 @@ fn found(attempt: &Attempt) -> String {
     match &attempt.result {
         Outcome::FloorUnmet(unmet) => {
             let host = unmet.hosts.first();
-            host.map_or(String::new(), |host| format!("{}: {}.", host.host, host.found))
+            host.map_or(String::new(), |host| format!("{} {}.", host.host, host.found))
         }
         other => format!("{other}."),
     }
@@ -204,7 +206,7 @@ fn sentences(story: &Story) -> String {
 fn evidence(tls: &TlsEvidence) -> String {
     let chain = if tls.chain == "trusted" { "chain trusted" } else { "chain not trusted" };
     let name = if tls.name_matches { "name right" } else { "name wrong" };
-    format!("{}, {}, {chain}, {name}", tls.cipher_suite, tls.key_exchange)
+    format!("{}, {chain}, {name}", tls.cipher_suite)
 }
 
 fn version(tls: &TlsEvidence) -> String {

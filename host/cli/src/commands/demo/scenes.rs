@@ -44,11 +44,7 @@ pub(super) const SCENES: [Scene; 9] = [
         Expected::ComesBack("R4"),
     ),
     out("bob@clinic.test", "listed: TLS; the server there has no TLS", Expected::ComesBack("R2")),
-    out(
-        "bob@agency.test",
-        "listed: TLS, else another way; the server there has no TLS",
-        Expected::OverTls(VAULT),
-    ),
+    out("bob@agency.test", "listed: TLS, else another way; the server there has no TLS", Expected::OverTls(VAULT)),
     Scene {
         from: CAROL,
         to: DORA,

@@ -9,11 +9,11 @@ use crate::output::{Output, Tone};
 
 const COLUMNS: usize = 100;
 const HEADINGS: [&str; 5] = ["#", "message", "what happened", "why", "time"];
-const WIDTHS: [usize; 5] = [1, 29, 18, 37, 7];
+const WIDTHS: [usize; 5] = [1, 29, 14, 41, 7];
 /// Between columns.
 const GAP: &str = "  ";
-/// Lines of a report that say what happened and why; remedies follow.
-const REPORT_LINES: usize = 22;
+/// Behind what happened and why, a report goes on with remedies.
+const REMEDIES: &str = "What you can do";
 
 const INTRODUCTION: &str = "\
 A relay starts on loopback with an empty store and a certificate authority of its own, and next to it the mail servers it \
@@ -30,13 +30,13 @@ pub(super) fn introduce(output: &Output) {
 /// One more row.
 pub(super) fn tell(row: &Row, output: &Output) {
     let tone = if row.end == "delivered" { Tone::Good } else { Tone::Bad };
-    let way = if row.from == CAROL { format!("{} to {}", row.from, row.to) } else { format!("to {}", row.to) };
+    let way = if row.from == CAROL { format!("from {}", row.from) } else { format!("to {}", row.to) };
     let cells = [
         row.number.to_string(),
         format!("{way}\n{}", row.shows),
         row.happened.clone(),
         row.why.clone(),
-        format!("{:>7}", format!("{} ms", row.took_ms)),
+        format!("{} ms", row.took_ms),
     ];
     let wrapped: Vec<Vec<String>> = cells.iter().zip(WIDTHS).map(|(cell, width)| wrap(cell, width)).collect();
     for index in 0..wrapped.iter().map(Vec::len).max().unwrap_or(0) {
@@ -53,7 +53,8 @@ pub(super) fn show_report(number: usize, text: &str, output: &Output) {
     output.line("");
     output.line(format!("What the sender of message {number} reads, a report from <> (its first lines):"));
     output.line("");
-    for line in text.lines().take(REPORT_LINES) {
+    let told = text.split(REMEDIES).next().unwrap_or(text);
+    for line in told.trim_end().lines() {
         output.line(format!("  {} {line}", output.toned(Tone::Quiet, "|")).trim_end());
     }
 }
@@ -63,9 +64,9 @@ pub(super) fn look_further(program: &str, output: &Output) {
     output.line("");
     output.line("Look further:");
     output.pairs(&[
-        (&*format!("  {program} demo --stay"), "keeps all this running for your own messages and commands".to_owned()),
+        (&*format!("  {program} demo --stay"), "keeps it running for messages of your own".to_owned()),
         (&*format!("  {program} serve --help"), "a relay of your own".to_owned()),
-        ("  README.md, docs/", "the rules one by one, configuration, settings, policies of your own".to_owned()),
+        ("  README.md, docs/", "rule by rule; configuration; settings; policies of your own".to_owned()),
     ]);
 }
 
@@ -75,16 +76,20 @@ pub(super) fn invite(world: &World, program: &str, output: &Output) {
     let file = |name: &str| world.path(name).display().to_string();
     let sealwire = format!("{program} --config {}", file("sealwire.toml"));
     output.line("");
-    output.line("It keeps running until Ctrl-C. Messages of your own, from another terminal:");
+    output.line("It keeps running until Ctrl-C. From another terminal, messages of your own:");
+    let comment = |text: &str| output.line(output.toned(Tone::Quiet, &format!("  # {text}")));
+    comment("comes back by R4");
     output.line(format!("  {swaks} --from {ALICE} --to bob@bank.test"));
-    output.line(format!("  {swaks} --from {CAROL} --to dora@ours.test        # refused; add --tls"));
-    output.line(format!("  {swaks} --from {ALICE} --to you@elsewhere.test     # goes to {CLEAR}"));
+    comment("refused by R1; accepted with --tls");
+    output.line(format!("  {swaks} --from {CAROL} --to dora@ours.test"));
+    comment(&format!("to any other address: delivered to {CLEAR}"));
+    output.line(format!("  {swaks} --from {ALICE} --to you@elsewhere.test"));
     output.line("What became of them:");
     for command in ["log", "log --recipient bank.test", "queue list", "status", "settings show"] {
         output.line(format!("  {sealwire} {command}"));
     }
-    output.line("Change who must be reached over TLS, and see it count at once:");
-    output.line(format!("  {sealwire} settings apply {}", file("settings.toml")));
+    output.line("After an edit of who must be reached over TLS; it counts at once:");
+    output.line(format!("  {sealwire} \\\n    settings apply {}", file("settings.toml")));
     output.line("Files:");
     output.pairs(&[
         (&*format!("  {}", file("sealwire.toml")), "its configuration".to_owned()),
@@ -107,8 +112,10 @@ pub(super) fn program() -> String {
 }
 
 fn line(cells: &[String; 5], toned: impl Fn(usize, String) -> String) -> String {
-    let padded = cells.iter().zip(WIDTHS).enumerate();
-    let padded = padded.map(|(column, (cell, width))| toned(column, format!("{cell:width$}")));
+    let padded = cells.iter().zip(WIDTHS).enumerate().map(|(column, (cell, width))| match column {
+        4 => format!("{cell:>width$}"),
+        _ => toned(column, format!("{cell:width$}")),
+    });
     padded.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
 }
 

@@ -48,7 +48,9 @@ impl Sender {
 
     /// Hands it in; the reply to its end, whatever it is.
     pub(super) async fn send(&self, letter: &Letter<'_>) -> io::Result<String> {
-        let mut stream = BufStream::new(TcpStream::connect(self.relay).await?);
+        let stream = TcpStream::connect(self.relay).await?;
+        stream.set_nodelay(true)?;
+        let mut stream = BufStream::new(stream);
         expect(&mut stream, '2').await?;
         command(&mut stream, "EHLO home.demo.test", '2').await?;
         if !letter.secured {

@@ -48,7 +48,10 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 pub(super) enum End {
     /// At the door.
-    TurnedAway { reply: Reply, reasons: Vec<Reason> },
+    TurnedAway {
+        reply: Reply,
+        reasons: Vec<Reason>,
+    },
     Delivered(Box<Delivery>),
     /// With the report's text.
     Reported(String),

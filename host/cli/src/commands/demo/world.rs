@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -52,7 +53,10 @@ pub(super) struct World {
 impl World {
     /// Starts everything.
     pub(super) async fn start() -> Result<World, Failure> {
-        let folder = tempfile::Builder::new().prefix("sealwire-demo-").tempdir().map_err(unprepared)?;
+        // Keys and mail, though of a demo, are for who runs it.
+        let own = fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix("sealwire-demo-").permissions(own).tempdir();
+        let folder = folder.map_err(unprepared)?;
         let (hops, config) = prepare(folder.path()).await.map_err(unprepared)?;
         let file = folder.path().join("sealwire.toml");
         fs::write(&file, config).map_err(unprepared)?;
@@ -102,10 +106,8 @@ async fn prepare(folder: &Path) -> io::Result<(Vec<NextHop>, String)> {
     let authority = Authority::new(folder)?;
     let certificate = authority.signed(RELAY)?;
     let self_signed = authority.self_signed(SELF_SIGNED)?;
-    let mut hops = vec![
-        NextHop::start(CLEAR, None, &mail).await?,
-        NextHop::start(SELF_SIGNED, Some(&self_signed), &mail).await?,
-    ];
+    let mut hops =
+        vec![NextHop::start(CLEAR, None, &mail).await?, NextHop::start(SELF_SIGNED, Some(&self_signed), &mail).await?];
     for name in [TRUSTED, VAULT, HOME] {
         hops.push(NextHop::start(name, Some(&authority.signed(name)?), &mail).await?);
     }
