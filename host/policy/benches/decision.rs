@@ -1,7 +1,8 @@
 //! What a decision costs: a fresh sandbox against a call into a warm instance, with and without PAGEMAP_SCAN.
 //!
 //! `cargo bench -p sealwire-policy`. Budgets are ratios of one run: fresh at most 4 warm calls, three decisions of a
-//! message at most 13, a list of 1,000,000 entries within 10% of one of 10. p50 of 20,000.
+//! message at most 13, a list of 1,000,000 entries within 10% of one of 10. p50 of 20,000. Another component is measured
+//! by `-- COMPONENT SETTINGS-JSON`; its settings may name the list `partners`.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use common::{always, destination, hop, message, policy, source};
 use sealwire_policy::bench::{Ask, Warm, fresh};
-use sealwire_policy::{Generation, Sandbox, SandboxConfig};
+use sealwire_policy::{Generation, PolicySource, Sandbox, SandboxConfig};
 
 const ROUNDS: usize = 20_000;
 
 #[expect(clippy::print_stdout, reason = "a bench speaks to a person")]
 fn main() {
-    println!("p50 of {ROUNDS}, in microseconds; good.wat");
+    let policy = policy_to_measure();
+    println!("p50 of {ROUNDS}, in microseconds; {}", policy.name);
     println!("{:<34} {:>9} {:>9} {:>9} {:>7} {:>9} {:>7}", "", "warm", "fresh", "threaded", "ratio", "three", "/ warm");
     for (label, config) in [
         ("pool, PAGEMAP_SCAN", SandboxConfig::default()),
@@ -26,19 +28,26 @@ fn main() {
     ] {
         let sandbox = Sandbox::start(config).expect("a sandbox");
         for entries in [10, 1_000_000] {
-            let generation = Arc::new(generation(&sandbox, entries));
+            let generation = Arc::new(generation(&sandbox, &policy, entries));
             let row = row(&sandbox, &generation);
             println!("{:<34} {row}", format!("{label}, {entries} entries"));
         }
     }
 }
 
-fn generation(sandbox: &Sandbox, entries: usize) -> Generation {
+fn policy_to_measure() -> PolicySource {
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let Some(path) = arguments.next() else { return policy("good", always("good")) };
+    let component = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    PolicySource { settings: arguments.next().unwrap_or_else(|| "{}".to_owned()), ..policy("given", component.into()) }
+}
+
+fn generation(sandbox: &Sandbox, policy: &PolicySource, entries: usize) -> Generation {
     let mut list = String::from("partner.example\n");
     for n in 1..entries {
         list.push_str(&format!("user{n}@domain{}.example\n", n % 1_000));
     }
-    sandbox.build(source(vec![policy("good", always("good"))], &list), None).expect("builds")
+    sandbox.build(source(vec![policy.clone()], &list), None).expect("builds")
 }
 
 fn row(sandbox: &Sandbox, generation: &Arc<Generation>) -> String {

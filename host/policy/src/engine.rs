@@ -80,6 +80,7 @@ fn pool(slots: u32, pagemap_scan: bool) -> PoolingAllocationConfig {
         .table_elements(limits::TABLE_ELEMENTS)
         .max_memory_size(limits::MEMORY_MAX)
         .linear_memory_keep_resident(limits::KEEP_RESIDENT)
+        .table_keep_resident(limits::KEEP_RESIDENT)
         .pagemap_scan(if pagemap_scan { Enabled::Yes } else { Enabled::No });
     pool
 }

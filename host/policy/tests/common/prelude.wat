@@ -44,6 +44,7 @@
   ;; dropped before it returns.
   (func (export "sealwire:policy/hooks@1.0.0-rc.2#receive") (param $message i32) (param $verdict i32) (result i32)
     (local $result i32)
+    (global.set $next (i32.const 8192))
     (if (i32.or (call $is-report (local.get $message)) (global.get $always))
       (then (local.set $result (call $evil (local.get $message) (local.get $verdict))))
       (else (call $conclude (local.get $verdict)) (local.set $result (call $ok))))
@@ -53,6 +54,7 @@
   (func (export "sealwire:policy/hooks@1.0.0-rc.2#plan")
     (param $message i32) (param $destination i32) (param $floor i32) (result i32)
     (local $result i32)
+    (global.set $next (i32.const 8192))
     (local.set $result (call $plan (local.get $message) (local.get $destination) (local.get $floor)))
     (call $drop-message (local.get $message))
     (call $drop-destination (local.get $destination))
@@ -61,6 +63,7 @@
   (func (export "sealwire:policy/hooks@1.0.0-rc.2#judge")
     (param $message i32) (param $hop i32) (param $objections i32) (result i32)
     (local $result i32)
+    (global.set $next (i32.const 8192))
     (local.set $result (call $judge (local.get $message) (local.get $hop) (local.get $objections)))
     (call $drop-message (local.get $message))
     (call $drop-hop (local.get $hop))
