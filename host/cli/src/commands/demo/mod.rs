@@ -43,8 +43,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 #[derive(Args)]
 #[command(after_help = "\
-Everything runs in this process, on loopback, at ports that are free, in a temporary folder that is removed at the end; it
-reads no configuration and touches no other relay. Exit status 1 if anything went otherwise than it must.
+Everything runs in this process, on loopback, at free ports, in a temporary folder that is removed
+at the end. It reads no configuration and touches no other relay. Exit status 1 if anything went
+otherwise than it must; the folder is left then, to look into.
 
 Examples:
   sealwire demo

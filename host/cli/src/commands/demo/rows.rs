@@ -217,3 +217,61 @@ fn version(tls: &TlsEvidence) -> String {
 fn plain(version: &str) -> String {
     version.replace("TLSv", "TLS ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(end: &'static str, host: Option<&str>, tls: bool, rules: &[&str], reply: &str) -> Row {
+        let evidence = TlsEvidence {
+            version: "TLSv1.3".into(),
+            cipher_suite: String::new(),
+            key_exchange: String::new(),
+            chain: "trusted".into(),
+            name_matches: true,
+        };
+        Row {
+            number: 1,
+            from: "",
+            to: "",
+            sent_over_tls: false,
+            shows: "",
+            end,
+            happened: String::new(),
+            rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+            why: String::new(),
+            host: host.map(str::to_owned),
+            tls: tls.then_some(evidence),
+            reply: reply.to_owned(),
+            report: None,
+            took_ms: 0,
+            message: String::new(),
+            wrong: None,
+        }
+    }
+
+    /// Each row is what one expectation wants, and no other.
+    #[test]
+    fn what_is_not_as_expected_is_told() {
+        let expected =
+            [Expected::InClear("a"), Expected::OverTls("a"), Expected::ComesBack("R2"), Expected::Refused("R1")];
+        let fitting = [
+            row("delivered", Some("a"), false, &[], "250 2.0.0 Queued"),
+            row("delivered", Some("a"), true, &["R2"], "250 2.0.0 Queued"),
+            row("returned", None, false, &["R2"], "250 2.0.0 Queued"),
+            row("refused", None, false, &["R1"], "550 5.7.10 Encryption needed"),
+        ];
+        for (index, row) in fitting.iter().enumerate() {
+            for (other, expected) in expected.iter().enumerate() {
+                assert_eq!(row.differs(*expected).is_none(), index == other, "{row:?} {expected:?}");
+            }
+        }
+        let misfits = [
+            (row("delivered", Some("b"), true, &[], ""), Expected::OverTls("a")),
+            (row("returned", None, false, &["R4"], ""), Expected::ComesBack("R2")),
+            (row("refused", None, false, &["R1"], "550 5.7.1 no"), Expected::Refused("R1")),
+            (row("unfinished", None, false, &[], ""), Expected::InClear("a")),
+        ];
+        misfits.iter().for_each(|(row, expected)| assert!(row.differs(*expected).is_some(), "{row:?}"));
+    }
+}

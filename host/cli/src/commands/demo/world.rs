@@ -69,7 +69,7 @@ impl World {
         let running = sealwire_relay::start(Start { config, configuration: Some(file), builtins: builtins() }).await?;
         let relay = Arc::clone(&running.relay);
         let settings = gather(&folder.path().join("settings.toml"))?;
-        relay.apply_settings(settings, "sealwire demo".to_owned(), "what the demo needs".to_owned()).await?;
+        relay.apply_settings(settings, "sealwire demo".to_owned(), "what the demo needs".to_owned(), false).await?;
         let (stop, mut stopping) = watch::channel(false);
         let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
         let admin = tokio::spawn(server.run(Arc::clone(&relay), metrics, stopped));
