@@ -14,7 +14,8 @@ fn demo(args: &[&str]) -> Output {
 }
 
 /// Recipient, end, TLS on the way out, rules, host.
-const ROWS: [(&str, &str, bool, &[&str], Option<&str>); 9] = [
+type Row = (&'static str, &'static str, bool, &'static [&'static str], Option<&'static str>);
+const ROWS: [Row; 9] = [
     ("bob@open.test", "delivered", false, &[], Some("clear.demo.test")),
     ("bob@casual.test", "delivered", true, &[], Some("self-signed.demo.test")),
     ("bob@partner.test", "delivered", true, &["R2", "R4", "R5"], Some("trusted.demo.test")),

@@ -107,38 +107,47 @@ impl Relay {
     /// Reads the configuration again and builds a new generation from it and the newest settings.
     pub async fn reload(&self) -> Result<Replaced, Vec<Problem>> {
         let _one_at_a_time = self.building.lock().await;
-        let config = match &self.configuration {
-            Some(path) => config::load(path, &Surroundings::of_this_process())?,
-            None => (*self.live().config).clone(),
-        };
-        let (settings, revision) = stored_settings(&*self.store, self.live().settings.clone()).await?;
+        let live = self.live();
+        let (settings, revision) = stored_settings(&*self.store, live.settings.clone()).await?;
+        let config = self.read_configuration()?;
         let servings = listener::servings(&config)?;
         let notes = self.needs_restart(&config);
-        let replaced = self.replace(Arc::new(config), settings, revision).await?;
+        let built = self.built(Arc::new(config), settings, revision).await?;
         self.servings.store(Arc::new(servings));
-        Ok(Replaced { notes, ..replaced })
+        Ok(Replaced { notes, ..self.swap(built) })
     }
 
-    /// Builds a generation with these settings; if it comes to life they are the newest revision.
-    pub async fn apply_settings(&self, document: String, by: String, note: String) -> Result<Replaced, Vec<Problem>> {
+    /// Builds a generation with these settings; if it comes to life they are the newest revision. With `reload` the
+    /// configuration is read again in the same step: a policy that needs settings can join or leave the chain no other
+    /// way.
+    pub async fn apply_settings(
+        &self,
+        document: String,
+        by: String,
+        note: String,
+        reload: bool,
+    ) -> Result<Replaced, Vec<Problem>> {
         let _one_at_a_time = self.building.lock().await;
         let live = self.live();
         let settings = parse_apart(document.clone(), live.settings.clone()).await?;
-        let before = live.settings_revision;
-        let built = self.built(Arc::clone(&live.config), settings, before + 1).await?;
+        let config = if reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.config) };
+        let servings = if reload { Some(listener::servings(&config)?) } else { None };
+        let notes = self.needs_restart(&config);
+        let built = self.built(config, settings, live.settings_revision + 1).await?;
         // The revision is durable before it is live; a crash in between comes up with it.
         let put = self.store.put_settings(document, by, note, clock::now(), None).await;
         let revision = put.map_err(|error| one("settings", error.to_string()))?;
-        Ok(self.swap(built.of_revision(revision)))
+        if let Some(servings) = servings {
+            self.servings.store(Arc::new(servings));
+        }
+        Ok(Replaced { notes, ..self.swap(built.of_revision(revision)) })
     }
 
-    async fn replace(
-        &self,
-        config: Arc<Config>,
-        settings: SettingsDocument,
-        revision: u64,
-    ) -> Result<Replaced, Vec<Problem>> {
-        Ok(self.swap(self.built(config, settings, revision).await?))
+    fn read_configuration(&self) -> Result<Config, Vec<Problem>> {
+        match &self.configuration {
+            Some(path) => config::load(path, &Surroundings::of_this_process()),
+            None => Ok((*self.live().config).clone()),
+        }
     }
 
     async fn built(

@@ -100,6 +100,11 @@ impl Given {
         self.policy("secure-transport", "builtin:secure-transport")
     }
 
+    /// All settings so far.
+    pub(super) fn settings_so_far(&self) -> String {
+        self.settings.clone()
+    }
+
     /// More of the settings document.
     pub(super) fn settings(mut self, text: &str) -> Self {
         self.settings.push_str(text);
@@ -237,9 +242,14 @@ impl Scene {
 
     /// Runs `sealwire settings apply` with this text.
     pub(super) fn apply(&self, settings: &str) -> Said {
+        self.apply_and(settings, &[])
+    }
+
+    /// The same with more arguments.
+    pub(super) fn apply_and(&self, settings: &str, more: &[&str]) -> Said {
         let file = self.relay.ground().path("settings.toml");
         place::write(&file, settings);
-        self.relay.run(&["settings", "apply", &file.display().to_string()])
+        self.relay.run(&[&["settings", "apply", &file.display().to_string()], more].concat())
     }
 
     /// Rewrites the configuration with another chain of policies; it counts from the next reload or start.

@@ -77,19 +77,17 @@ fn domain(way: &str, host: &str) -> String {
     format!("{way}-{host}.{host}.test")
 }
 
-/// Starts with flag-subject first in the chain. It goes live with its settings only, and they only beside a policy of its
-/// name: a stand-in that takes any settings comes first.
+/// Puts flag-subject before the built-in policy. It cannot live without its settings, nor they without it: chain and
+/// settings change in one step.
 #[track_caller]
 fn start_flagging(given: Given) -> Scene {
-    let [stand_in, flagging] =
-        [guests::fail_by_subject(), guests::flag_subject()].map(|path| path.display().to_string());
-    let mut scene = given
-        .policy("flag-subject", &stand_in)
-        .builtin()
-        .settings(&format!("[policy.flag-subject]\nmarker = \"{MARK}\"\n"))
-        .start();
+    let flagging = guests::flag_subject().display().to_string();
+    let settings = format!("{}[policy.flag-subject]\nmarker = \"{MARK}\"\n", given.settings_so_far());
+    let mut scene = given.builtin().start();
     scene.configure_chain(&[("flag-subject", &flagging), ("secure-transport", "builtin:secure-transport")]);
     let said = scene.relay.run(&["reload"]);
+    assert!(!said.status.success(), "flag-subject came to life without its marker");
+    let said = scene.apply_and(&settings, &["--reload"]);
     assert!(said.status.success(), "{}", said.err);
     scene
 }

@@ -21,9 +21,12 @@ pub(super) struct Which {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Note {
+pub(super) struct How {
     #[serde(default)]
     note: String,
+    /// Read the configuration again in the same step.
+    #[serde(default)]
+    reload: bool,
 }
 
 pub(super) async fn show(Extract(state): Extract<State>, Query(which): Query<Which>) -> Answer<Revision> {
@@ -41,8 +44,8 @@ pub(super) async fn revisions(Extract(state): Extract<State>) -> Answer<Vec<Revi
 pub(super) async fn apply(
     Extract(state): Extract<State>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Query(Note { note }): Query<Note>,
+    Query(How { note, reload }): Query<How>,
     document: String,
 ) -> Answer<Replaced> {
-    Ok(Json(state.relay.apply_settings(document, peer.name(), note).await?))
+    Ok(Json(state.relay.apply_settings(document, peer.name(), note, reload).await?))
 }

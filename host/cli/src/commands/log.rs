@@ -55,13 +55,15 @@ impl Log {
         }
         let mut last = lines.last().map_or(0, |line| line.number);
         lines.iter().for_each(|line| tell(line, output));
-        while self.follow {
+        if !self.follow {
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(ASK_EVERY).await;
             let lines: Vec<LedgerLine> = client.get(&self.path(Some(last))).await?;
             last = lines.last().map_or(last, |line| line.number);
             lines.iter().for_each(|line| tell(line, output));
         }
-        Ok(())
     }
 
     fn path(&self, after: Option<u64>) -> String {

@@ -4,6 +4,7 @@ use clap::Args;
 use sealwire_admin::{Metrics, Server};
 use sealwire_relay::config::{Component, Config};
 use sealwire_relay::{Relay, Start};
+use std::io::IsTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -79,8 +80,14 @@ fn what_it_does(config: &Config, file: Option<&std::path::Path>) -> Vec<String> 
 }
 
 fn log_to_standard_error(config: &Config) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(config.log_level.as_str()));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // The libraries speak only when something is wrong: their inner workings are nobody's log.
+    let level = config.log_level.as_str();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,sealwire={level}")));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// A reload that fails is told in the log, and what was in force stays.

@@ -19,6 +19,7 @@ pub(crate) enum Settings {
     #[command(after_help = "\
 Examples:
   sealwire settings apply settings.toml --note 'bank added'
+  sealwire settings apply settings.toml --reload          with a policy that the configuration has just gained
 
 A document with a problem is refused whole; what was in force stays. docs/settings.md describes every key.")]
     Apply {
@@ -27,6 +28,9 @@ A document with a problem is refused whole; what was in force stays. docs/settin
         /// Why, for whoever reads the revisions
         #[arg(long, default_value = "")]
         note: String,
+        /// Read the configuration again in the same step: how a policy with settings joins or leaves the chain
+        #[arg(long)]
+        reload: bool,
     },
     /// Print a settings document as it was written
     Show {
@@ -44,9 +48,9 @@ A document with a problem is refused whole; what was in force stays. docs/settin
 impl Settings {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<(), Failure> {
         match self {
-            Settings::Apply { file, note } => {
+            Settings::Apply { file, note, reload } => {
                 let document = gather(&file)?;
-                let path = query("/v1/settings", [("note", note)]);
+                let path = query("/v1/settings", [("note", note), ("reload", reload.to_string())]);
                 let replaced: Replaced = client.post(&path, document.into_bytes()).await?;
                 output.either(&replaced, |replaced| reload::tell(replaced, output));
             }

@@ -76,3 +76,52 @@ impl Pool {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealwire_core::decision::{PlanCall, Standing, join_plans};
+    use sealwire_core::facts::RouteKind;
+    use sealwire_core::floor::Demand;
+    use sealwire_core::plan::Target;
+
+    use super::*;
+
+    /// The floor of a policy that demands these.
+    fn floor(demands: &[Demand]) -> TlsFloor {
+        let call = PlanCall {
+            policy: "test".into(),
+            demands: demands.iter().map(|demand| (demand.clone(), "R2".to_owned())).collect(),
+            take_route: None,
+            fallback: Vec::new(),
+            reasons: Vec::new(),
+        };
+        join_plans(&Standing::default(), vec![Ok(call)]).expect("no failure").floor
+    }
+
+    fn key(route: &str, host: &str, port: u16, demands: &[Demand]) -> PoolKey {
+        let next_hop = NextHop {
+            route: route.into(),
+            kind: RouteKind::SmartHost,
+            target: Target::Hosts(Vec::new()),
+            implicit_tls: false,
+        };
+        let host = host.parse().expect("a host name");
+        PoolKey { next_hop, host, address: SocketAddr::from(([127, 0, 0, 1], port)), floor: floor(demands) }
+    }
+
+    #[test]
+    fn h7_a_connection_serves_only_the_same_next_hop_host_address_and_floor() {
+        let one = || key("gw", "mx.test", 25, &[Demand::Tls]);
+        assert!(one() == one(), "the same serves again");
+        let others = [
+            ("another route", key("out", "mx.test", 25, &[Demand::Tls])),
+            ("another host", key("gw", "mx2.test", 25, &[Demand::Tls])),
+            ("another port", key("gw", "mx.test", 26, &[Demand::Tls])),
+            ("no floor", key("gw", "mx.test", 25, &[])),
+            ("a higher floor", key("gw", "mx.test", 25, &[Demand::Tls, Demand::TrustedChain])),
+        ];
+        for (what, other) in others {
+            assert!(one() != other, "{what}");
+        }
+    }
+}
