@@ -25,7 +25,7 @@ pub enum Demand {
     TrustedChain,
     /// A certificate that names the host.
     MatchingName,
-    /// One of these digests in the presented chain.
+    /// One of these digests is the end-entity certificate's.
     Pin(PinKind, BTreeSet<[u8; 32]>),
     /// One of these cipher suites, by IANA name.
     CipherSuite(BTreeSet<String>),
@@ -144,7 +144,9 @@ impl TlsProof {
             Demand::MinimumVersion(version) => handshake.version >= *version,
             Demand::TrustedChain => handshake.chain == ChainVerdict::Trusted,
             Demand::MatchingName => handshake.name_matches,
-            Demand::Pin(kind, digests) => handshake.certificates.iter().any(|certificate| match kind {
+            // The end-entity's alone: the handshake proves that the peer holds its key, and of no other certificate
+            // that it presents anything at all.
+            Demand::Pin(kind, digests) => handshake.certificates.first().is_some_and(|certificate| match kind {
                 PinKind::CertificateSha256 => digests.contains(&certificate.sha256),
                 PinKind::SpkiSha256 => digests.contains(&certificate.spki_sha256),
             }),
@@ -220,16 +222,21 @@ mod tests {
             resumed: false,
             chain: ChainVerdict::CertificateNotTrusted,
             name_matches: false,
-            certificates: vec![Certificate {
-                subject: String::new(),
-                issuer: String::new(),
-                dns_names: Vec::new(),
-                not_before: 0,
-                not_after: 0,
-                sha256: [1; 32],
-                spki_sha256: [2; 32],
-                der: Vec::new(),
-            }],
+            // The second is anybody's to present: no pin may be met by it.
+            certificates: vec![certificate(1, 2), certificate(3, 4)],
+        }
+    }
+
+    fn certificate(sha256: u8, spki_sha256: u8) -> Certificate {
+        Certificate {
+            subject: String::new(),
+            issuer: String::new(),
+            dns_names: Vec::new(),
+            not_before: 0,
+            not_after: 0,
+            sha256: [sha256; 32],
+            spki_sha256: [spki_sha256; 32],
+            der: Vec::new(),
         }
     }
 
@@ -247,6 +254,8 @@ mod tests {
             (pin(PinKind::CertificateSha256, 1), true, true),
             (pin(PinKind::CertificateSha256, 2), false, false),
             (pin(PinKind::SpkiSha256, 2), true, true),
+            (pin(PinKind::CertificateSha256, 3), false, false),
+            (pin(PinKind::SpkiSha256, 4), false, false),
             (suite("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"), true, true),
             (suite("TLS_AES_128_GCM_SHA256"), false, false),
         ];

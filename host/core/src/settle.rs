@@ -57,6 +57,8 @@ pub struct Cascade {
     pub steps: Vec<FallbackStep>,
     /// Steps taken so far.
     pub taken: usize,
+    /// A demand was unmet, not only an objection raised: whatever step is taken, clear text is none of them.
+    pub tls: bool,
 }
 
 /// The last round that took place.
@@ -80,6 +82,11 @@ impl Progress {
             // Mail that is retried after a hold goes where it went before it.
             FallbackStep::Hold | FallbackStep::Bounce => None,
         })
+    }
+
+    /// The cascade was entered because a floor was not met: its routes must give TLS, whatever they demand themselves.
+    pub fn must_stay_secure(&self) -> bool {
+        self.cascade.as_ref().is_some_and(|cascade| cascade.tls)
     }
 
     /// When an operator is to be told that failed decisions keep this waiting; None while none do.
@@ -192,7 +199,8 @@ impl Settling<'_> {
         if unmet.hosts.is_empty() || consequence(unmet) == Consequence::Deferral {
             return self.ordinary_retry();
         }
-        let Some(cascade) = self.cascade() else { return self.ordinary_retry() };
+        let Some(mut cascade) = self.cascade() else { return self.ordinary_retry() };
+        cascade.tls |= unmet.hosts.iter().any(|host| !host.unmet.is_empty());
         let mut progress = self.after_round();
         let window = progress.unmet.get_or_insert(UnmetWindow { since: self.timing.now, rounds: 0 });
         window.rounds = window.rounds.saturating_add(1);
@@ -214,7 +222,7 @@ impl Settling<'_> {
 
     /// The cascade that goes on, or the first plan's, not yet entered; None where no policy named one.
     fn cascade(&self) -> Option<Cascade> {
-        let first = || Cascade { steps: self.round.fallback.to_vec(), taken: 0 };
+        let first = || Cascade { steps: self.round.fallback.to_vec(), taken: 0, tls: false };
         let cascade = self.before.cascade.clone().unwrap_or_else(first);
         (!cascade.steps.is_empty()).then_some(cascade)
     }

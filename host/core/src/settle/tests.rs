@@ -330,3 +330,17 @@ fn h9_holds(schedule: &Schedule, steps: &str, words: &[&str]) {
         (progress, after) = (next, at);
     }
 }
+
+/// Mail that needed TLS takes no fallback in clear; mail a policy merely objected to may.
+#[test]
+fn a_fallback_remembers_that_a_floor_was_unmet() {
+    let rows = [("unmet", true), ("unmet-not-asked", true), ("objection-5xx", false)];
+    for (word, secure) in rows {
+        let schedule = Schedule { inconclusive_repeats: 0, ..Schedule::default() };
+        let settlement = settle_at(&Progress::default(), word, "gw bounce", 0, &schedule);
+        let Settlement::RetryAt { progress, .. } = settlement else { panic!("{word}: {settlement:?}") };
+        assert_eq!(progress.route(), Some("gw"), "{word}");
+        assert_eq!(progress.must_stay_secure(), secure, "{word}");
+    }
+    assert!(!Progress::default().must_stay_secure(), "no fallback was entered");
+}

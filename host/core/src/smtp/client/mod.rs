@@ -207,6 +207,10 @@ impl Client {
 
     /// The content is complete. A missing last CR LF is added.
     pub fn content_end(&mut self) -> Result<(), Misuse> {
+        // What was heard before the end is no answer to it, least of all a 250.
+        while let (State::Transaction(_), Ok(Some(reply))) = (&self.state, self.reader.next_reply()) {
+            self.hear(reply);
+        }
         let State::Transaction(transaction) = &mut self.state else { return Err(Misuse::NotReady) };
         let stuffing = transaction.content().ok_or(Misuse::NotReady)?;
         match stuffing.end(&mut self.output) {

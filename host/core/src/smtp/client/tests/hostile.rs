@@ -109,6 +109,28 @@ fn a_message_whose_end_was_not_answered_may_have_arrived() {
     }
 }
 
+/// All of it in one segment: the machine is not asked before the content is complete.
+#[test]
+fn a_reply_behind_the_354_is_no_answer_to_the_end_of_the_data() {
+    for (early, delivered) in [("250 taken\r\n", false), ("552 too large\r\n", false), ("", true)] {
+        let mut client = client(false);
+        client.input(b"220 mx\r\n250 mx\r\n");
+        while client.poll() != ClientStep::Ready {}
+        client.send(permit(CONNECTION), &outgoing("a@x.example")).expect("ready");
+        for reply in ["250 ok\r\n".to_owned(), "250 ok\r\n".to_owned(), format!("354 go\r\n{early}")] {
+            assert_eq!(client.poll(), ClientStep::NeedInput);
+            client.input(reply.as_bytes());
+        }
+        assert_eq!(client.poll(), ClientStep::SendContent);
+        client.content(b"x\r\n").expect("content");
+        let _ = client.content_end();
+        client.input(b"250 ok\r\n");
+        let ClientStep::Finished(result) = client.poll() else { panic!("{early:?}: not finished") };
+        let taken = matches!(result.recipients[..], [RecipientResult::Delivered(_)]);
+        assert_eq!(taken, delivered, "{early:?}: {result:?}");
+    }
+}
+
 #[test]
 fn bare_line_ends_never_leave() {
     // H11: what is already said has no end, so the peer can take nothing.
