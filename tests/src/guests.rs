@@ -16,3 +16,8 @@ pub fn refuse_everything() -> &'static Path {
 pub fn fail_by_subject() -> &'static Path {
     Path::new(concat!(env!("OUT_DIR"), "/fail-by-subject.wasm"))
 }
+
+/// Plans what the Subject says, word by word: `tls hold`, `take:vault bounce`.
+pub fn steer_by_subject() -> &'static Path {
+    Path::new(concat!(env!("OUT_DIR"), "/steer-by-subject.wasm"))
+}

@@ -305,10 +305,16 @@ impl Scene {
         items(&self.relay, &["queue", "list", "--recipient", recipient]).len()
     }
 
+    /// The ledger's records that these arguments of `log` ask for.
+    #[track_caller]
+    pub(super) fn log(&self, asked: &[&str]) -> Vec<Value> {
+        items(&self.relay, &[&["log", "--limit", "1000"], asked].concat())
+    }
+
     /// The ledger's records of one kind about one recipient.
     #[track_caller]
     pub(super) fn ledger(&self, event: &str, recipient: &str) -> Vec<Value> {
-        items(&self.relay, &["log", "--event", event, "--recipient", recipient, "--limit", "1000"])
+        self.log(&["--event", event, "--recipient", recipient])
     }
 
     /// Waits until a round for this recipient is in the ledger, and gives all of them.
