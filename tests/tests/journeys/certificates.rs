@@ -78,6 +78,52 @@ fn each_certificate_meets_what_it_meets_and_nothing_else() {
     scene.until_queue_is_empty();
 }
 
+/// Demands join: of two settings with a list each, and of two settings with one list. The least that either asks is not enough.
+#[test]
+fn what_several_settings_ask_of_one_recipient_is_asked_together() {
+    let authority = Authority::new("Test Authority");
+    let mut scripts = bad_certificates(&authority, "127.0.0.1");
+    scripts.push(("good", Script::tls(&authority.leaf(&["127.0.0.1"]))));
+    let peers: Vec<(&str, FakePeer)> = scripts.into_iter().map(|(name, script)| (name, script.start())).collect();
+    let (ca, name) = (OPTIONS[1].1, OPTIONS[2].1);
+
+    let domain = |way: &str, certificate: &str| format!("{way}-{}.test", certificate.replace(' ', "-"));
+    let all = |way: &str| peers.iter().map(|(certificate, _)| domain(way, certificate)).collect::<Vec<_>>();
+    let mut given = given().believing(authority);
+    for (certificate, peer) in &peers {
+        let domains = ["two-lists", "one-list"].map(|way| domain(way, certificate));
+        given =
+            given.route(&certificate.replace(' ', "-"), &domains.each_ref().map(String::as_str), peer.address(), "");
+    }
+    let (two_lists, one_list) = (all("two-lists"), all("one-list"));
+    let (two_lists, one_list): (Vec<&str>, Vec<&str>) =
+        (two_lists.iter().map(String::as_str).collect(), one_list.iter().map(String::as_str).collect());
+    let again = format!(
+        "{ca}\n[[policy.secure-transport.settings]]\ndescription = \"again\"\nscopes = [\"outbound\"]\n\
+         lists = [\"shared\"]\n{name}"
+    );
+    let scene = given
+        .settings(&setting("signed", "outbound", &two_lists, ca))
+        .settings(&setting("named", "outbound", &two_lists, name))
+        .settings(&setting("shared", "outbound", &one_list, &again))
+        .start();
+
+    let everybody: Vec<&FakePeer> = peers.iter().map(|(_, peer)| peer).collect();
+    for (certificate, _) in &peers {
+        for way in ["two-lists", "one-list"] {
+            let recipient = format!("bob@{}", domain(way, certificate));
+            scene.submit(ALICE, &[&recipient], &recipient);
+            let expected = if *certificate == "good" { "by TLS" } else { "reported" };
+            assert_eq!(scene.fate(&everybody, &recipient).word(), expected, "{recipient}");
+            let floor = scene.rounds(&recipient, 1)[0]["floor"].to_string();
+            for demand in ["trusted-chain", "matching-name"] {
+                assert!(floor.contains(demand), "{recipient}: {demand} is not in {floor}");
+            }
+        }
+    }
+    everybody.iter().for_each(|peer| peer.assert_no_mail_in_clear());
+}
+
 /// R4's neighbour: the minimum version of a setting.
 #[test]
 fn a_version_below_the_minimum_will_not_do() {
