@@ -1,7 +1,10 @@
 //! Every pair of decisions in both orders.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::facts::TlsVersion;
+use crate::floor::PinKind;
 
 fn reply(code: u16, policy: &str) -> Reply {
     Reply::new(code, (7, 1), policy)
@@ -76,12 +79,20 @@ fn plan(policy: &str, demands: &[Demand], route: Option<&str>, fallback: &[Fallb
 
 #[test]
 fn every_pair_of_demands_joins_to_both_in_either_order() {
+    let pin = |kind, digest: u8| Demand::Pin(kind, BTreeSet::from([[digest; 32]]));
+    let suite = |name: &str| Demand::CipherSuite(BTreeSet::from([name.to_owned()]));
     let demands = [
         Demand::Tls,
         Demand::MinimumVersion(TlsVersion::TLS12),
         Demand::MinimumVersion(TlsVersion::TLS13),
         Demand::TrustedChain,
         Demand::MatchingName,
+        // Two pins, or two sets of suites, are two demands: a union would be met by either.
+        pin(PinKind::CertificateSha256, 1),
+        pin(PinKind::CertificateSha256, 2),
+        pin(PinKind::SpkiSha256, 1),
+        suite("TLS_AES_128_GCM_SHA256"),
+        suite("TLS_AES_256_GCM_SHA384"),
     ];
     for a in &demands {
         for b in &demands {
@@ -109,6 +120,86 @@ fn the_first_in_the_chain_names_route_and_fallback_whole() {
     let both = joined.with_second(second);
     assert_eq!(both.fallback, [Route("gw".into()), Bounce], "the first plan's cascade goes on");
     assert!(both.floor.requires_tls());
+}
+
+/// Where two differ the chain's order decides, and nothing else does.
+#[test]
+fn routes_and_fallbacks_of_every_pair_come_from_the_first_that_names_one() {
+    use FallbackStep::{Bounce, Hold, Route};
+    let routes = [None, Some("a"), Some("b")];
+    let fallbacks: [&[FallbackStep]; 5] = [&[], &[Hold], &[Bounce], &[Route("a".into()), Hold], &[Route("b".into())]];
+    let join = |one, two| join_plans(&Standing::default(), vec![one, two]).expect("no failure");
+    for first in routes {
+        for second in routes {
+            let joined = join(plan("one", &[], first, &[]), plan("two", &[], second, &[]));
+            assert_eq!(joined.take_route.as_deref(), first.or(second), "{first:?} then {second:?}");
+        }
+    }
+    for first in fallbacks {
+        for second in fallbacks {
+            let joined = join(plan("one", &[], None, first), plan("two", &[], None, second));
+            assert_eq!(joined.fallback, if first.is_empty() { second } else { first }, "{first:?} then {second:?}");
+        }
+    }
+}
+
+#[test]
+fn judgements_join_in_either_order() {
+    // The first objection's reply is used; a failed decision beats it from either side.
+    let rows = [
+        ("clear", "clear", "cleared"),
+        ("clear", "object", "object two"),
+        ("object", "clear", "object one"),
+        ("object", "object", "object one"),
+        ("clear", "failed", "failed two"),
+        ("failed", "clear", "failed one"),
+        ("object", "failed", "failed two"),
+        ("failed", "object", "failed one"),
+        ("failed", "failed", "failed one"),
+    ];
+    let judge = |policy: &str, kind: &str| match kind {
+        "failed" => Err(failed(policy)),
+        _ => {
+            let objection = (kind == "object").then(|| reply(550, policy));
+            Ok(JudgeCall { policy: policy.into(), objection, reasons: vec![reason(policy)] })
+        }
+    };
+    for (first, second, expected) in rows {
+        let found = match join_judges(vec![judge("one", first), judge("two", second)]) {
+            Judgement::Cleared(_) => "cleared".to_owned(),
+            Judgement::Objected { policy, reply: said, reasons } => {
+                assert_eq!(said, reply(550, &policy), "{first} then {second}");
+                assert_eq!(reasons, [reason("one"), reason("two")], "{first} then {second}");
+                format!("object {policy}")
+            }
+            Judgement::Failed(failure) => format!("failed {}", failure.policy),
+        };
+        assert_eq!(found, expected, "{first} then {second}");
+    }
+}
+
+fn reason(text: &str) -> Reason {
+    Reason { policy: String::new(), rule: text.into(), text: text.into(), matched: None, detail: None }
+}
+
+#[test]
+fn reasons_keep_the_chains_order_and_within_a_policy_its_own() {
+    let texts = ["z", "a", "m", "b"];
+    let (one, two) = (vec![reason("z"), reason("a")], vec![reason("m"), reason("b")]);
+    let in_order = |reasons: &[Reason]| reasons.iter().map(|reason| reason.text.clone()).collect::<Vec<_>>();
+
+    let received = |policy, reasons: &Vec<Reason>| {
+        receive(policy, "flag").map(|call| ReceiveCall { reasons: reasons.clone(), ..call })
+    };
+    assert_eq!(in_order(&join_receives(vec![received("one", &one), received("two", &two)]).reasons), texts);
+
+    let planned = |policy, reasons: &Vec<Reason>| {
+        plan(policy, &[], None, &[]).map(|call| PlanCall { reasons: reasons.clone(), ..call })
+    };
+    let join = |calls| join_plans(&Standing::default(), calls).expect("no failure");
+    assert_eq!(in_order(&join(vec![planned("one", &one), planned("two", &two)]).reasons), texts);
+    let both = join(vec![planned("one", &one)]).with_second(join(vec![planned("one", &two)]));
+    assert_eq!(in_order(&both.reasons), texts, "the second plan's come after the first's");
 }
 
 #[test]
