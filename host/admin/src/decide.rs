@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::{Judgement, Ruling, Standing, join_plans};
+use sealwire_core::decision::{Called, Judgement, Plan, Ruling, Standing, join_plans};
 use sealwire_core::facts::{
     ChainVerdict, ChannelFacts, ChannelState, ClientFacts, DestinationFacts, Handshake, HopFacts, MessageFacts,
     TlsVersion,
 };
+use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::header::{from_of, split, tls_required_no};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::plan::Route;
@@ -80,7 +81,7 @@ pub enum ChannelAsked {
 pub struct DecideAnswer {
     /// What was asked.
     pub stage: Stage,
-    /// One for receive and judge, one for each recipient of plan.
+    /// One for receive, one for each recipient of plan and judge.
     pub results: Vec<Decision>,
     /// Which generation decided.
     pub generation: u64,
@@ -92,7 +93,8 @@ pub struct DecideAnswer {
 pub struct Decision {
     /// Whose copy; None for the message as a whole.
     pub recipient: Option<String>,
-    /// `accept`, `reject`, `defer`, `failed`; of plan `planned`; of judge `cleared`, `objected`.
+    /// `accept`, `reject`, `defer`, `failed`; of plan `planned`; of judge `cleared`, `objected`,
+    /// `floor-unmet`.
     pub result: String,
     /// The reply, the demands, the fallback: in words, a line each.
     pub lines: Vec<String>,
@@ -111,97 +113,152 @@ pub async fn decide(
 ) -> Result<DecideAnswer, String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let message = Arc::new(message_of(request, now)?);
+    let asking = Asking { sandbox, generation, config, request, message, now };
     let results = match request.stage {
-        Stage::Receive => vec![receive(sandbox, generation, &message, now).await],
-        Stage::Plan => {
+        Stage::Receive => vec![asking.receive().await],
+        Stage::Plan | Stage::Judge => {
             let mut results = Vec::new();
-            for recipient in &message.recipients {
-                let route = route_of(config, request, recipient)?;
-                results.push(plan(sandbox, generation, config, &message, recipient, route, now).await);
+            for recipient in &asking.message.recipients {
+                let planned = asking.plan(recipient).await?;
+                results.push(match request.stage {
+                    Stage::Judge => asking.judge(planned).await,
+                    _ => planned.told(),
+                });
             }
             results
-        }
-        Stage::Judge => {
-            let recipient = message.recipients.first().ok_or("name a recipient")?;
-            let hop = hop_of(request, route_of(config, request, recipient)?, &message);
-            vec![judge(sandbox, generation, &message, hop, now).await]
         }
     };
     Ok(DecideAnswer { stage: request.stage, results, generation: generation.number() })
 }
 
-async fn receive(sandbox: &Sandbox, generation: &Arc<Generation>, message: &Arc<MessageFacts>, now: u64) -> Decision {
-    let decided = sandbox.receive(generation, message, now).await;
-    let verdict = decided.result;
-    let (result, mut lines) = match verdict.ruling {
-        Ruling::Accept => ("accept", Vec::new()),
-        Ruling::Reject(reply) => ("reject", vec![format!("reply: {reply}")]),
-        Ruling::Defer(reply) => ("defer", vec![format!("reply: {reply}")]),
-        Ruling::Failed(failed) => ("failed", vec![failed.to_string()]),
-    };
-    lines.extend(verdict.flagged_by.iter().map(|policy| format!("secure transport on every later hop, by {policy}")));
-    Decision { recipient: None, result: result.to_owned(), lines, reasons: verdict.reasons, records: decided.records }
+/// One request, and what decides on it.
+struct Asking<'a> {
+    sandbox: &'a Sandbox,
+    generation: &'a Arc<Generation>,
+    config: &'a Config,
+    request: &'a DecideRequest,
+    message: Arc<MessageFacts>,
+    now: u64,
 }
 
-async fn plan(
-    sandbox: &Sandbox,
-    generation: &Arc<Generation>,
-    config: &Config,
-    message: &Arc<MessageFacts>,
-    recipient: &Mailbox,
-    route: &Route,
-    now: u64,
-) -> Decision {
-    let destination = Arc::new(DestinationFacts {
-        recipient: recipient.clone(),
-        recipient_is_ours: config.hosted_domains.contains(&recipient.domain),
-        route_kind: route.kind(),
-        route_name: route.name().to_owned(),
-        route_demands: route.demand_words(),
-        round: 1,
-    });
-    let decided = sandbox.plan(generation, message, destination, now).await;
-    let standing = Standing {
-        route: Some((route.name(), route.demands())),
-        flags: &message.secure_transport_required_by,
-        report_of_tls: false,
-    };
-    let mut lines = vec![format!("route: {} ({})", route.name(), route.kind().as_str())];
-    let (result, reasons) = match join_plans(&standing, decided.result) {
-        Err(failed) => {
-            lines.push(failed.to_string());
-            ("failed", Vec::new())
+/// What the chain planned for one recipient.
+struct Planned<'a> {
+    recipient: &'a Mailbox,
+    /// By which the copy goes: another than its own where a policy takes one.
+    route: &'a Route,
+    plan: Called<Plan>,
+    records: Vec<DecisionRecord>,
+}
+
+impl<'a> Asking<'a> {
+    async fn receive(&self) -> Decision {
+        let decided = self.sandbox.receive(self.generation, &self.message, self.now).await;
+        let verdict = decided.result;
+        let (result, mut lines) = match verdict.ruling {
+            Ruling::Accept => ("accept", Vec::new()),
+            Ruling::Reject(reply) => ("reject", vec![format!("reply: {reply}")]),
+            Ruling::Defer(reply) => ("defer", vec![format!("reply: {reply}")]),
+            Ruling::Failed(failed) => ("failed", vec![failed.to_string()]),
+        };
+        let flags = verdict.flagged_by.iter();
+        lines.extend(flags.map(|policy| format!("secure transport on every later hop, by {policy}")));
+        let (result, reasons, records) = (result.to_owned(), verdict.reasons, decided.records);
+        Decision { recipient: None, result, lines, reasons, records }
+    }
+
+    /// Plans as a round does: once more for a route that a policy takes, unless the request names the route.
+    async fn plan(&'a self, recipient: &'a Mailbox) -> Result<Planned<'a>, String> {
+        let mut planned = self.plan_by(recipient, route_of(self.config, self.request, recipient)?).await;
+        let taken = planned.plan.as_ref().ok().and_then(|plan| plan.take_route.clone());
+        if let (None, Some(name)) = (&self.request.route, taken) {
+            let second = self.plan_by(recipient, named_route(self.config, &name)?).await;
+            planned.route = second.route;
+            planned.records.extend(second.records);
+            planned.plan = planned.plan.and_then(|first| Ok(first.with_second(second.plan?)));
         }
-        Ok(plan) => {
-            if !plan.floor.requires_tls() {
-                lines.push("demands: none, TLS is used where it works".to_owned());
+        Ok(planned)
+    }
+
+    async fn plan_by(&self, recipient: &'a Mailbox, route: &'a Route) -> Planned<'a> {
+        let destination = Arc::new(DestinationFacts {
+            recipient: recipient.clone(),
+            recipient_is_ours: self.config.hosted_domains.contains(&recipient.domain),
+            route_kind: route.kind(),
+            route_name: route.name().to_owned(),
+            route_demands: route.demand_words(),
+            round: 1,
+        });
+        let decided = self.sandbox.plan(self.generation, &self.message, destination, self.now).await;
+        let standing = Standing {
+            route: Some((route.name(), route.demands())),
+            flags: &self.message.secure_transport_required_by,
+            report_of_tls: false,
+        };
+        Planned { recipient, route, plan: join_plans(&standing, decided.result), records: decided.records }
+    }
+
+    /// Judges as a delivery does: floor and proof first, then the chain.
+    async fn judge(&self, planned: Planned<'_>) -> Decision {
+        let plan = match &planned.plan {
+            Ok(plan) => plan,
+            Err(_) => return planned.told(),
+        };
+        let hop = hop_of(self.request, planned.route, planned.recipient);
+        let mut lines = vec![format!("host: {}, by route {}", hop.host, planned.route.name())];
+        let recipient = Some(planned.recipient.to_string());
+        let unmet = plan.floor.unmet(&proof_of(&hop.channel));
+        if !unmet.is_empty() {
+            lines.extend(unmet.iter().map(|(demand, source)| format!("unmet: {demand}, by {source}")));
+            lines.extend(fallback_lines(plan));
+            let (result, reasons) = ("floor-unmet".to_owned(), plan.reasons.clone());
+            return Decision { recipient, result, lines, reasons, records: planned.records };
+        }
+        let decided = self.sandbox.judge(self.generation, &self.message, Arc::new(hop), self.now).await;
+        let (result, line, reasons) = match decided.result {
+            Judgement::Cleared(_) => ("cleared", None, Vec::new()),
+            Judgement::Objected { policy, reply, reasons } => ("objected", Some(format!("{policy}: {reply}")), reasons),
+            Judgement::Failed(failed) => ("failed", Some(failed.to_string()), Vec::new()),
+        };
+        lines.extend(line);
+        let records = planned.records.into_iter().chain(decided.records).collect();
+        Decision { recipient, result: result.to_owned(), lines, reasons, records }
+    }
+}
+
+impl Planned<'_> {
+    fn told(self) -> Decision {
+        let mut lines = vec![format!("route: {} ({})", self.route.name(), self.route.kind().as_str())];
+        let (result, reasons) = match self.plan {
+            Err(failed) => {
+                lines.push(failed.to_string());
+                ("failed", Vec::new())
             }
-            lines.extend(plan.floor.demands().map(|(demand, source)| format!("demands: {demand}, by {source}")));
-            lines.extend(plan.take_route.map(|route| format!("instead by route: {route}")));
-            lines.extend(plan.fallback.iter().map(|step| format!("if no host does: {step:?}").to_lowercase()));
-            ("planned", plan.reasons)
-        }
-    };
-    let recipient = Some(recipient.to_string());
-    Decision { recipient, result: result.to_owned(), lines, reasons, records: decided.records }
+            Ok(plan) => {
+                if !plan.floor.requires_tls() {
+                    lines.push("demands: none, TLS is used where it works".to_owned());
+                }
+                lines.extend(plan.floor.demands().map(|(demand, source)| format!("demands: {demand}, by {source}")));
+                lines.extend(plan.take_route.iter().map(|route| format!("instead by route: {route}")));
+                lines.extend(fallback_lines(&plan));
+                ("planned", plan.reasons)
+            }
+        };
+        let recipient = Some(self.recipient.to_string());
+        Decision { recipient, result: result.to_owned(), lines, reasons, records: self.records }
+    }
 }
 
-async fn judge(
-    sandbox: &Sandbox,
-    generation: &Arc<Generation>,
-    message: &Arc<MessageFacts>,
-    hop: HopFacts,
-    now: u64,
-) -> Decision {
-    let host = format!("host: {}", hop.host);
-    let decided = sandbox.judge(generation, message, Arc::new(hop), now).await;
-    let (result, line, reasons) = match decided.result {
-        Judgement::Cleared(_) => ("cleared", None, Vec::new()),
-        Judgement::Objected { policy, reply, reasons } => ("objected", Some(format!("{policy}: {reply}")), reasons),
-        Judgement::Failed(failed) => ("failed", Some(failed.to_string()), Vec::new()),
-    };
-    let lines = std::iter::once(host).chain(line).collect();
-    Decision { recipient: None, result: result.to_owned(), lines, reasons, records: decided.records }
+fn fallback_lines(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.fallback.iter().map(|step| format!("if no host does: {step:?}").to_lowercase())
+}
+
+/// Of a connection that there is not: no permit is asked for with it.
+fn proof_of(channel: &ChannelFacts) -> TlsProof {
+    let none = ConnectionId(0);
+    match &channel.handshake {
+        Some(handshake) => TlsProof::of_handshake(none, Arc::clone(handshake)),
+        None => TlsProof::of_nothing(none),
+    }
 }
 
 fn message_of(request: &DecideRequest, now: u64) -> Result<MessageFacts, String> {
@@ -247,15 +304,19 @@ fn message_of(request: &DecideRequest, now: u64) -> Result<MessageFacts, String>
 fn route_of<'a>(config: &'a Config, request: &DecideRequest, recipient: &Mailbox) -> Result<&'a Route, String> {
     match &request.route {
         None => Ok(config.routes.for_recipient(recipient)),
-        Some(name) => config.routes.by_name(name).ok_or_else(|| format!("there is no route {name:?}")),
+        Some(name) => named_route(config, name),
     }
 }
 
-fn hop_of(request: &DecideRequest, route: &Route, message: &MessageFacts) -> HopFacts {
+fn named_route<'a>(config: &'a Config, name: &str) -> Result<&'a Route, String> {
+    config.routes.by_name(name).ok_or_else(|| format!("there is no route {name:?}"))
+}
+
+fn hop_of(request: &DecideRequest, route: &Route, recipient: &Mailbox) -> HopFacts {
     let host = request.host.clone().unwrap_or_else(|| "host.invalid".to_owned());
     let channel = channel_of(request.hop, Some(&host));
     HopFacts {
-        recipients: message.recipients.clone(),
+        recipients: vec![recipient.clone()],
         route_kind: route.kind(),
         route_name: route.name().to_owned(),
         host,

@@ -33,6 +33,10 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, error)
     }
 
+    pub(crate) fn internal(error: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+    }
+
     fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
         ApiError { status, refusal: Refusal { error: error.into(), problems: Vec::new() } }
     }

@@ -135,9 +135,11 @@ impl<'a> Round<'a> {
             self.relay.alert(told);
         }
         records.splice(0..0, self.take_records());
+        // One id for every try: a report that was written after all is not written twice.
+        let id = clock::new_id();
         for pause in STORE_PAUSES.map(Some).into_iter().chain([None]) {
             let mut records = records.clone();
-            let reports = report(self.live, &self.claim.entry, &failures, &mut records);
+            let reports = report(self.live, &id, &self.claim.entry, &failures, &mut records);
             let told = if reports.is_empty() { 0 } else { failures.len() };
             let recipients = recipients.clone();
             let settled = Settled { token: self.claim.token.clone(), recipients, reports, records, release: false };

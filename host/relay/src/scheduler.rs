@@ -20,6 +20,8 @@ const LEASE_SECS: u64 = 300;
 const CLAIM_MAX: usize = 64;
 /// How long after a store error the queue is looked at again.
 const STORE_ERROR_PAUSE: Duration = Duration::from_secs(1);
+/// How long rounds under way may take to end when the relay stops.
+const STOP_TIME: Duration = Duration::from_secs(30);
 /// How often connections that waited too long are ended.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -50,7 +52,12 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
             _ = stopping.changed() => {}
         }
     }
-    while rounds.join_next().await.is_some() {}
+    // What a slow peer still holds up is given up: its lease is cleared at the next start and the round is repeated.
+    let finished = async { while rounds.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_TIME, finished).await.is_err() {
+        tracing::warn!(rounds = rounds.len(), "stopping in the middle of rounds; they are repeated after the start");
+        rounds.abort_all();
+    }
     for connection in relay.pool.take_idle(true) {
         connection.quit().await;
     }

@@ -1,19 +1,23 @@
 //! The spine: the file to read first.
 //!
-//!     bytes -accept-> Arrival -evaluate-> Verdict -queue-> Entry (durable) -> 250        inbound, per connection
-//!                                                            |   ^
-//!                                                            v   | report
-//!                     settle <-Outcomes- deliver <-Attempts- plan <- due Entry           outbound, per due entry
+//! ```text
+//! bytes -accept-> Arrival -evaluate-> Verdict -queue-> Entry (durable) -> 250        inbound, per connection
+//!                                                        |   ^
+//!                                                        v   | report
+//!                 settle <-Outcomes- deliver <-Attempts- plan <- due Entry           outbound, per due entry
+//! ```
 //!
 //! [`admit`] evaluates an arrival and, if it may come in, queues it; [`attempt`] plans, delivers and settles what is due;
 //! [`report`] tells the sender. The two flows meet only in the queue: there is no other edge back.
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use sealwire_core::address::Mailbox;
 use sealwire_core::decision::{Called, FailedDecision, FailureCause, Plan, Ruling, Standing, join_plans};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::facts::{ClientFacts, DestinationFacts};
+use sealwire_core::floor::{Demand, Source};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
 use sealwire_core::plan::{Attempt, PlannedRecipient, Route, group};
@@ -29,6 +33,9 @@ use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::round::{Ended, Round};
+
+/// Attempts of one entry side by side: an entry to a thousand domains must not take every socket there is.
+const ATTEMPTS_AT_ONCE: usize = 20;
 
 /// A message whose header was accepted and whose body is arriving. Dropped, it leaves nothing behind.
 pub(crate) struct Admission {
@@ -71,7 +78,9 @@ pub(crate) async fn admit(
         let arrival = arrival_record(&entry, &recipients, facts.header_from.clone(), None);
         let event = LedgerEvent::TurnedAway { arrival, reply: reply.clone(), reasons: verdict.reasons };
         records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id, event });
-        relay.append(records);
+        if let Err(error) = relay.store.append(records).await {
+            relay.alert_once("append", format!("a refusal could not be written to the ledger: {error}"));
+        }
         return Err(reply);
     }
     let body = Ok(relay.store.begin_content());
@@ -154,8 +163,8 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
             }
         }
     }
-    let attempts = group(planned).into_iter().map(|attempt| round.deliver(attempt));
-    futures_util::future::join_all(attempts).await;
+    let attempts = stream::iter(group(planned));
+    attempts.for_each_concurrent(ATTEMPTS_AT_ONCE, |attempt| round.deliver(attempt)).await;
     round.release().await;
 }
 
@@ -175,11 +184,16 @@ impl Round<'_> {
             route = self.live.config.routes.by_name(&name).ok_or_else(|| gone(&name))?;
             plan = plan.with_second(self.plan_by(recipient, route).await?);
         }
+        let mut floor = plan.floor;
+        if reached.is_some() && recipient.progress.must_stay_secure() {
+            // Mail that needed TLS and did not find it takes no fallback in clear, whoever named the route.
+            floor = floor.raised(Demand::Tls, Source::Route(route.name().to_owned()));
+        }
         Ok(PlannedRecipient {
             index: recipient.index,
             mailbox: recipient.mailbox.clone(),
             next_hop: route.next_hop(&recipient.mailbox),
-            floor: plan.floor,
+            floor,
             fallback: plan.fallback,
             reasons: plan.reasons,
         })
@@ -269,9 +283,10 @@ fn gone(route: &str) -> FailedDecision {
     FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail }
 }
 
-/// Tells the sender of what failed: one more entry, from `<>`.
+/// Tells the sender of what failed: one more entry, from `<>`, of this id.
 pub(crate) fn report(
     live: &Live,
+    id: &str,
     entry: &Entry,
     failures: &[FailedRecipient],
     records: &mut Vec<LedgerRecord>,
@@ -279,19 +294,18 @@ pub(crate) fn report(
     if failures.is_empty() {
         return Vec::new();
     }
-    let id = clock::new_id();
     let request = ReportRequest {
         reporting_host: live.config.hostname.as_str(),
         postmaster: &Mailbox::new("postmaster", live.config.hostname.clone()),
         entry,
         failures,
-        id: &id,
+        id,
         generation: live.generation.number(),
         now: clock::now(),
         boundary: &clock::new_id(),
     };
     let message = sealwire_core::report::report(&request);
-    let (report, text) = message.as_ref().map_or((None, String::new()), |m| (Some(id.clone()), m.text.clone()));
+    let (report, text) = message.as_ref().map_or((None, String::new()), |m| (Some(id.to_owned()), m.text.clone()));
     let recipients = failures.iter().map(|failed| failed.mailbox.clone()).collect();
     let event = LedgerEvent::Reported { report, recipients, text };
     records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id.clone(), event });

@@ -47,5 +47,9 @@ pub(super) async fn apply(
     Query(How { note, reload }): Query<How>,
     document: String,
 ) -> Answer<Replaced> {
-    Ok(Json(state.relay.apply_settings(document, peer.name(), note, reload).await?))
+    // A client that goes away in the middle must not leave a revision that is stored and not in force.
+    let relay = state.relay.clone();
+    let apply = tokio::spawn(async move { relay.apply_settings(document, peer.name(), note, reload).await });
+    let applied = apply.await.map_err(|error| ApiError::internal(error.to_string()))?;
+    Ok(Json(applied?))
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use sealwire_core::address::Domain;
@@ -224,11 +224,16 @@ impl Connection {
 
     /// Runs the machine to its next step that is not about octets.
     async fn step(&mut self) -> ClientStep {
+        let mut awaited: Option<(Awaiting, Instant)> = None;
         loop {
             match self.client.poll() {
                 ClientStep::NeedInput => {
-                    let heard = self.exchange().await;
-                    if let Err(error) = heard {
+                    let awaiting = self.client.awaiting();
+                    let (_, deadline) =
+                        *awaited.insert(awaited.filter(|(earlier, _)| *earlier == awaiting).unwrap_or_else(|| {
+                            (awaiting, Instant::now() + Duration::from_secs(awaiting.timeout_secs()))
+                        }));
+                    if let Err(error) = self.exchange(awaiting, deadline).await {
                         self.client.lost(&in_words(&error));
                     }
                 }
@@ -237,12 +242,12 @@ impl Connection {
         }
     }
 
-    /// Sends what is to be sent and feeds what comes back.
-    async fn exchange(&mut self) -> io::Result<()> {
-        let awaiting = self.client.awaiting();
+    /// Sends what is to be sent and feeds what comes back. The deadline is the reply's, not the octet's: a peer that
+    /// trickles gains no time.
+    async fn exchange(&mut self, awaiting: Awaiting, deadline: Instant) -> io::Result<()> {
         self.flush(awaiting).await?;
         let mut buffer = vec![0; 4096];
-        match self.stream.read(&mut buffer, Duration::from_secs(awaiting.timeout_secs())).await? {
+        match self.stream.read(&mut buffer, deadline.saturating_duration_since(Instant::now())).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 self.client.input(&buffer[..n]);

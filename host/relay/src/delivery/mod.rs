@@ -18,6 +18,7 @@ pub(crate) use pool::Pool;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use sealwire_core::decision::Judgement;
 use sealwire_core::entry::Entry;
@@ -36,6 +37,9 @@ use tally::{Tally, found_in_words};
 use crate::clock;
 use crate::live::Live;
 use crate::relay::Relay;
+
+/// How long a round goes on to further hosts: twenty that are silent must not keep an entry for half a day.
+const ASKING_TIME: Duration = Duration::from_secs(600);
 
 /// Connections of this process, counted for [`ConnectionId`].
 static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
@@ -62,8 +66,13 @@ pub(crate) async fn deliver(
     match hosts_of(&attempt.next_hop, &me, &*live.resolver).await {
         Err(outcome) => delivering.tally.settle_rest(&outcome),
         Ok(hosts) => {
+            let began = Instant::now();
             for host in &hosts {
-                delivering.ask(host).await;
+                if began.elapsed() < ASKING_TIME {
+                    delivering.ask(host).await;
+                } else {
+                    delivering.tally.not_asked(&host.host, "the time for this round was over".into());
+                }
                 if delivering.tally.is_complete() {
                     break;
                 }
@@ -89,16 +98,19 @@ impl Delivering<'_> {
             Ok(addresses) => addresses,
             Err(why) => return self.tally.not_asked(&host.host, why.clone()),
         };
+        let mark = self.tally.mark();
         for address in addresses {
             self.ask_address(&host.host, SocketAddr::new(*address, host.port)).await;
             if self.tally.is_complete() {
                 return;
             }
         }
+        self.tally.host_done(mark);
     }
 
     async fn ask_address(&mut self, host: &HostName, address: SocketAddr) {
         let key = PoolKey {
+            generation: self.live.generation.number(),
             next_hop: self.attempt.next_hop.clone(),
             host: host.clone(),
             address,
@@ -247,8 +259,13 @@ impl Delivering<'_> {
     }
 }
 
+/// The peer closed the session before it heard of the message, with a word (421) or without one.
 fn is_untouched(result: &RecipientResult) -> bool {
-    matches!(result, RecipientResult::Unanswered { maybe_delivered: false, .. })
+    match result {
+        RecipientResult::Unanswered { maybe_delivered, .. } => !maybe_delivered,
+        RecipientResult::Deferred(reply) => reply.code == 421,
+        RecipientResult::Delivered(_) | RecipientResult::Refused { .. } => false,
+    }
 }
 
 /// Whether a connection's use has told anything about the host.

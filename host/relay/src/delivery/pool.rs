@@ -21,6 +21,8 @@ const WAITING_MAX: usize = 20;
 /// What a connection is good for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PoolKey {
+    /// A verdict on a chain is as good as the roots of its generation.
+    pub(crate) generation: u64,
     pub(crate) next_hop: NextHop,
     pub(crate) host: HostName,
     pub(crate) address: SocketAddr,
@@ -106,7 +108,13 @@ mod tests {
             implicit_tls: false,
         };
         let host = host.parse().expect("a host name");
-        PoolKey { next_hop, host, address: SocketAddr::from(([127, 0, 0, 1], port)), floor: floor(demands) }
+        PoolKey {
+            generation: 1,
+            next_hop,
+            host,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            floor: floor(demands),
+        }
     }
 
     #[test]
@@ -118,6 +126,7 @@ mod tests {
             ("another host", key("gw", "mx2.test", 25, &[Demand::Tls])),
             ("another port", key("gw", "mx.test", 26, &[Demand::Tls])),
             ("no floor", key("gw", "mx.test", 25, &[])),
+            ("another generation", PoolKey { generation: 2, ..one() }),
             ("a higher floor", key("gw", "mx.test", 25, &[Demand::Tls, Demand::TrustedChain])),
         ];
         for (what, other) in others {

@@ -48,6 +48,19 @@ impl Tally {
         self.not_asked.push((host.to_string(), why));
     }
 
+    /// Where the tally stands before a host is asked.
+    pub(crate) fn mark(&self) -> (usize, usize) {
+        (self.unmet.len(), self.not_asked.len())
+    }
+
+    /// All addresses of a host have had their turn. H9 asks hosts, not addresses: one that answered for good at one of
+    /// them was asked, though it could not be reached at another (by IPv6, most often).
+    pub(crate) fn host_done(&mut self, (unmet, not_asked): (usize, usize)) {
+        if self.unmet.iter().skip(unmet).any(|answer| answer.conclusive) {
+            self.not_asked.truncate(not_asked);
+        }
+    }
+
     /// This host's channel does not do, or a policy objects to it.
     pub(crate) fn unmet(&mut self, host: HostUnmet) {
         self.unmet.push(host);
@@ -157,6 +170,65 @@ pub(crate) fn found_in_words(channel: &ChannelFacts) -> String {
                 (false, None) => "naming no host".to_owned(),
             };
             format!("offered {} with {chain}, {name}", handshake.version.name())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwire_core::decision::{PlanCall, Standing, join_plans};
+    use sealwire_core::facts::RouteKind;
+    use sealwire_core::plan::{AttemptRecipient, NextHop, Target};
+
+    use super::*;
+
+    fn tally() -> Tally {
+        let call = PlanCall {
+            policy: "test".into(),
+            demands: Vec::new(),
+            take_route: None,
+            fallback: Vec::new(),
+            reasons: Vec::new(),
+        };
+        let plan = join_plans(&Standing::default(), vec![Ok(call)]).expect("no failure");
+        let mailbox = Mailbox::parse("bob@partner.test").expect("a mailbox");
+        let kind = RouteKind::Mx;
+        Tally::of(&Attempt {
+            next_hop: NextHop { route: "mx".into(), kind, target: Target::Hosts(Vec::new()), implicit_tls: false },
+            floor: plan.floor,
+            fallback: Vec::new(),
+            recipients: vec![AttemptRecipient { index: 0, mailbox, reasons: Vec::new() }],
+        })
+    }
+
+    fn unmet(host: &str, conclusive: bool) -> HostUnmet {
+        HostUnmet {
+            host: host.into(),
+            address: "192.0.2.1:25".into(),
+            channel: ChannelState::NotOffered,
+            unmet: Vec::new(),
+            objection: None,
+            found: "did not offer STARTTLS".into(),
+            conclusive,
+        }
+    }
+
+    /// H9: a host without a way by IPv6 was asked, if it answered for good by IPv4; another host's answer is its own.
+    #[test]
+    fn hosts_are_asked_not_addresses() {
+        for (same_host, conclusive, expected) in [(true, true, true), (true, false, false), (false, true, false)] {
+            let mut tally = tally();
+            let mut mark = tally.mark();
+            tally.not_asked(&"mx.test".parse().expect("a name"), "network is unreachable".into());
+            if !same_host {
+                tally.host_done(mark);
+                mark = tally.mark();
+            }
+            tally.unmet(unmet("mx.test", conclusive));
+            tally.host_done(mark);
+            let outcomes = tally.into_outcomes();
+            let [(0, Outcome::FloorUnmet(unmet))] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+            assert_eq!(unmet.is_conclusive(), expected, "same host: {same_host}, conclusive: {conclusive}");
         }
     }
 }
