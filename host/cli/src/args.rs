@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
-use sealwire_relay::config::{Config, Surroundings, load};
+use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
 use crate::commands::{check, decide, demo, log, queue, serve, settings};
 use crate::failure::Failure;
@@ -80,6 +80,15 @@ impl Place {
         match self.file() {
             Some(file) => Ok((load(&file, &surroundings)?, Some(file))),
             None => Ok((Config::without_file(&surroundings), None)),
+        }
+    }
+
+    /// What could be read of the configuration, and everything wrong with it.
+    pub(crate) fn examined(&self) -> (Config, Vec<Problem>) {
+        let surroundings = Surroundings::of_this_process();
+        match self.file() {
+            Some(file) => examine(&file, &surroundings),
+            None => (Config::without_file(&surroundings), Vec::new()),
         }
     }
 

@@ -95,10 +95,11 @@ fn check_tells_everything_at_once() {
     assert!(sound && said.contains("all is well"), "{said}");
     place.write("partners.txt", "bank.example\n@bank.example\n");
     place.write("sealwire.toml", "hostnam = \"a\"\n[[policy]]\nname = \"p\"\n");
+    // The fourth: the route that the settings name is not in this configuration.
     let (sound, said) = place.run(&["check", "--settings", "settings.toml"]);
     assert!(!sound);
     for part in
-        ["sealwire.toml:1: hostnam:", "sealwire.toml:2: policy[1]:", "partners.txt:2: lists.partners:", "3 problems"]
+        ["sealwire.toml:1: hostnam:", "sealwire.toml:2: policy[1]:", "partners.txt:2: lists.partners:", "4 problems"]
     {
         assert!(said.contains(part), "{part} is missing:\n{said}");
     }
@@ -108,6 +109,45 @@ fn check_tells_everything_at_once() {
     let (sound, said) = place.run(&["check", "--settings", "settings.toml"]);
     let expected = "settings.toml:8: policy.secure-transport.settings[1].alternate-secure-route:";
     assert!(!sound && said.contains(expected) && said.contains("cellar"), "{said}");
+}
+
+#[test]
+fn check_goes_on_behind_every_fault_and_tells_each_once_with_its_place() {
+    let place = Place::new();
+    place.write("text.wasm", "no component");
+    // A component by its first octets, and by nothing behind them.
+    std::fs::write(place.folder.path().join("hollow.wasm"), b"\0asm\x0d\0\x01\0\xff").expect("written");
+    let chain = "[[policy]]\nname = \"secure-transport\"\ncomponent = \"builtin:secure-transport\"\n\
+                 [[policy]]\nname = \"odd\"\ncomponent = \"text.wasm\"\n\
+                 [[policy]]\nname = \"hollow\"\ncomponent = \"hollow.wasm\"\n";
+    let sideways = SETTINGS.replace("\"inbound\", ", "\"sideways\", ").replace("\"vault\"", "\"cellar\"");
+    let listless = sideways.replace("lists = [\"partners\"]", "lists = [\"friends\"]");
+    let scope = "settings.toml:6: policy.secure-transport.settings[1].scopes";
+    let list = "settings.toml:7: policy.secure-transport.settings[1].lists";
+    let entry = "partners.txt:2: lists.partners:";
+    let rows: [(&str, String, &[&str]); 3] = [
+        (
+            "an unknown key",
+            format!("hostnam = \"a\"\n{CONFIGURATION}"),
+            &["sealwire.toml:1: hostnam:", scope, list, entry],
+        ),
+        (
+            "no components",
+            format!("{CONFIGURATION}{chain}"),
+            &["sealwire.toml:18: policy[2].component: ", "sealwire.toml:21: policy[3].component: ", scope, list, entry],
+        ),
+        ("no configuration at all", "[".to_owned(), &["sealwire.toml:1: this is not TOML", scope, list, entry]),
+    ];
+    place.write("settings.toml", &listless);
+    place.write("partners.txt", "bank.example\n@bank.example\n");
+    for (what, configuration, expected) in rows {
+        place.write("sealwire.toml", &configuration);
+        let (sound, said) = place.run(&["check", "--settings", "settings.toml"]);
+        assert!(!sound, "{what}");
+        for part in expected {
+            assert_eq!(said.matches(part).count(), 1, "{what}: {part}\n{said}");
+        }
+    }
 }
 
 #[test]
@@ -125,6 +165,55 @@ fn decide_here_needs_no_relay() {
     assert!(plan["lines"].to_string().contains("demands: TLS, by rule R2"), "{plan:#}");
     let (_, said) = place.run(&["decide", "--from", "a@b.example", "--to", "c@d.example"]);
     assert!(said.contains("no relay answers at") && said.contains("sealwire serve"), "{said}");
+}
+
+/// A host that real mail would not use is not cleared: the floor counts before any policy is asked.
+#[test]
+fn decide_judges_a_host_by_the_floor_too() {
+    let place = Place::new();
+    let strict = SETTINGS.replace("alternate-secure-route = \"vault\"", "require-ca-signed-certificate = true");
+    place.write("settings.toml", &strict);
+    let rows = [
+        ("bob@bank.example", "clear", "floor-unmet", "unmet: TLS, by rule R2"),
+        (
+            "bob@bank.example",
+            "tls-self-signed",
+            "floor-unmet",
+            "unmet: a certificate signed by a trusted CA, by rule R4",
+        ),
+        ("bob@bank.example", "tls-wrong-name", "cleared", "host: "),
+        ("bob@bank.example", "tls-1.2", "cleared", "host: "),
+        ("bob@other.example", "clear", "cleared", "host: "),
+    ];
+    for (to, hop, result, line) in rows {
+        let asked = ["--from", "me@ours.example", "--stage", "judge", "--to", to, "--hop", hop];
+        let answer = place.json(&[&["decide", "--settings", "settings.toml"], &asked[..]].concat());
+        assert_eq!(answer["results"][0]["result"], result, "{to} {hop}: {answer:#}");
+        assert!(answer["results"][0]["lines"].to_string().contains(line), "{to} {hop}: {answer:#}");
+    }
+    // Of several recipients each has its own floor.
+    let both = ["--from", "a@b.example", "--stage", "judge", "--to", "x@other.example", "--to", "bob@bank.example"];
+    let answer = place.json(&[&["decide", "--settings", "settings.toml", "--hop", "clear"], &both[..]].concat());
+    let results: Vec<_> = (0..2).map(|index| &answer["results"][index]["result"]).collect();
+    assert_eq!(results, ["cleared", "floor-unmet"], "{answer:#}");
+}
+
+#[test]
+fn decide_reads_a_message_and_earlier_flags() {
+    let place = Place::new();
+    place.write("mail.eml", "Subject: hello\r\nFrom: Ann <ann@bank.example>\r\n\r\nFrom: <nobody@other.example>\r\n");
+    let decide = |more: &[&str]| {
+        let here = ["decide", "--settings", "settings.toml", "--message", "mail.eml", "--to", "me@other.example"];
+        place.json(&[&here[..], more].concat())["results"][0].clone()
+    };
+    let receive = decide(&[]);
+    assert_eq!((&receive["result"], &receive["reasons"][0]["rule"]), (&"reject".into(), &"R1".into()), "{receive:#}");
+    let plan = decide(&["--stage", "plan"]);
+    assert!(plan["lines"].to_string().contains("demands: none"), "{plan:#}");
+    let plan = decide(&["--stage", "plan", "--flagged-by", "greylist"]);
+    assert!(plan["lines"].to_string().contains("demands: TLS, by policy greylist"), "{plan:#}");
+    let judge = decide(&["--stage", "judge", "--flagged-by", "greylist", "--hop", "clear"]);
+    assert_eq!(judge["result"], "floor-unmet", "{judge:#}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use sealwire_core::plan::Route;
-use sealwire_policy::{Generation, GenerationSource, PolicySource, RouteFacts, Sandbox};
+use sealwire_policy::{BuildProblem, Generation, GenerationSource, PolicySource, RouteFacts, Sandbox};
 
 use crate::config::{self, Component, Config, Problem};
 use crate::live::Builtins;
@@ -37,17 +37,30 @@ pub fn build_generation(
             Err(why) => problems.push(config.problem(&format!("policy {}: component", policy.name), why)),
         }
     }
-    if !problems.is_empty() {
+    if policies.is_empty() && !problems.is_empty() {
         return Err(problems);
     }
     let facts = |route: &Route| RouteFacts { kind: route.kind(), demands: route.demand_words() };
     let routes = config.routes.iter().map(|route| (route.name().to_owned(), facts(route))).collect();
     let source = GenerationSource { number, policies, lists: settings.lists().clone(), routes };
-    sandbox.build(source, previous).map_err(|problems| {
-        let located =
-            problems.into_iter().map(|found| settings.locate(&found.policy, found.path.as_deref(), found.text));
-        located.collect()
-    })
+    // The rest of the chain is judged even where one component cannot be read: its settings may be wrong too.
+    let built =
+        sandbox.build(source, previous).map_err(|found| found.into_iter().map(|found| place(config, settings, found)));
+    match built {
+        Ok(generation) if problems.is_empty() => return Ok(generation),
+        Ok(_) => {}
+        Err(found) => problems.extend(found),
+    }
+    Err(problems)
+}
+
+/// Where the operator wrote what is wrong: in the policy's settings, or where the configuration names its component.
+fn place(config: &Config, settings: &SettingsDocument, found: BuildProblem) -> Problem {
+    match &found.path {
+        Some(pointer) => settings.locate(&found.policy, Some(pointer), found.text),
+        None if found.policy.is_empty() => Problem::new("policies", found.text),
+        None => config.problem(&format!("policy {}: component", found.policy), found.text),
+    }
 }
 
 fn component(component: &Component, builtins: &Builtins) -> Result<Arc<[u8]>, String> {

@@ -1,12 +1,13 @@
 //! `check`: everything wrong with configuration, certificates, settings and components, before anything depends on it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_relay::config::check::check;
-use sealwire_relay::config::{Config, Problem};
+use sealwire_relay::config::{BUILTIN_POLICY, Component, Config, Policy, Problem, Profile};
 use sealwire_relay::generation::build_generation;
 use sealwire_relay::settings::{SettingsDocument, gather};
 use serde::Serialize;
@@ -39,12 +40,8 @@ struct Report {
 impl Check {
     pub(crate) async fn run(self, place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         let settings = self.settings;
-        let configuration = match place.configuration() {
-            Ok((config, _)) => Ok(config),
-            Err(Failure::Problems(problems)) => Err(problems),
-            Err(other) => return Err(other),
-        };
-        let report = tokio::task::spawn_blocking(move || examine(configuration, settings)).await;
+        let (config, problems) = place.examined();
+        let report = tokio::task::spawn_blocking(move || examine(config, problems, settings)).await;
         let report = report.map_err(|error| error.to_string())?;
         let sound = report.problems.is_empty();
         output.either(&report, |report| tell(report, output));
@@ -52,32 +49,50 @@ impl Check {
     }
 }
 
-/// The settings are read even where the configuration is not sound, so that one run tells all it can.
-fn examine(configuration: Result<Config, Vec<Problem>>, settings: Option<PathBuf>) -> Report {
-    let mut report = Report { problems: Vec::new(), warnings: Vec::new() };
-    let settings = match settings {
-        Some(file) => gather(&file).and_then(|document| SettingsDocument::parse(&document)),
-        None => Ok(SettingsDocument::empty()),
-    };
+/// Everything is looked at, whatever has been found before, so that one run tells all it can.
+fn examine(mut config: Config, problems: Vec<Problem>, settings: Option<PathBuf>) -> Report {
     let builtins = builtins();
-    let config = configuration.map_err(|problems| report.problems.extend(problems)).ok();
-    if let Some(config) = &config {
-        let names: Vec<&str> = builtins.keys().map(String::as_str).collect();
-        let checked = check(config, &names, now());
-        report.problems.extend(checked.problems);
-        report.warnings.extend(checked.warnings);
+    let names: Vec<&str> = builtins.keys().map(String::as_str).collect();
+    let sound = problems.is_empty();
+    let mut report = Report { problems, warnings: Vec::new() };
+    let checked = check(&config, &names, now());
+    report.problems.extend(checked.problems);
+    let (mut settings, found) = match settings.map(|file| gather(&file)) {
+        Some(Ok(document)) => SettingsDocument::examine(&document),
+        Some(Err(problems)) => (SettingsDocument::empty(), problems),
+        None => (SettingsDocument::empty(), Vec::new()),
+    };
+    report.problems.extend(found);
+    if sound {
+        report.warnings = checked.warnings;
+    } else {
+        settings = for_what_was_read(&mut config, settings);
     }
-    let settings = settings.map_err(|problems| report.problems.extend(problems)).ok();
-    if let (Some(config), Some(settings)) = (config, settings) {
-        let built = match Sandbox::start(SandboxConfig::default()) {
-            Ok(sandbox) => build_generation(1, &config, &settings, &builtins, &sandbox, None).map(drop),
-            Err(error) => Err(vec![Problem::new("sandbox", error.to_string())]),
-        };
-        report.problems.extend(built.err().unwrap_or_default());
-    }
+    // A component that will not do has been told of, in plainer words than the sandbox has for it.
+    let place = |problem: &Problem| (problem.file.clone(), problem.line, problem.key.clone());
+    let told: Vec<_> = report.problems.iter().map(place).collect();
+    let built = match Sandbox::start(SandboxConfig::default()) {
+        Ok(sandbox) => build_generation(1, &config, &settings, &builtins, &sandbox, None).map(drop),
+        Err(error) => Err(vec![Problem::new("sandbox", error.to_string())]),
+    };
+    let new = built.err().unwrap_or_default().into_iter().filter(|problem| !told.contains(&place(problem)));
+    report.problems.extend(new);
     report.problems.sort();
     report.problems.dedup();
     report
+}
+
+/// Of a configuration with faults the chain is what could be read and the built-in policy, and settings of a policy that
+/// is not in it are no fault: the policy may well be meant to be there.
+fn for_what_was_read(config: &mut Config, settings: SettingsDocument) -> SettingsDocument {
+    let mut names = BTreeSet::new();
+    config.policies.retain(|policy| names.insert(policy.name.clone()));
+    if config.policies.iter().all(|policy| policy.name != BUILTIN_POLICY) {
+        let (name, component) = (BUILTIN_POLICY.to_owned(), Component::Builtin(BUILTIN_POLICY.to_owned()));
+        config.policies.push(Policy { name, component, profile: Profile::Native });
+    }
+    let chain: Vec<&str> = config.policies.iter().map(|policy| policy.name.as_str()).collect();
+    settings.of_these_policies(&chain)
 }
 
 fn tell(report: &Report, output: &Output) {

@@ -33,26 +33,41 @@ const FILE_MAX: u64 = 4 << 20;
 
 /// Reads the file. Relative paths in it are relative to its folder.
 pub fn load(file: &Path, surroundings: &Surroundings) -> Result<Config, Vec<Problem>> {
+    let (config, problems) = examine(file, surroundings);
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// What could be read of the file, and everything wrong with it. With a problem the configuration is good for finding
+/// further ones, and for nothing else.
+pub fn examine(file: &Path, surroundings: &Surroundings) -> (Config, Vec<Problem>) {
     let name = file.display().to_string();
-    let unreadable = |why: String| vec![Problem::of_file(&name, format!("cannot be read: {why}"))];
-    let size = std::fs::metadata(file).map_err(|why| unreadable(why.to_string()))?.len();
-    if size > FILE_MAX {
-        return Err(unreadable(format!("it has {size} octets, more than {FILE_MAX}")));
+    match text_of(file) {
+        Ok(text) => read(&text, &name, file.parent().unwrap_or(Path::new("")), surroundings),
+        Err(why) => {
+            (Config::without_file(surroundings), vec![Problem::of_file(name, format!("cannot be read: {why}"))])
+        }
     }
-    let text = std::fs::read_to_string(file).map_err(|why| unreadable(why.to_string()))?;
-    let folder = file.parent().unwrap_or(Path::new(""));
-    parse(&text, &name, folder, surroundings)
 }
 
 /// Reads a configuration's text; `name` stands in problems, `folder` before relative paths.
 pub fn parse(text: &str, name: &str, folder: &Path, surroundings: &Surroundings) -> Result<Config, Vec<Problem>> {
+    let (config, problems) = read(text, name, folder, surroundings);
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn text_of(file: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(file).map_err(|why| why.to_string())?.len();
+    if size > FILE_MAX {
+        return Err(format!("it has {size} octets, more than {FILE_MAX}"));
+    }
+    std::fs::read_to_string(file).map_err(|why| why.to_string())
+}
+
+fn read(text: &str, name: &str, folder: &Path, surroundings: &Surroundings) -> (Config, Vec<Problem>) {
     let faults = reader::Faults::of(name, text);
     let written = reader::read(text, &faults, |table| written::read(table, folder));
     let config = meaning::of(written, surroundings, &faults);
-    match faults.into_problems() {
-        problems if problems.is_empty() => Ok(config),
-        problems => Err(problems),
-    }
+    (config, faults.into_problems())
 }
 
 impl Config {

@@ -61,7 +61,11 @@ impl Lists {
                 self.lists.insert(name.clone(), list);
                 self.sources.insert(name, source);
             }
-            Err(problems) => unread.tell(&name, problems, faults),
+            Err(problems) => {
+                unread.tell(&name, problems, faults);
+                // The document will not do; that a setting names this list is no fault besides.
+                self.lists.extend(AddressList::parse("").ok().map(|empty| (name, Arc::new(empty))));
+            }
         }
     }
 }

@@ -47,7 +47,21 @@ impl SettingsDocument {
     /// The same, taking unchanged lists over from the revision before: the edit of one setting beside a million entries
     /// reads none of them again.
     pub fn parse_after(previous: &SettingsDocument, document: &str) -> Result<SettingsDocument, Vec<Problem>> {
-        let gathered = Gathered::read(document)?;
+        let (settings, problems) = SettingsDocument::read_after(previous, document);
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
+    /// What could be read, and everything wrong with it. With a problem the document is good for finding further ones,
+    /// and for nothing else.
+    pub fn examine(document: &str) -> (SettingsDocument, Vec<Problem>) {
+        SettingsDocument::read_after(&SettingsDocument::default(), document)
+    }
+
+    fn read_after(previous: &SettingsDocument, document: &str) -> (SettingsDocument, Vec<Problem>) {
+        let gathered = match Gathered::read(document) {
+            Ok(gathered) => gathered,
+            Err(problems) => return (SettingsDocument::default(), problems),
+        };
         let faults = Faults::of(&gathered.file, &gathered.text);
         let settings = read(&gathered.text, &faults, |table| {
             let lists = Lists::read(table, &gathered, &previous.lists, &faults);
@@ -55,10 +69,14 @@ impl SettingsDocument {
             let policies = json::policies(table, &mut places, &faults);
             SettingsDocument { lists, policies, places }
         });
-        match faults.into_problems() {
-            problems if problems.is_empty() => Ok(settings),
-            problems => Err(problems),
-        }
+        (settings, faults.into_problems())
+    }
+
+    /// Without the tables of all other policies.
+    #[must_use]
+    pub fn of_these_policies(mut self, chain: &[&str]) -> SettingsDocument {
+        self.policies.retain(|name, _| chain.contains(&name.as_str()));
+        self
     }
 
     /// Settings for policies that are not in the chain: they would protect nobody.
