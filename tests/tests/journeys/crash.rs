@@ -14,12 +14,13 @@ use super::scene::{ALICE, given, setting};
 const MESSAGES: usize = 300;
 const KILLS: usize = 10;
 const SENDERS: usize = 4;
-/// Another seed, other moments; this one is fixed so that a failure can be had again.
+/// Another seed, other moments: this one, unless the environment names another (a number in decimal).
 const SEED: u64 = 0x5ea1_0001;
+const SEED_VARIABLE: &str = "SEALWIRE_SEED";
 
 /// After which attempts to send the relay is killed: ten different numbers below [`MESSAGES`], in order.
 fn moments() -> BTreeSet<usize> {
-    let mut state = SEED;
+    let mut state = seed();
     let mut moments = BTreeSet::new();
     while moments.len() < KILLS {
         // Knuth's MMIX generator: good enough to choose moments.
@@ -27,6 +28,18 @@ fn moments() -> BTreeSet<usize> {
         moments.insert(usize::try_from(state >> 33).expect("31 bits") % MESSAGES);
     }
     moments
+}
+
+/// Printed, so that a failure can be had again.
+fn seed() -> u64 {
+    let seed = match std::env::var(SEED_VARIABLE) {
+        Ok(text) => {
+            text.parse().unwrap_or_else(|why| panic!("{SEED_VARIABLE}={text}: {why}; give a number, or nothing"))
+        }
+        Err(_) => SEED,
+    };
+    println!("{SEED_VARIABLE}={seed}");
+    seed
 }
 
 fn received(peer: &FakePeer) -> BTreeSet<String> {
@@ -39,6 +52,7 @@ fn received(peer: &FakePeer) -> BTreeSet<String> {
 
 #[test]
 fn nothing_that_got_its_250_is_lost_when_the_relay_is_killed() {
+    let moments = moments();
     let peer = Script::tls(&certs::self_signed(&["127.0.0.1"])).start();
     let mut scene = given()
         .route("partner", &["partner.test"], peer.address(), "")
@@ -65,7 +79,7 @@ fn nothing_that_got_its_250_is_lost_when_the_relay_is_killed() {
             let send = &send;
             threads.spawn(move || (sender..MESSAGES).step_by(SENDERS).for_each(send));
         }
-        for moment in moments() {
+        for moment in moments {
             let what = format!("attempt {moment}");
             wait::until(wait::PATIENCE * 2, &what, || (begun.load(Ordering::SeqCst) >= moment).then_some(()));
             scene.relay.kill();
