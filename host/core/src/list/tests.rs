@@ -165,3 +165,25 @@ fn every_one_of_many_entries_is_found_and_none_besides() {
         assert!(found(&list, &format!("user{n}@d{}.example", (n + 1) % 97)).is_none(), "{n}");
     }
 }
+
+/// A third of them each kind. Some look-ups of each kind stand for all: the index has no part that grows old.
+#[test]
+fn a_long_list_finds_each_kind_of_entry() {
+    const ENTRIES: usize = 200_000;
+    let entry = |n: usize| match n % 3 {
+        0 => format!("user{n}@example.com\n"),
+        1 => format!("d{n}.example\n"),
+        _ => format!("*.d{n}.example\n"),
+    };
+    let list = list(&(0..ENTRIES).map(entry).collect::<String>());
+    assert_eq!(list.len(), ENTRIES);
+    for n in (0..ENTRIES).step_by(997) {
+        let (listed, unlisted) = match n % 3 {
+            0 => (format!("USER{n}@example.com"), format!("user{n}@d{n}.test")),
+            1 => (format!("ann@D{n}.example"), format!("ann@a.d{n}.example")),
+            _ => (format!("ann@a.b.d{n}.example"), format!("ann@d{n}.example")),
+        };
+        assert_eq!(found(&list, &listed).as_deref(), Some(entry(n).trim()), "{listed}");
+        assert_eq!(found(&list, &unlisted), None, "{unlisted}");
+    }
+}
