@@ -56,6 +56,7 @@ pub(crate) struct ChainPolicy {
 
 /// A generation as status shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct GenerationStatus {
     /// Its number.
     pub number: u64,
@@ -69,6 +70,7 @@ pub struct GenerationStatus {
 
 /// A policy as status shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct PolicyStatus {
     /// Its name in the chain.
     pub name: String,
@@ -93,6 +95,7 @@ pub struct PolicyStatus {
 
 /// A list as status shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct ListStatus {
     /// Its name.
     pub name: String,

@@ -73,6 +73,7 @@ struct Counters {
 
 /// The sandbox as status shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct SandboxStatus {
     /// The contract's version.
     pub contract: &'static str,

@@ -1,12 +1,19 @@
 //! What is counted: arrivals by protection and answer, deliveries by protection, unmet floors, decisions.
 //!
-//! Labels have few values each; which message it was stands in the ledger.
+//! The metrics' labels have few values each; the figures for each domain are in `status` alone, which message it was
+//! stands in the ledger.
 
+mod domains;
+
+use sealwire_core::address::Mailbox;
 use sealwire_core::facts::MessageFacts;
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::outcome::Outcome;
 use sealwire_core::reply::Reply;
 use serde::Serialize;
+
+use domains::ByDomain;
+pub use domains::{Domains, Inbound, Outbound};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,6 +30,7 @@ pub(crate) struct Counters {
     reported: AtomicU64,
     decisions: AtomicU64,
     failed_decisions: AtomicU64,
+    by_domain: ByDomain,
 }
 
 /// [`Counters`] at one moment.
@@ -49,11 +57,16 @@ pub struct Totals {
     pub decisions: u64,
     /// Of these, without a decision.
     pub failed_decisions: u64,
+    /// The same for each domain, as far as a domain has a part in it.
+    pub domains: Domains,
 }
 
 impl Counters {
-    /// A message was answered 250.
-    pub(crate) fn accepted(&self, secured: bool) {
+    /// A message was answered 250. It is counted for each domain in `senders`.
+    pub(crate) fn accepted(&self, senders: &[Mailbox], secured: bool) {
+        self.by_domain.inbound(senders, |counts| {
+            *if secured { &mut counts.received_tls } else { &mut counts.received_clear } += 1;
+        });
         let counter = if secured { &self.received_tls } else { &self.received_clear };
         counter.fetch_add(1, Ordering::Relaxed);
         arrival(secured, "accepted");
@@ -65,11 +78,24 @@ impl Counters {
         let (counter, word) =
             if reply.is_permanent() { (&self.refused, "refused") } else { (&self.deferred, "deferred") };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.by_domain.inbound(senders_of(facts.header_from.as_slice(), facts.envelope_sender.as_ref()), |counts| {
+            *if reply.is_permanent() { &mut counts.refused } else { &mut counts.deferred } += 1;
+            // X.7.10: encryption needed (registry of RFC 5248).
+            let needs_tls = reply.enhanced.is_some_and(|code| (code.1, code.2) == (7, 10));
+            counts.tls_required_but_unavailable += u64::from(needs_tls);
+        });
         arrival(secured, word);
     }
 
     /// An attempt ended for one recipient.
-    pub(crate) fn outcome(&self, outcome: &Outcome) {
+    pub(crate) fn outcome(&self, recipient: &Mailbox, outcome: &Outcome) {
+        self.by_domain.outbound(recipient, |counts| match outcome {
+            Outcome::Delivered(delivery) => {
+                *if delivery.tls.is_some() { &mut counts.delivered_tls } else { &mut counts.delivered_clear } += 1;
+            }
+            Outcome::FloorUnmet(_) => counts.tls_required_but_unavailable += 1,
+            Outcome::Refused { .. } | Outcome::Inconclusive { .. } | Outcome::FailedDecision(_) => {}
+        });
         let word = match outcome {
             Outcome::Delivered(delivery) => {
                 let secured = delivery.tls.is_some();
@@ -122,7 +148,16 @@ impl Counters {
             reported: get(&self.reported),
             decisions: get(&self.decisions),
             failed_decisions: get(&self.failed_decisions),
+            domains: self.by_domain.totals(),
         }
+    }
+}
+
+/// Whose domains an arrival is counted for: those of From, as the policies see them; without one, the envelope sender's.
+pub(crate) fn senders_of<'a>(header_from: &'a [Mailbox], envelope_sender: Option<&'a Mailbox>) -> &'a [Mailbox] {
+    match envelope_sender {
+        Some(sender) if header_from.is_empty() => std::slice::from_ref(sender),
+        _ => header_from,
     }
 }
 

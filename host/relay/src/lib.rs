@@ -23,7 +23,7 @@ mod stream;
 pub mod tls;
 
 pub use alerts::Alert;
-pub use counters::Totals;
+pub use counters::{Domains, Inbound, Outbound, Totals};
 pub use live::{Builtins, Live};
 pub use relay::{Relay, RelayStatus};
 pub use start::{Replaced, Running, Start, start};

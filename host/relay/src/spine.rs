@@ -28,6 +28,7 @@ use sealwire_core::smtp::server::HeaderReady;
 use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 
 use crate::clock;
+use crate::counters::senders_of;
 use crate::delivery::{Delivered, deliver};
 use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
 use crate::live::Live;
@@ -112,6 +113,7 @@ impl Admission {
         (entry.size, entry.eight_bit) = (size, eight_bit);
         let id = entry.id.clone();
         let secured = entry.client.as_ref().is_some_and(|client| client.channel.handshake.is_some());
+        let senders = senders_of(&header_from, entry.envelope_sender.as_ref()).to_vec();
         let arrival = arrival_record(&entry, &recipients, header_from, Some(size));
         records.push(LedgerRecord {
             at_ms: clock::now_ms(),
@@ -124,7 +126,7 @@ impl Admission {
         };
         match queue.await {
             Ok(()) => {
-                relay.counters.accepted(secured);
+                relay.counters.accepted(&senders, secured);
                 Reply::new(250, (0, 0), format!("Queued as {id}"))
             }
             Err(error) => {
@@ -253,7 +255,7 @@ impl Round<'_> {
             let before = end.recipient;
             let round = RoundResult { outcome: &end.outcome, fallback: &end.fallback, reasons: &end.reasons };
             let settlement = settle(&before.progress, round, timing, schedule);
-            self.relay.counters.outcome(&end.outcome);
+            self.relay.counters.outcome(&before.mailbox, &end.outcome);
             records.push(self.attempted(&end, &settlement));
             let mut after = before.clone();
             match settlement {

@@ -218,6 +218,7 @@ pub struct QueueItem {
 
 /// How much the queue holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct QueueCounts {
     /// Messages.
     pub entries: u64,
@@ -297,6 +298,7 @@ pub struct Revision {
 
 /// What the engine has done since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct StoreStatus {
     /// Name of the engine, and where it keeps its data.
     pub engine: String,

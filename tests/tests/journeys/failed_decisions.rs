@@ -56,7 +56,7 @@ fn behind_the_door_mail_waits_until_the_policy_is_mended() {
     let sent = |peer: &FakePeer| peer.sessions().iter().any(|session| session.clear().contains("MAIL"));
     assert!(!sent(&peer), "nothing is sent without a decision");
     let counts = scene.relay.json(&["status"])["queue"].clone();
-    assert_eq!(counts["failed_decisions"], recipients.len(), "{counts:#}");
+    assert_eq!(counts["failed-decisions"], recipients.len(), "{counts:#}");
 
     // Freed too early it fails again; after the repair it goes.
     let retry = ["queue", "retry", "--failed-decisions"];

@@ -154,4 +154,19 @@ fn counters_tell_what_was_protected_and_what_could_not_be() {
     for (name, count) in expected {
         assert_eq!(scene.total(name), count, "{name}");
     }
+    let by_domain = [
+        ("inbound", "sender.test", "received-clear", 3),
+        ("inbound", "y.test", "received-tls", 1),
+        ("inbound", "partner.test", "refused", 1),
+        ("inbound", "partner.test", "tls-required-but-unavailable", 1),
+        ("outbound", "clear.test", "delivered-clear", 1),
+        ("outbound", "secured.test", "delivered-tls", 2),
+        ("outbound", "partner.test", "tls-required-but-unavailable", 1),
+    ];
+    let domains = scene.relay.json(&["status"])["totals"]["domains"].clone();
+    for (direction, domain, name, count) in by_domain {
+        assert_eq!(domains[direction][domain][name], count, "{direction} {domain} {name}: {domains:#}");
+    }
+    let said = scene.relay.run(&["status"]);
+    assert!(said.out.contains("partner.test (1 in, 1 out)"), "{}", said.out);
 }

@@ -1,10 +1,15 @@
 //! `status`: how the running relay does, on one screen.
 
+use std::collections::BTreeMap;
+
 use sealwire_admin::Client;
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::output::{Output, Tone, now, span};
+
+/// Domains shown; `--json` has all of them.
+const TOP_DOMAINS: usize = 5;
 
 pub(crate) async fn run(client: &Client, output: &Output) -> Result<(), Failure> {
     let status: Value = client.get("/v1/status").await?;
@@ -41,6 +46,7 @@ fn tell(status: &Value, output: &Output) {
                 number("/totals/reported")
             ),
         ),
+        ("  by domain", unmet_by_domain(status)),
         ("decisions", format!("{}, {} failed", number("/totals/decisions"), number("/totals/failed-decisions"))),
         ("sandbox", sandbox(status)),
     ]);
@@ -79,11 +85,11 @@ fn queue(status: &Value) -> String {
     }
     let of = |key: &str| queue[key].as_u64().unwrap_or(0);
     let held = if of("held") > 0 { format!(", {} held", of("held")) } else { String::new() };
-    let failed = match of("failed_decisions") {
+    let failed = match of("failed-decisions") {
         0 => String::new(),
         failed => format!(", {failed} waiting for a policy that cannot decide"),
     };
-    let oldest = match queue["oldest_arrived_at"].as_u64() {
+    let oldest = match queue["oldest-arrived-at"].as_u64() {
         Some(at) => format!(", oldest {}", span(now().saturating_sub(at))),
         None => String::new(),
     };
@@ -93,8 +99,30 @@ fn queue(status: &Value) -> String {
 fn sandbox(status: &Value) -> String {
     let sandbox = &status["sandbox"];
     let on = |key: &str| if sandbox[key].as_bool().unwrap_or(false) { "on" } else { "off" };
-    let (threads, pool, scan) = (words(&sandbox["threads"]), on("pooling"), on("pagemap_scan"));
+    let (threads, pool, scan) = (words(&sandbox["threads"]), on("pooling"), on("pagemap-scan"));
     format!("{threads} threads, instance pool {pool}, pagemap scan {scan}")
+}
+
+/// The domains that lack TLS most often: messages turned away, and rounds without a host that would do.
+fn unmet_by_domain(status: &Value) -> String {
+    let mut unmet: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    let of = |direction: &str| status.pointer(&format!("/totals/domains/{direction}")).and_then(Value::as_object);
+    let counted = |counts: &Value| counts["tls-required-but-unavailable"].as_u64().unwrap_or(0);
+    for (domain, counts) in of("inbound").into_iter().flatten() {
+        unmet.entry(domain).or_default().0 = counted(counts);
+    }
+    for (domain, counts) in of("outbound").into_iter().flatten() {
+        unmet.entry(domain).or_default().1 = counted(counts);
+    }
+    let mut unmet: Vec<_> = unmet.into_iter().filter(|(_, (inbound, outbound))| inbound + outbound > 0).collect();
+    unmet.sort_by_key(|(_, (inbound, outbound))| std::cmp::Reverse(inbound + outbound));
+    if unmet.is_empty() {
+        return "none".to_owned();
+    }
+    let more = unmet.len().saturating_sub(TOP_DOMAINS);
+    let top = unmet.iter().take(TOP_DOMAINS);
+    let top = joined(top.map(|(domain, (inbound, outbound))| format!("{domain} ({inbound} in, {outbound} out)")));
+    if more > 0 { format!("{top} and {more} more") } else { top }
 }
 
 fn array<'a>(status: &'a Value, path: &str) -> &'a [Value] {
