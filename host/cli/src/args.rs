@@ -105,3 +105,27 @@ impl Place {
         self.config.clone().or_else(usual)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// Longer lines would be wrapped in their middle on a terminal of usual width.
+    const WIDTH: usize = 96;
+
+    #[test]
+    fn no_help_wraps_in_mid_sentence() {
+        every(&Arguments::command(), &|command| {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let long: Vec<&str> = help.lines().filter(|line| line.chars().count() > WIDTH).collect();
+            assert!(long.is_empty(), "{}: {long:#?}", command.get_name());
+        });
+    }
+
+    fn every(command: &Command, check: &impl Fn(&Command)) {
+        check(command);
+        command.get_subcommands().for_each(|command| every(command, check));
+    }
+}

@@ -21,13 +21,13 @@ const MESSAGE_MAX: u64 = 1 << 20;
 
 #[derive(Args)]
 #[command(after_help = "\
-The running relay is asked, with the settings in force. With --settings or --local the configuration is read and the
-policies run here, and no relay needs to run.
+The running relay is asked, with the settings in force. With --settings or --local the
+configuration is read and the policies run here, and no relay needs to run.
 
 Examples:
   sealwire decide --from ann@bank.example --to me@ours.example --clear
   sealwire decide --stage plan --from me@ours.example --to ann@bank.example
-  sealwire decide --stage judge --to ann@bank.example --hop tls-self-signed
+  sealwire decide --stage judge --from me@ours.example --to ann@bank.example --hop tls-self-signed
   sealwire decide --message mail.eml --to me@ours.example --client-tls --settings new.toml")]
 pub(crate) struct Decide {
     /// What to ask

@@ -2,6 +2,8 @@
 
 use clap::Args;
 use sealwire_admin::{Metrics, Server};
+use sealwire_core::facts::RouteKind;
+use sealwire_core::plan::Route;
 use sealwire_relay::config::{Component, Config};
 use sealwire_relay::{Relay, Start};
 use std::io::IsTerminal;
@@ -16,11 +18,13 @@ use crate::output::Output;
 
 #[derive(Args)]
 #[command(after_help = "\
-Without a configuration it listens on 127.0.0.1:2525, accepts mail from this machine only, hosts no domain, and delivers to
-the recipients' mail exchangers: over TLS where it works, unless settings demand it. State is kept in
-$XDG_STATE_HOME/sealwire, or ~/.local/state/sealwire.
+Without a configuration it listens on 127.0.0.1:2525 without STARTTLS, accepts mail from this
+machine only, hosts no domain, and delivers to the recipients' mail exchangers: over TLS where
+that works, unless settings demand it. State is kept in $XDG_STATE_HOME/sealwire, or
+~/.local/state/sealwire.
 
-SIGTERM and SIGINT stop it between transactions; SIGHUP reads the configuration again. RUST_LOG overrides log-level.
+SIGTERM and SIGINT stop it between transactions; SIGHUP reads the configuration again. RUST_LOG
+overrides log-level.
 
 Examples:
   sealwire serve
@@ -64,8 +68,17 @@ fn what_it_does(config: &Config, file: Option<&std::path::Path>) -> Vec<String> 
         Component::Builtin(_) => policy.name.clone(),
         Component::File(path) => format!("{} ({})", policy.name, path.display()),
     };
+    let without: Vec<_> = config.listeners.iter().filter(|listener| listener.certificate.is_none()).collect();
+    let starttls = match without.len() {
+        0 => "offered by every listener".to_owned(),
+        _ => format!(
+            "not offered, there is no certificate, by: {}",
+            join(without.iter().map(|listener| listener.name.clone()).collect(), "")
+        ),
+    };
     vec![
         from,
+        format!("STARTTLS is: {starttls}"),
         format!(
             "accepts for any domain from: {}",
             join(config.trusted_networks.iter().map(ToString::to_string).collect(), "nobody")
@@ -74,9 +87,22 @@ fn what_it_does(config: &Config, file: Option<&std::path::Path>) -> Vec<String> 
             "accepts from anyone for: {}",
             join(config.hosted_domains.iter().map(ToString::to_string).collect(), "no domain")
         ),
+        format!("delivers to: {}", config.routes.iter().map(way_out).collect::<Vec<_>>().join("; ")),
         format!("decided by: {}", join(config.policies.iter().map(policy).collect(), "nobody")),
         format!("keeps its state in: {}", config.data_directory.display()),
     ]
+}
+
+/// What the route gives of its own; settings may demand more.
+fn way_out(route: &Route) -> String {
+    let to = match route.kind() {
+        RouteKind::Mx => "the recipients' mail exchangers".to_owned(),
+        RouteKind::SmartHost => format!("the hosts of route {}", route.name()),
+        RouteKind::AlternateSecure => format!("the hosts of alternate secure route {}", route.name()),
+    };
+    let secured = route.implicit_tls() || !route.demands().is_empty();
+    let how = if secured { "over TLS only" } else { "over TLS where that works, unless settings demand it" };
+    format!("{to}, {how}")
 }
 
 fn log_to_standard_error(config: &Config) {
@@ -107,6 +133,59 @@ async fn until_told_to_stop(relay: &Relay) -> Result<(), Failure> {
                     problems.iter().for_each(|problem| tracing::error!(%problem, "reload refused"));
                 }
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sealwire_relay::config::{Surroundings, parse};
+
+    use super::*;
+
+    const ROUTES: &str = r#"
+        [[listener]]
+        name = "in"
+        address = "192.0.2.1:25"
+        certificate = "in.pem"
+        key = "in.key"
+        [[route]]
+        name = "vault"
+        hosts = [{ host = "vault.example" }]
+        tls = "required"
+        alternate-secure = true
+        [[route]]
+        name = "hub"
+        hosts = [{ host = "hub.example" }]
+        default = true
+    "#;
+
+    #[test]
+    fn it_says_what_it_does() {
+        let surroundings = Surroundings::of_this_process();
+        let said = |text: &str, file: Option<&str>| {
+            let config = parse(text, "", Path::new(""), &surroundings).expect("free of faults");
+            what_it_does(&config, file.map(Path::new)).join("\n")
+        };
+        let nothing = [
+            "no configuration: safe defaults",
+            "STARTTLS is: not offered, there is no certificate, by: main",
+            "accepts for any domain from: 127.0.0.0/8, ::1/128",
+            "accepts from anyone for: no domain",
+            "delivers to: the recipients' mail exchangers, over TLS where that works, unless settings demand it",
+            "decided by: secure-transport",
+            "keeps its state in: ",
+        ];
+        let routes = [
+            "configuration: relay.toml",
+            "STARTTLS is: offered by every listener",
+            "the hosts of alternate secure route vault, over TLS only",
+            "the hosts of route hub, over TLS where that works",
+        ];
+        for (said, expected) in [(said("", None), &nothing[..]), (said(ROUTES, Some("relay.toml")), &routes[..])] {
+            expected.iter().for_each(|line| assert!(said.contains(line), "{line} is missing:\n{said}"));
         }
     }
 }

@@ -19,9 +19,10 @@ pub(crate) enum Settings {
     #[command(after_help = "\
 Examples:
   sealwire settings apply settings.toml --note 'bank added'
-  sealwire settings apply settings.toml --reload          with a policy that the configuration has just gained
+  sealwire settings apply settings.toml --reload     with a policy that joins the chain
 
-A document with a problem is refused whole; what was in force stays. docs/settings.md describes every key.")]
+A document with a problem is refused whole; what was in force stays. docs/settings.md describes
+every key.")]
     Apply {
         /// The settings file
         file: PathBuf,

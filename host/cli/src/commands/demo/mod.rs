@@ -43,13 +43,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 #[derive(Args)]
 #[command(after_help = "\
-Everything runs in this process, on loopback, at free ports, in a temporary folder that is removed
-at the end. It reads no configuration and touches no other relay. Exit status 1 if anything went
-otherwise than it must; the folder is left then, to look into.
+Everything runs in this process, on loopback, at free ports, in a temporary folder that is
+removed at the end. It reads no configuration and touches no other relay. Exit status 1 if
+anything went otherwise than it must; the folder is left then, to look into.
 
 Examples:
   sealwire demo
-  sealwire demo --stay      then send messages of your own with swaks, and ask the relay about them
+  sealwire demo --stay      then send messages of your own with swaks, and ask about them
   sealwire demo --json")]
 pub(crate) struct Demo {
     /// Keep it running until Ctrl-C, with commands to try
