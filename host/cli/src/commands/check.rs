@@ -19,8 +19,8 @@ use crate::output::{Output, Tone, now};
 
 #[derive(Args)]
 #[command(after_help = "\
-Opens what the configuration names and configures every policy in its sandbox; touches no running
-relay and no store. Exit status 1 where something is wrong; warnings do not count.
+Opens what the configuration names and configures every policy in its sandbox; touches no
+running relay and no store. Exit status 1 where something is wrong; warnings do not count.
 
 Examples:
   sealwire check --config sealwire.toml

@@ -27,7 +27,7 @@ configuration is read and the policies run here, and no relay needs to run.
 Examples:
   sealwire decide --from ann@bank.example --to me@ours.example --clear
   sealwire decide --stage plan --from me@ours.example --to ann@bank.example
-  sealwire decide --stage judge --from me@ours.example --to ann@bank.example --hop tls-self-signed
+  sealwire decide --stage judge --from me@ours.example --to ann@bank.example --hop tls-1.2
   sealwire decide --message mail.eml --to me@ours.example --client-tls --settings new.toml")]
 pub(crate) struct Decide {
     /// What to ask
