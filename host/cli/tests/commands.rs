@@ -79,6 +79,18 @@ impl Place {
     }
 }
 
+/// Every key in it, however deep.
+fn keys(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(members) => {
+            let inner = members.values().flat_map(keys);
+            members.keys().map(String::as_str).chain(inner).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(keys).collect(),
+        _ => Vec::new(),
+    }
+}
+
 struct Relay(Child);
 
 impl Drop for Relay {
@@ -222,6 +234,8 @@ fn a_running_relay_answers_every_command() {
     let relay = place.serve();
     let status = place.json(&["status"]);
     assert_eq!((&status["hostname"], &status["settings-revision"]), (&"relay.example".into(), &0.into()), "{status:#}");
+    let snake: Vec<_> = keys(&status).into_iter().filter(|key| key.contains('_')).collect();
+    assert!(snake.is_empty(), "one naming throughout: {snake:#?}");
     let refused = place.json(&["settings", "show"]);
     assert!(refused["error"].to_string().contains("settings apply"), "{refused}");
     let applied = place.json(&["settings", "apply", "settings.toml", "--note", "the first"]);
