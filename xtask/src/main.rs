@@ -7,6 +7,7 @@
 mod checks;
 mod deny;
 mod peers;
+mod soak;
 mod step;
 mod test;
 
@@ -25,6 +26,7 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore { name: "test", says: "install the real peers if missing, build sealwire, run every test", run: test::run },
     Chore { name: "peers", says: "only install what the tests talk to: Postfix, swaks, NSD", run: peers::install },
+    Chore { name: "soak", says: "the long proofs: kill -9 under load at random moments, 20 runs", run: soak::run },
     Chore { name: "ci-checks", says: "rustfmt, clippy, cargo-deny, built-in policy reproducible", run: checks::run },
 ];
 
