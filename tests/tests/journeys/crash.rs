@@ -38,7 +38,7 @@ fn seed() -> u64 {
         }
         Err(_) => SEED,
     };
-    println!("{SEED_VARIABLE}={seed}");
+    eprintln!("{SEED_VARIABLE}={seed}");
     seed
 }
 
