@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use sealwire_core::decision::{self, Called, FailedDecision, FailureCause, Judgement, PlanCall, Verdict};
+use sealwire_core::decision::{self, Called, FailedDecision, Judgement, PlanCall, Verdict};
 use sealwire_core::facts::{DestinationFacts, HopFacts, MessageFacts};
 use sealwire_core::ledger::DecisionRecord;
 use serde::Serialize;
@@ -209,18 +209,15 @@ impl Sandbox {
         now: u64,
         into: impl Fn(Calls, String) -> T,
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
-        let (inner, of) = (Arc::clone(&self.inner), Arc::clone(generation));
-        let answers = self.inner.threads.run(move || inner.chain(&of, &question, now)).await;
-        match answers {
-            Ok(answers) => answers
-                .into_iter()
-                .map(|Answer { policy, result, record, .. }| (result.map(|calls| into(calls, policy)), record))
-                .unzip(),
-            Err(detail) => {
-                let failed = FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail };
-                (vec![Err(failed)], Vec::new())
-            }
-        }
+        let (inner, of, asked) = (Arc::clone(&self.inner), Arc::clone(generation), question.clone());
+        let answers = self.inner.threads.run(move || inner.chain(&of, &asked, now)).await;
+        // H8: a chain that could not be run leaves its records like any other failed decision.
+        let unavailable = |why: String| {
+            let of_policy = |policy| decide::unavailable(policy, generation, &question, &why);
+            generation.chain().iter().map(of_policy).collect::<Vec<Answer>>()
+        };
+        let answers = answers.unwrap_or_else(unavailable).into_iter();
+        answers.map(|Answer { policy, result, record, .. }| (result.map(|calls| into(calls, policy)), record)).unzip()
     }
 
     /// The pair of component and settings, taken over or built.

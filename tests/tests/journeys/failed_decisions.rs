@@ -2,7 +2,7 @@
 //! uses nothing up, and `queue retry --failed-decisions` after the repair.
 
 use sealwire_tests::fake_peer::{FakePeer, Script};
-use sealwire_tests::guests;
+use sealwire_tests::{guests, wait};
 
 use super::scene::{ALICE, Scene, given, message};
 
@@ -93,4 +93,22 @@ fn a_policy_that_is_not_mended_ends_in_a_report() {
     report.assert_says("Status: 5.3.0");
     assert!(!report.says("as asked"));
     assert!(peer.messages().is_empty());
+}
+
+/// Nobody else would notice: the sender waits, the log is long. The alert is a log line, a line in status and a metric.
+#[test]
+fn mail_that_waits_for_a_policy_too_long_raises_an_alert() {
+    let failing = guests::fail_by_subject().display().to_string();
+    let scene = given()
+        .schedule("failed-decision-retry = \"1s\"\nfailed-decision-alert-after = \"1s\"\n")
+        .policy("failing", &failing)
+        .start();
+    scene.submit(ALICE, &[BOB], "trap in plan");
+    let alert = wait::until(wait::PATIENCE, "an alert", || {
+        let alerts = scene.relay.json(&["status"])["alerts"].to_string();
+        (alerts.contains("waits") && alerts.contains(BOB)).then_some(alerts)
+    });
+    assert!(alert.contains("failing"), "it names the policy: {alert}");
+    assert!(scene.relay.log().contains("ERROR"), "{}", scene.relay.log());
+    assert_eq!(scene.queue().len(), 1, "the message still waits");
 }
