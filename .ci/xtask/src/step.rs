@@ -73,10 +73,10 @@ pub(crate) fn built(name: &str) -> Command {
     command
 }
 
-/// The workspace's root: the folder above this crate.
+/// The workspace's root: two folders above this crate, which lives in `.ci/xtask`.
 pub(crate) fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.parent().map(PathBuf::from).unwrap_or(here)
+    here.ancestors().nth(2).map(PathBuf::from).unwrap_or(here)
 }
 
 /// Where cargo builds to, and where tools of our own are kept.
