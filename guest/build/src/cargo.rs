@@ -38,7 +38,7 @@ const KEPT: [&str; 6] =
 
 /// Builds and returns the core module's path.
 pub(crate) fn build(workspace: &Path, package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
-    require_target(workspace)?;
+    require_target(workspace, TARGET)?;
     // Inside a build script CARGO names the cargo that runs it; by hand there is one on the path.
     let mut command = clean(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())), workspace);
     for (key, value) in PROFILE {
@@ -54,8 +54,8 @@ pub(crate) fn build(workspace: &Path, package: &str, target_dir: &Path) -> Resul
 }
 
 /// Says which command is missing instead of letting rustc say that it cannot find `core`.
-fn require_target(workspace: &Path) -> Result<(), Error> {
-    let library = rustc(workspace, &["--print", "target-libdir", "--target", TARGET])?;
+fn require_target(workspace: &Path, target: &str) -> Result<(), Error> {
+    let library = rustc(workspace, &["--print", "target-libdir", "--target", target])?;
     if Path::new(&library).is_dir() { Ok(()) } else { Err(Error::NoTarget) }
 }
 
@@ -138,5 +138,12 @@ mod tests {
         for (name, cleared) in rows {
             assert_eq!(is_cleared(OsStr::new(name)), cleared, "{name}");
         }
+    }
+
+    /// Tier 3: no toolchain has its library.
+    #[test]
+    fn a_missing_target_ends_in_the_one_command_that_mends_it() {
+        let error = require_target(Path::new("."), "wasm64-unknown-unknown").expect_err("no library");
+        assert!(error.to_string().contains("rustup target add wasm32-unknown-unknown"), "{error}");
     }
 }
