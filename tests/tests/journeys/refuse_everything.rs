@@ -4,6 +4,7 @@
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::{FakePeer, Script, reply};
 use sealwire_tests::guests;
+use sealwire_tests::nsd::Nsd;
 
 use super::scene::{ALICE, Scene, given, setting};
 
@@ -27,7 +28,7 @@ const fn journey(
 }
 
 /// Every kind of journey that the other files show to deliver.
-const JOURNEYS: [Journey; 11] = [
+const JOURNEYS: [Journey; 12] = [
     journey("unlisted, host in clear", ALICE, "a@clear.test", false, "in clear"),
     journey("unlisted, host with any certificate", ALICE, "b@lax.test", false, "by TLS"),
     journey("unlisted, host with a good certificate", ALICE, "c@good.test", false, "by TLS"),
@@ -39,10 +40,13 @@ const JOURNEYS: [Journey; 11] = [
     journey("smart host whose route demands TLS", ALICE, "i@demanding.test", false, "by TLS"),
     journey("exempt: postmaster", "carol@partner.test", "postmaster@clear.test", false, "in clear"),
     journey("the null sender", "", "j@lax.test", true, "by TLS"),
+    journey("unlisted, by MX", ALICE, "k@by-mx.test", false, "in clear"),
 ];
 
-/// The scene of all of them, with these policies behind or instead of the built-in one.
-fn scene(chain: &[(&str, &str)]) -> (Scene, Vec<FakePeer>) {
+/// The scene of all of them, with these policies behind or instead of the built-in one; the name server lives as long.
+fn scene(chain: &[(&str, &str)]) -> (Scene, Vec<FakePeer>, Nsd) {
+    let nsd = Nsd::start(&[("by-mx.test", "@ MX 10 mx\nmx A 127.0.0.1")]);
+    let by_mx = Script::clear().start();
     let authority = Authority::new("Test Authority");
     let clear = Script::clear().start();
     let lax = Script::tls(&certs::self_signed(&["127.0.0.1"])).start();
@@ -50,6 +54,8 @@ fn scene(chain: &[(&str, &str)]) -> (Scene, Vec<FakePeer>) {
     let strict = "require-ca-signed-certificate = true\nvalidate-hostname = true";
     let mut given = given()
         .believing(authority)
+        .dns(nsd.address())
+        .mx(by_mx.address().port())
         .route("clear", &["clear.test", "listed-vault.test"], clear.address(), "")
         .route("lax", &["lax.test", "listed-lax.test"], lax.address(), "")
         .route("good", &["good.test", "listed-good.test"], good.address(), "")
@@ -65,7 +71,7 @@ fn scene(chain: &[(&str, &str)]) -> (Scene, Vec<FakePeer>) {
             .settings(&setting("good", "outbound", &["listed-good.test"], strict))
             .settings(&setting("vault", "outbound", &["listed-vault.test"], "alternate-secure-route = \"vault\""));
     }
-    (given.start(), vec![clear, lax, good])
+    (given.start(), vec![clear, lax, good, by_mx], nsd)
 }
 
 fn send(scene: &Scene, journey: &Journey) -> sealwire_tests::swaks::Transcript {
@@ -78,7 +84,7 @@ fn send(scene: &Scene, journey: &Journey) -> sealwire_tests::swaks::Transcript {
 
 #[test]
 fn with_the_built_in_policy_every_journey_delivers() {
-    let (scene, peers) = scene(&[("secure-transport", "builtin:secure-transport")]);
+    let (scene, peers, _nsd) = scene(&[("secure-transport", "builtin:secure-transport")]);
     let peers: Vec<&FakePeer> = peers.iter().collect();
     for journey in &JOURNEYS {
         let sent = send(&scene, journey);
@@ -97,7 +103,7 @@ fn with_a_component_that_refuses_everything_every_journey_is_refused() {
         &[("refusing", &refusing), ("secure-transport", "builtin:secure-transport")],
     ];
     for chain in chains {
-        let (scene, peers) = scene(chain);
+        let (scene, peers, _nsd) = scene(chain);
         for journey in &JOURNEYS {
             let sent = send(&scene, journey);
             assert!(!sent.accepted(), "{}: {}", journey.name, sent.text);
@@ -112,7 +118,7 @@ fn with_a_component_that_refuses_everything_every_journey_is_refused() {
 /// Mail that was accepted before the swap meets the objections to every host.
 #[test]
 fn what_was_accepted_before_the_swap_reaches_no_host() {
-    let (mut scene, peers) = scene(&[("secure-transport", "builtin:secure-transport")]);
+    let (mut scene, peers, _nsd) = scene(&[("secure-transport", "builtin:secure-transport")]);
     let greylisting = |script: Script| script.answer("MAIL", reply("450 4.2.0 later"));
     let leaf = certs::self_signed(&["127.0.0.1"]);
     peers[0].become_(greylisting(Script::clear()));
