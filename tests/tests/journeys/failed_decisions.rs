@@ -1,6 +1,7 @@
 //! H3: a policy that cannot decide defers; it never accepts and never sends. 451 at the door, a deferral behind it that
 //! uses nothing up, and `queue retry --failed-decisions` after the repair.
 
+use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::{FakePeer, Script};
 use sealwire_tests::{guests, wait};
 
@@ -36,6 +37,32 @@ fn at_the_door_the_client_is_told_to_come_again() {
     assert!(scene.total("failed-decisions") >= 4);
     let alerts = scene.relay.json(&["status"])["alerts"].to_string();
     assert!(alerts.contains("failing"), "the operator is told: {alerts}");
+}
+
+/// Decisions have threads of their own, and no more run at once than there are of these: while endless guests burn, many
+/// more than cores, a session that needs no decision is answered as if nothing were.
+#[test]
+fn endless_guests_hold_up_decisions_and_nothing_else() {
+    const BURNING: usize = 12;
+    let (scene, _peer) = scene();
+    let server = scene.relay.smtp();
+    let mut burning: Vec<Dialogue> = (0..BURNING).map(|_| Dialogue::open(server).expect("a session")).collect();
+    for session in &mut burning {
+        session.begin(ALICE, &[BOB]).expect("an envelope");
+        let content = message(ALICE, "endless in receive").replace('\n', "\r\n");
+        session.say(format!("{content}\r\n.\r\n")).expect("the content");
+    }
+    let mut other = Dialogue::open(server).expect("a session");
+    for _ in 0..BURNING {
+        assert!(other.command("NOOP").expect("an answer").starts_with("250"));
+    }
+    let failed = |scene: &Scene| usize::try_from(scene.total("failed-decisions")).expect("few");
+    assert!(failed(&scene) < BURNING, "all that burned had ended before a NOOP was answered");
+    for session in &mut burning {
+        let reply = session.reply().expect("an answer");
+        assert!(reply.starts_with("451 4.3.0"), "{reply}");
+    }
+    assert_eq!(failed(&scene), BURNING);
 }
 
 #[test]
