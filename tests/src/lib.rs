@@ -12,6 +12,7 @@ pub mod dialogue;
 pub mod fake_peer;
 pub mod fake_session;
 pub mod guests;
+pub mod hostile;
 pub mod nsd;
 pub mod place;
 pub mod postfix;

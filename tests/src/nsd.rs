@@ -21,6 +21,13 @@ impl Nsd {
     /// Serves these zones: name, and records in zone file form relative to it. `$ORIGIN`, `$TTL`, SOA, NS and the name
     /// server's own address (`ns`) are added: `Nsd::start(&[("example.test", "@ MX 10 mx\nmx A 127.0.0.2")])`.
     pub fn start(zones: &[(&str, &str)]) -> Self {
+        Self::start_with_broken(zones, &[])
+    }
+
+    /// The same, and for every name in the `broken` zones it answers SERVFAIL: it should have had them from another server,
+    /// which is not there. At least one zone must be whole; by it the server is known to answer.
+    pub fn start_with_broken(zones: &[(&str, &str)], broken: &[&str]) -> Self {
+        assert!(!zones.is_empty(), "by what should the name server be known to answer?");
         let folder = place::folder();
         let address = place::free_address();
         let config = folder.path().join("nsd.conf");
@@ -28,6 +35,9 @@ impl Nsd {
         for (name, records) in zones {
             place::write(&folder.path().join(format!("{name}.zone")), zone_file(name, records));
             text.push_str(&format!("zone:\n  name: \"{name}\"\n  zonefile: \"{name}.zone\"\n"));
+        }
+        for name in broken {
+            text.push_str(&format!("zone:\n  name: \"{name}\"\n  request-xfr: 127.0.0.1@1 NOKEY\n"));
         }
         place::write(&config, text);
 

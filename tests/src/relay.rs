@@ -111,14 +111,17 @@ impl Relay {
 
     /// Runs `sealwire --config FILE ARGS` beside it.
     pub fn run(&self, args: &[&str]) -> Said {
-        let mut command = Command::new(binary());
-        command.arg("--config").arg(self.config_file()).args(args).current_dir(self.ground.folder());
-        let output = command.stdin(Stdio::null()).output().expect("a built binary can be started");
+        let output = self.command(args).stdin(Stdio::null()).output().expect("a built binary can be started");
         Said {
             status: output.status,
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+
+    /// Starts `sealwire --config FILE ARGS` beside it; what it says is its log.
+    pub fn spawn(&self, args: &[&str]) -> Process {
+        Process::start("a command", &mut self.command(args), &self.ground.path("command.log"))
     }
 
     /// Runs `sealwire --config FILE ARGS --json`, which must end well, and reads what it says.
@@ -148,6 +151,12 @@ impl Relay {
     /// Its log, over all starts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.log_file()).unwrap_or_default()).into_owned()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.config_file()).args(args).current_dir(self.ground.folder());
+        command
     }
 
     fn log_file(&self) -> PathBuf {

@@ -37,6 +37,12 @@ impl Transcript {
         self.status == 0
     }
 
+    /// Asserts that it was.
+    #[track_caller]
+    pub fn assert_accepted(&self) {
+        assert!(self.accepted(), "{}", self.text);
+    }
+
     /// What swaks sent, in clear or in TLS, line by line (the content included).
     pub fn sent(&self) -> Vec<&str> {
         self.lines(&[" ->", " ~>"])

@@ -119,4 +119,45 @@ mod tests {
         assert_eq!(panicked, Err("the host panicked: on purpose".to_owned()));
         assert_eq!(threads.run(|| 7).await, Ok(7));
     }
+
+    /// Of any number of jobs at once as many run as there are threads, one for each waits in the queue, and the rest wait
+    /// where they can be given up.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn so_many_run_at_once_and_no_more() {
+        const THREADS: usize = 2;
+        const LET_IN: usize = THREADS * PER_THREAD;
+        const JOBS: usize = 50;
+        let threads = Arc::new(Threads::start(THREADS).expect("threads"));
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let gate = Arc::new(Mutex::new(gate));
+        let started = Arc::new(Semaphore::new(0));
+        let jobs: Vec<_> = (0..JOBS)
+            .map(|job| {
+                let (threads, gate, started) = (Arc::clone(&threads), Arc::clone(&gate), Arc::clone(&started));
+                tokio::spawn(async move {
+                    let work = move || {
+                        started.add_permits(1);
+                        // Nobody opens for a job that should not have been started; the test has ended then.
+                        let _ = gate.lock().map(|gate| gate.recv());
+                        job
+                    };
+                    threads.run(work).await
+                })
+            })
+            .collect();
+        let waiting = || threads.queue.lock().jobs.len();
+        for done in 0..JOBS {
+            started.acquire().await.expect("open").forget();
+            // Until as many are let in as may be; a queue that grows beyond that ends the wait too.
+            while done + LET_IN < JOBS && threads.permits.available_permits() > 0 && waiting() <= LET_IN {
+                tokio::task::yield_now().await;
+            }
+            assert!(waiting() < LET_IN, "the queue grows");
+            assert!(started.available_permits() < THREADS, "more run than there are threads");
+            open.send(()).expect("a job waits");
+        }
+        for (job, ended) in jobs.into_iter().enumerate() {
+            assert_eq!(ended.await.expect("no panic"), Ok(job));
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{always, built, destination, guest, hop, message, of_fields, policy, source};
+use common::{always, built, destination, guest, hop, message, of_fields, policy, provoking, source};
 use sealwire_core::decision::{Judgement, Ruling, Standing, join_plans};
 use sealwire_core::facts::{MessageFacts, RouteKind};
 use sealwire_core::floor::{Demand, Source};
@@ -36,7 +36,7 @@ async fn each_hook_decides_in_a_fresh_instance_and_leaves_a_record() {
     assert_eq!((record.hook.as_str(), record.policy.as_str(), record.generation), ("receive", "good", 1));
     assert_eq!(record.lists.keys().collect::<Vec<_>>(), ["partners"]);
     let facts = json!({
-        "message.is-report": false,
+        "message.header(hostile)": [],
         "message.header-from": ["alice@partner.example"],
         "get-list(partners)": true,
         "find(partners, alice@partner.example)": "partner.example",
@@ -67,8 +67,11 @@ async fn the_whole_chain_runs_in_order_and_sees_no_flag_during_receive() {
     let chain = built(&sandbox, chain).expect("a chain");
     assert_eq!(chain.policies().collect::<Vec<_>>(), ["one", "good", "two"]);
     let required_by = vec!["one".to_owned(), "requiretls".to_owned()];
-    let facts =
-        MessageFacts { is_report: true, secure_transport_required_by: required_by, ..message("a@partner.example") };
+    let facts = MessageFacts {
+        header_from: message("a@partner.example").header_from,
+        secure_transport_required_by: required_by,
+        ..provoking()
+    };
     let decided = sandbox.receive(&chain, &Arc::new(facts), 2_000).await;
     assert_eq!(decided.result.flagged_by, ["one", "two"]);
     assert!(matches!(decided.result.ruling, Ruling::Reject(_)), "{:?}", decided.result);
@@ -188,7 +191,7 @@ async fn wasi_stands_still_and_repeats_itself() {
     let generation = built(&sandbox, vec![policy("vendor", of_fields(vendor))]).expect("inert WASI is offered");
     let mut said = Vec::new();
     for (id, now) in [("m1", 2_000), ("m1", 2_000), ("m2", 2_000), ("m1", 2_001)] {
-        let facts = Arc::new(MessageFacts { id: id.to_owned(), ..(*common::report()).clone() });
+        let facts = Arc::new(MessageFacts { id: id.to_owned(), ..provoking() });
         let Ruling::Failed(failed) = sandbox.receive(&generation, &facts, now).await.result.ruling else { panic!() };
         said.push(failed.detail);
     }

@@ -5,7 +5,7 @@ mod common;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use common::{always, built, guest, message, policy, report};
+use common::{always, built, guest, message, policy, provoking};
 use sealwire_core::decision::{FailureCause, Ruling, Verdict};
 use sealwire_policy::limits;
 use sealwire_policy::{Decided, Sandbox, SandboxConfig};
@@ -68,7 +68,7 @@ async fn a_guest_that_misbehaves_fails_its_own_decision_and_no_other() {
     for (name, cause, words) in DECISIONS {
         let hostile = built(&sandbox, vec![policy("hostile", guest(name))]);
         let hostile = hostile.unwrap_or_else(|problems| panic!("{name} goes live: {problems:?}"));
-        let decided = sandbox.receive(&hostile, &report(), 2_000).await;
+        let decided = sandbox.receive(&hostile, &Arc::new(provoking()), 2_000).await;
         let Ruling::Failed(failed) = &decided.result.ruling else { panic!("{name}: {:?}", decided.result) };
         assert_eq!((failed.policy.as_str(), failed.cause), ("hostile", cause), "{name}: {failed}");
         assert!(failed.detail.contains(words), "{name}: {failed}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sealwire_tests::certs;
 use sealwire_tests::dialogue::Dialogue;
@@ -61,6 +61,7 @@ fn nothing_that_got_its_250_is_lost_when_the_relay_is_killed() {
         .start();
     let relay = scene.relay.smtp();
     let (begun, accepted) = (AtomicUsize::new(0), Mutex::new(BTreeSet::new()));
+    let refused = AtomicBool::new(false);
 
     // One message until it has its 250, whatever happens meanwhile.
     let send = |number: usize| {
@@ -70,6 +71,10 @@ fn nothing_that_got_its_250_is_lost_when_the_relay_is_killed() {
             let mut session = Dialogue::open(relay).ok()?;
             begun.fetch_add(1, Ordering::SeqCst);
             let reply = session.submit(ALICE, &["bob@partner.test"], &content).ok()?;
+            if reply.starts_with('5') {
+                refused.store(true, Ordering::SeqCst);
+                panic!("{subject}: {reply}");
+            }
             reply.starts_with("250").then_some(())
         });
         accepted.lock().expect("no sender panics here").insert(subject);
@@ -80,8 +85,8 @@ fn nothing_that_got_its_250_is_lost_when_the_relay_is_killed() {
             threads.spawn(move || (sender..MESSAGES).step_by(SENDERS).for_each(send));
         }
         for moment in moments {
-            let what = format!("attempt {moment}");
-            wait::until(wait::PATIENCE * 2, &what, || (begun.load(Ordering::SeqCst) >= moment).then_some(()));
+            let reached = || refused.load(Ordering::SeqCst) || begun.load(Ordering::SeqCst) >= moment;
+            wait::until(wait::PATIENCE * 2, &format!("attempt {moment}"), || reached().then_some(()));
             scene.relay.kill();
             scene.relay.start();
         }

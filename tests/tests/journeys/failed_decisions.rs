@@ -5,11 +5,10 @@ use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::{FakePeer, Script};
 use sealwire_tests::{guests, wait};
 
-use super::scene::{ALICE, Scene, given, message};
+use super::scene::{ALICE, BUILTIN, Scene, given, message};
 
 const BOB: &str = "bob@other.test";
 const WAYS: [&str; 4] = ["trap", "err", "no conclude", "endless"];
-const BUILTIN: (&str, &str) = ("secure-transport", "builtin:secure-transport");
 
 /// A relay whose second policy fails when the Subject says so.
 fn scene() -> (Scene, FakePeer) {
@@ -137,5 +136,7 @@ fn mail_that_waits_for_a_policy_too_long_raises_an_alert() {
     });
     assert!(alert.contains("failing"), "it names the policy: {alert}");
     assert!(scene.relay.log().contains("ERROR"), "{}", scene.relay.log());
+    let counted = scene.metrics();
+    assert!(counted.lines().any(|line| line.starts_with("sealwire_alerts_total ")), "{counted}");
     assert_eq!(scene.queue().len(), 1, "the message still waits");
 }

@@ -18,7 +18,8 @@ fn a_new_setting_and_an_edited_list_count_at_once() {
     let mut send =
         |words: &str| open_session.submit(CAROL, &["bob@ours.test"], &message(CAROL, words)).expect("a reply");
 
-    assert!(send("no settings yet").starts_with("250"));
+    let reply = send("no settings yet");
+    assert!(reply.starts_with("250"), "{reply}");
     scene.submit(ALICE, &["one@partner.test"], "no settings yet");
     assert_eq!(scene.fate(&[&peer], "one@partner.test").word(), "in clear");
 
@@ -87,6 +88,7 @@ fn wrong_settings_are_refused_with_their_reasons_and_change_nothing() {
     }
     let reply = scene.offer(CAROL, &["bob@ours.test"], &message(CAROL, "still listed"));
     assert!(reply.starts_with("550 5.7.10"), "{reply}");
+    scene.submit(ALICE, &["bob@ours.test"], "still not listed");
 }
 
 #[test]
@@ -115,6 +117,7 @@ fn a_bad_configuration_is_refused_on_reload_and_the_old_one_stays() {
     assert_eq!(scene.generation(), before);
     let reply = scene.offer(CAROL, &["bob@ours.test"], &message(CAROL, "still listed"));
     assert!(reply.starts_with("550 5.7.10"), "{reply}");
+    scene.submit(ALICE, &["bob@ours.test"], "still not listed");
 
     // A good one is taken, by signal too.
     scene.configure_chain(&[]);
@@ -132,7 +135,7 @@ fn counters_tell_what_was_protected_and_what_could_not_be() {
         .start();
     scene.submit(ALICE, &["bob@clear.test"], "clear in, clear out");
     scene.submit(ALICE, &["bob@secured.test"], "clear in, TLS out");
-    assert!(scene.swaks("x@y.test", "eve@secured.test", &["--tls"]).accepted());
+    scene.swaks("x@y.test", "eve@secured.test", &["--tls"]).assert_accepted();
     assert!(!scene.swaks(CAROL, "eve@secured.test", &[]).accepted());
     scene.submit(ALICE, &[CAROL], "TLS required, but unavailable");
     for recipient in ["bob@clear.test", "bob@secured.test", "eve@secured.test", CAROL] {
@@ -169,4 +172,16 @@ fn counters_tell_what_was_protected_and_what_could_not_be() {
     }
     let said = scene.relay.run(&["status"]);
     assert!(said.out.contains("partner.test (1 in, 1 out)"), "{}", said.out);
+    let metrics = scene.metrics();
+    let lines = [
+        "sealwire_arrivals_total{channel=\"clear\",answer=\"accepted\"} 3",
+        "sealwire_arrivals_total{channel=\"tls\",answer=\"accepted\"} 1",
+        "sealwire_arrivals_total{channel=\"clear\",answer=\"refused\"} 1",
+        "sealwire_delivered_total{channel=\"clear\"} 1",
+        "sealwire_delivered_total{channel=\"tls\"} 3",
+        "sealwire_reported_total 1",
+    ];
+    for line in lines {
+        assert!(metrics.lines().any(|other| other == line), "no `{line}` in:\n{metrics}");
+    }
 }

@@ -4,13 +4,16 @@
 //! settings and lists, the sender's mailbox, and what became of a message. No journey knows what a policy's code looks
 //! like: it reads what was on the wire, in mailboxes, in the queue and in the ledger.
 
+mod given;
 mod scene;
 
 mod alternate_route;
 mod certificates;
+mod check;
 mod crash;
 mod door;
 mod failed_decisions;
+mod hostile;
 mod inbound;
 mod injection;
 mod live_settings;

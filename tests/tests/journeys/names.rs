@@ -73,24 +73,30 @@ fn names_that_end_a_message_and_names_that_do_not() {
 /// like any other.
 #[test]
 fn a_name_server_that_fails_is_no_answer() {
-    let nsd = Nsd::start(&[("served.test", "@ A 127.0.4.1")]);
-    let silent = place::free_address();
-    for (what, server) in [("refuses", nsd.address()), ("nobody answers", silent)] {
+    let served = [("served.test", "@ A 127.0.4.1")];
+    let (refusing, broken) =
+        (Nsd::start(&served), Nsd::start_with_broken(&served, &["listed.example", "unlisted.example"]));
+    let rows =
+        [("Refused", refusing.address()), ("Server Failure", broken.address()), ("timed out", place::free_address())];
+    for (words, server) in rows {
         let scene =
             given().dns(server).mx(25).settings(&setting("partners", "outbound", &["listed.example"], "")).start();
         for recipient in ["bob@listed.example", "bob@unlisted.example"] {
-            scene.submit(ALICE, &[recipient], what);
-            assert_waits(&scene, recipient);
+            scene.submit(ALICE, &[recipient], words);
+            let why = assert_waits(&scene, recipient);
+            assert!(why.contains(words), "{words}: {why}");
         }
     }
 }
 
+/// It waits, for the reason that comes back.
 #[track_caller]
-fn assert_waits(scene: &Scene, recipient: &str) {
+fn assert_waits(scene: &Scene, recipient: &str) -> String {
     let rounds = scene.rounds(recipient, 1);
     assert_eq!(rounds[0]["result"]["outcome"], "inconclusive", "{recipient}: {rounds:#?}");
     assert_eq!(scene.queued_for(recipient), 1, "{recipient} is queued");
     assert!(scene.report_now(recipient).is_none());
+    rounds[0]["result"]["why"].to_string()
 }
 
 /// R5 by MX: the name that counts is the MX host's, not the domain's.

@@ -1,4 +1,4 @@
-//! What an operator does by hand: look at one message, free it, take it out, and read in the log that it was done.
+//! What an operator does by hand: look at one message, free it, take it out, read in the log that it was done, follow the log.
 
 use sealwire_tests::fake_peer::{Script, reply};
 use sealwire_tests::wait;
@@ -45,4 +45,26 @@ fn an_operator_shows_frees_and_removes_one_message() {
     }
     let said = scene.relay.run(&["log", "--message", &id]).out;
     assert!(said.contains("retry") && said.contains("remove") && !said.contains("carol"), "{said}");
+}
+
+/// `log --follow` tells what was, then what happens, and each record once.
+#[test]
+fn the_log_can_be_followed() {
+    let peer = Script::clear().start();
+    let scene = given().route("partner", &["partner.test"], peer.address(), "").start();
+    scene.submit(ALICE, &["earlier@partner.test"], "before it is followed");
+    scene.rounds("earlier@partner.test", 1);
+    let following = scene.relay.spawn(&["log", "--follow", "--event", "accepted,attempted"]);
+    wait::until(wait::PATIENCE, "what was", || {
+        following.log().contains("attempted  earlier@partner.test").then_some(())
+    });
+    for recipient in ["later@partner.test", "last@partner.test"] {
+        scene.submit(ALICE, &[recipient], "while it is followed");
+        let told = wait::until(wait::PATIENCE, "what happens", || {
+            let told = following.log();
+            told.contains(&format!("attempted  {recipient}")).then_some(told)
+        });
+        assert_eq!(told.matches(&format!("to {recipient}, by")).count(), 1, "{told}");
+        assert_eq!(told.matches("earlier@partner.test by").count(), 1, "{told}");
+    }
 }

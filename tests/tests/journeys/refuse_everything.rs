@@ -1,12 +1,16 @@
-//! No way around the policies: with a component that refuses everything in the chain, every journey that would deliver is
-//! refused, at the door and behind it.
+//! No way around the policies: with a component that refuses everything in the chain, every journey is refused, at the door and
+//! behind it: those in the table here, and the journey tests of all other files, run again with it.
+
+use std::collections::BTreeMap;
+use std::process::Command;
 
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::{FakePeer, Script, reply};
 use sealwire_tests::guests;
 use sealwire_tests::nsd::Nsd;
+use sealwire_tests::wait;
 
-use super::scene::{ALICE, Scene, given, setting};
+use super::scene::{ALICE, BUILTIN, REFUSING_VARIABLE, Scene, given, setting};
 
 /// A journey that ends in a delivery: sender, recipient, over TLS at the door or not, and by what it arrives.
 struct Journey {
@@ -84,7 +88,7 @@ fn send(scene: &Scene, journey: &Journey) -> sealwire_tests::swaks::Transcript {
 
 #[test]
 fn with_the_built_in_policy_every_journey_delivers() {
-    let (scene, peers, _nsd) = scene(&[("secure-transport", "builtin:secure-transport")]);
+    let (scene, peers, _nsd) = scene(&[BUILTIN]);
     let peers: Vec<&FakePeer> = peers.iter().collect();
     for journey in &JOURNEYS {
         let sent = send(&scene, journey);
@@ -97,11 +101,8 @@ fn with_the_built_in_policy_every_journey_delivers() {
 #[test]
 fn with_a_component_that_refuses_everything_every_journey_is_refused() {
     let refusing = guests::refuse_everything().display().to_string();
-    let chains: [&[(&str, &str)]; 3] = [
-        &[("refusing", &refusing)],
-        &[("secure-transport", "builtin:secure-transport"), ("refusing", &refusing)],
-        &[("refusing", &refusing), ("secure-transport", "builtin:secure-transport")],
-    ];
+    let chains: [&[(&str, &str)]; 3] =
+        [&[("refusing", &refusing)], &[BUILTIN, ("refusing", &refusing)], &[("refusing", &refusing), BUILTIN]];
     for chain in chains {
         let (scene, peers, _nsd) = scene(chain);
         for journey in &JOURNEYS {
@@ -118,7 +119,7 @@ fn with_a_component_that_refuses_everything_every_journey_is_refused() {
 /// Mail that was accepted before the swap meets the objections to every host.
 #[test]
 fn what_was_accepted_before_the_swap_reaches_no_host() {
-    let (mut scene, peers, _nsd) = scene(&[("secure-transport", "builtin:secure-transport")]);
+    let (mut scene, peers, _nsd) = scene(&[BUILTIN]);
     let greylisting = |script: Script| script.answer("MAIL", reply("450 4.2.0 later"));
     let leaf = certs::self_signed(&["127.0.0.1"]);
     peers[0].become_(greylisting(Script::clear()));
@@ -132,7 +133,7 @@ fn what_was_accepted_before_the_swap_reaches_no_host() {
     let mails_before = mails(&peers);
 
     let refusing = guests::refuse_everything().display().to_string();
-    scene.configure_chain(&[("secure-transport", "builtin:secure-transport"), ("refusing", &refusing)]);
+    scene.configure_chain(&[BUILTIN, ("refusing", &refusing)]);
     let said = scene.relay.run(&["reload"]);
     assert!(said.status.success(), "{}", said.err);
     peers[0].become_(Script::clear());
@@ -152,4 +153,72 @@ fn mails(peers: &[FakePeer]) -> usize {
     sessions
         .map(|session| session.clear().matches("MAIL FROM").count() + session.secured().matches("MAIL FROM").count())
         .sum()
+}
+
+/// A report on its way home is judged like any mail: it goes to no host either, and ends in the ledger with an alert (H5).
+#[test]
+fn a_report_on_its_way_home_is_refused_too() {
+    let peer = Script::clear().answer("RCPT", reply("550 5.1.1 nobody of that name")).start();
+    let mut scene = given()
+        .schedule("first-retry = \"1s\"\nmax-interval = \"1s\"\nexpire-after = \"4s\"\n")
+        .route("clear", &["clear.test"], peer.address(), "")
+        .start();
+    scene.home.become_(Script::clear().answer("MAIL", reply("450 4.2.0 later")));
+    scene.submit(ALICE, &["a@clear.test"], "comes back");
+    scene.rounds(ALICE, 1);
+    let refusing = guests::refuse_everything().display().to_string();
+    scene.configure_chain(&[BUILTIN, ("refusing", &refusing)]);
+    let said = scene.relay.run(&["reload"]);
+    assert!(said.status.success(), "{}", said.err);
+    scene.home.become_(Script::clear());
+    let alert = wait::until(wait::PATIENCE, "the alert", || {
+        let alerts = scene.relay.json(&["status"])["alerts"].to_string();
+        alerts.contains("could not be delivered").then_some(alerts)
+    });
+    assert!(alert.contains(ALICE) && scene.home.messages().is_empty(), "{alert}");
+    scene.until_queue_is_empty();
+}
+
+/// Journey tests that send nothing a policy is asked about, each with what it is about.
+const WITHOUT_MAIL: [(&str, &str); 5] = [
+    ("alternate_route::a_route_that_does_not_demand_tls_is_no_alternate_secure_route", "settings that are refused"),
+    ("check::a_certificate_that_will_not_do_is_told_with_its_place", "a relay that is not started"),
+    ("door::a_client_that_is_not_trusted_has_so_many_connections", "sessions that end before MAIL"),
+    ("hostile::every_hostile_guest_has_met_a_relay", "a list of files"),
+    ("injection::h10_octets_behind_starttls_end_the_session", "sessions that end before MAIL"),
+];
+
+#[test]
+fn every_journey_test_is_refused_with_such_a_component_in_its_chain() {
+    let this = std::env::current_exe().expect("a test knows its own path");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&this);
+        command.args(["journeys::", "--skip", "journeys::refuse_everything"]).args(arguments);
+        let output = command.env(REFUSING_VARIABLE, "1").output().expect("a test can be run again");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let listed = run(&["--list"]);
+    let tests: Vec<&str> = listed.lines().filter_map(|line| line.strip_suffix(": test")).collect();
+    assert!(tests.len() > 60, "{listed}");
+    let said = run(&["--test-threads", "6"]);
+    let mut told: BTreeMap<&str, String> = BTreeMap::new();
+    let mut of = None;
+    for line in said.lines() {
+        of = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----")).or(of);
+        if let Some(test) = of {
+            told.entry(test).or_default().push_str(line);
+        }
+    }
+    let mut wrong = Vec::new();
+    for test in tests {
+        let about = WITHOUT_MAIL.iter().find(|(name, _)| test == format!("journeys::{name}"));
+        let ended = said.lines().find_map(|line| line.strip_prefix(&format!("test {test} ... ")));
+        let refused = told.get(test).is_some_and(|text| text.contains("This relay refuses all mail."));
+        match (about, ended) {
+            (None, Some("FAILED")) if refused => {}
+            (Some(_), Some("ok")) => {}
+            _ => wrong.push(format!("{test}: {ended:?}, refused: {refused}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}\n{said}");
 }

@@ -1,205 +1,33 @@
 //! A scene: one relay between senders and next hops, and the questions that journeys ask about it.
 //!
-//! [`given`] collects what the relay shall be, [`Given::start`] starts it and applies the settings as an operator would.
+//! [`given`] collects what the relay shall be, `start` starts it and applies the settings as an operator would.
 //! Reports to senders `...@sender.test` end at [`Scene::home`], a scripted peer that takes everything, by TLS if it may.
 
-use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::dialogue::Dialogue;
-use sealwire_tests::fake_peer::{FakePeer, Received, Script};
-use sealwire_tests::relay::{Ground, Relay, Said};
+use sealwire_tests::fake_peer::{FakePeer, Received};
+use sealwire_tests::relay::{Relay, Said};
 use sealwire_tests::swaks::{self, Transcript};
 use sealwire_tests::{place, wait};
 use serde_json::Value;
 
+pub(super) use super::given::{BUILTIN, Given, REFUSING_VARIABLE, given, setting};
+use super::given::{Written, policy_table};
+
 /// A sender whom no list names.
 pub(super) const ALICE: &str = "alice@sender.test";
-
-/// What the relay of a scene shall be.
-#[derive(Default)]
-pub(super) struct Given {
-    top: String,
-    schedule: String,
-    dns: Option<SocketAddr>,
-    routes: String,
-    policies: String,
-    settings: String,
-    home: Option<SocketAddr>,
-    authority: Option<Authority>,
-}
-
-/// The beginning of every scene.
-pub(super) fn given() -> Given {
-    Given::default()
-}
-
-/// A list of these entries, and a setting named alike that holds for it: `setting("partners", "outbound", &["partner.test"],
-/// "validate-hostname = true")`. Several scopes are separated by blanks.
-pub(super) fn setting(name: &str, scopes: &str, entries: &[&str], more: &str) -> String {
-    let scopes: Vec<&str> = scopes.split(' ').collect();
-    format!(
-        "[lists.{name}]\nentries = {entries:?}\n[[policy.secure-transport.settings]]\ndescription = \"{name}\"\n\
-         scopes = {scopes:?}\nlists = [\"{name}\"]\n{more}\n"
-    )
-}
-
-impl Given {
-    /// Mail of these domains goes to this host; `more` are further lines of its route, `tls = "required"` say.
-    pub(super) fn route(self, name: &str, domains: &[&str], host: SocketAddr, more: &str) -> Self {
-        self.hosts(name, domains, &[host], more)
-    }
-
-    /// Mail of these domains goes to these hosts, the first preferred.
-    pub(super) fn hosts(self, name: &str, domains: &[&str], hosts: &[SocketAddr], more: &str) -> Self {
-        let preferred = hosts.iter().enumerate().map(|(preference, host)| {
-            format!("{{ host = \"{}\", port = {}, preference = {preference} }}", host.ip(), host.port())
-        });
-        self.route_to(name, domains, &preferred.collect::<Vec<_>>().join(", "), more)
-    }
-
-    /// Mail of these domains goes to the host of this name.
-    pub(super) fn named_host(self, name: &str, domains: &[&str], host: &str, port: u16, more: &str) -> Self {
-        self.route_to(name, domains, &format!("{{ host = \"{host}\", port = {port} }}"), more)
-    }
-
-    /// All other mail goes by MX, at this port.
-    pub(super) fn mx(mut self, port: u16) -> Self {
-        let _ = write!(self.routes, "[[route]]\nname = \"by-mx\"\nmx = true\nport = {port}\ndefault = true\n");
-        self
-    }
-
-    /// Names are asked of this server. Without one, of a port where nobody answers.
-    pub(super) fn dns(mut self, server: SocketAddr) -> Self {
-        self.dns = Some(server);
-        self
-    }
-
-    /// Lines of `[schedule]`.
-    pub(super) fn schedule(mut self, lines: &str) -> Self {
-        self.schedule = lines.to_owned();
-        self
-    }
-
-    /// Top-level lines of the configuration.
-    pub(super) fn config(mut self, lines: &str) -> Self {
-        self.top = lines.to_owned();
-        self
-    }
-
-    /// One more policy in the chain. Without any, the chain is the built-in one.
-    pub(super) fn policy(mut self, name: &str, component: &str) -> Self {
-        let _ = write!(self.policies, "[[policy]]\nname = \"{name}\"\ncomponent = \"{component}\"\n");
-        self
-    }
-
-    /// The built-in policy, in a chain of several.
-    pub(super) fn builtin(self) -> Self {
-        self.policy("secure-transport", "builtin:secure-transport")
-    }
-
-    /// All settings so far.
-    pub(super) fn settings_so_far(&self) -> String {
-        self.settings.clone()
-    }
-
-    /// More of the settings document.
-    pub(super) fn settings(mut self, text: &str) -> Self {
-        self.settings.push_str(text);
-        self
-    }
-
-    /// The sender's mail server, instead of a scripted one.
-    pub(super) fn home(mut self, address: SocketAddr) -> Self {
-        self.home = Some(address);
-        self
-    }
-
-    /// The relay believes this authority, which has made the peers' certificates.
-    pub(super) fn believing(mut self, authority: Authority) -> Self {
-        self.authority = Some(authority);
-        self
-    }
-
-    /// Starts the relay and applies the settings.
-    #[track_caller]
-    pub(super) fn start(self) -> Scene {
-        let authority = self.authority.unwrap_or_else(|| Authority::new("Test Authority"));
-        let home = Script::tls(&certs::self_signed(&["home.sender.test"])).start();
-        let leaf = authority.leaf(&["relay.test"]);
-        let nobody = place::free_address();
-        let written = Written {
-            before_listener: format!(
-                "hostname = \"relay.test\"\ndata-directory = \"data\"\nlog-level = \"info\"\n{}\n\
-                 [tls]\nroots = \"{}\"\n[dns]\nservers = [\"{}\"]\n[schedule]\n{}\n",
-                self.top,
-                authority.file().display(),
-                self.dns.unwrap_or(nobody),
-                self.schedule,
-            ),
-            certificate: leaf.cert_file().to_owned(),
-            key: leaf.key_file().to_owned(),
-            routes: self.routes,
-            policies: self.policies,
-        };
-        let home_address = self.home.unwrap_or(home.address());
-        let written = Written { routes: format!("{}{}", home_route(home_address), written.routes), ..written };
-        let relay = Relay::started(|ground| written.text(ground));
-        let scene = Scene { relay, home, written, _authority: authority, _leaf: leaf };
-        if !self.settings.is_empty() {
-            let said = scene.apply(&self.settings);
-            assert!(said.status.success(), "the settings were refused:\n{}{}", said.out, said.err);
-        }
-        scene
-    }
-
-    fn route_to(mut self, name: &str, domains: &[&str], hosts: &str, more: &str) -> Self {
-        let route = format!("[[route]]\nname = \"{name}\"\nmatch = {domains:?}\nhosts = [{hosts}]\n{more}\n");
-        self.routes.push_str(&route);
-        self
-    }
-}
-
-fn home_route(home: SocketAddr) -> String {
-    format!(
-        "[[route]]\nname = \"home\"\nmatch = [\"sender.test\"]\nhosts = [{{ host = \"{}\", port = {} }}]\n",
-        home.ip(),
-        home.port()
-    )
-}
-
-/// The configuration, to be written again with another chain.
-struct Written {
-    before_listener: String,
-    certificate: PathBuf,
-    key: PathBuf,
-    routes: String,
-    policies: String,
-}
-
-impl Written {
-    fn text(&self, ground: &Ground) -> String {
-        format!(
-            "{}[[listener]]\nname = \"main\"\naddress = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\n{}{}",
-            self.before_listener,
-            ground.smtp,
-            self.certificate.display(),
-            self.key.display(),
-            self.routes,
-            self.policies,
-        )
-    }
-}
 
 /// A running relay and the sender's mailbox.
 pub(super) struct Scene {
     pub(super) relay: Relay,
     pub(super) home: FakePeer,
-    written: Written,
-    _authority: Authority,
-    _leaf: certs::Leaf,
+    pub(super) written: Written,
+    pub(super) _authority: Authority,
+    pub(super) _leaf: certs::Leaf,
 }
 
 /// What became of a message to one recipient.
@@ -224,8 +52,14 @@ impl Scene {
     /// Hands in a short message in clear; it must be accepted. Subject and text are `words`.
     #[track_caller]
     pub(super) fn submit(&self, from: &str, to: &[&str], words: &str) {
-        let reply = self.offer(from, to, &message(from, words));
-        assert!(reply.starts_with("250 2.0.0"), "{words}: {reply}");
+        self.hand_in(from, to, &message(from, words));
+    }
+
+    /// Hands in this content in clear; it must be accepted.
+    #[track_caller]
+    pub(super) fn hand_in(&self, from: &str, to: &[&str], content: &str) {
+        let reply = self.offer(from, to, content);
+        assert!(reply.starts_with("250 2.0.0"), "{reply}:\n{content}");
     }
 
     /// Hands in this content in clear; the reply to its end.
@@ -254,10 +88,13 @@ impl Scene {
 
     /// Rewrites the configuration with another chain of policies; it counts from the next reload or start.
     pub(super) fn configure_chain(&mut self, chain: &[(&str, &str)]) {
-        let policies = chain
-            .iter()
-            .map(|(name, component)| format!("[[policy]]\nname = \"{name}\"\ncomponent = \"{component}\"\n"));
-        self.written.policies = policies.collect();
+        let policies: String = chain.iter().map(|(name, component)| policy_table(name, component)).collect();
+        self.configure_policies(&policies);
+    }
+
+    /// The same with these `[[policy]]` tables.
+    pub(super) fn configure_policies(&mut self, tables: &str) {
+        self.written.policies = tables.to_owned();
         self.relay.configure(|ground| self.written.text(ground));
     }
 
@@ -338,6 +175,19 @@ impl Scene {
     pub(super) fn generation(&self) -> u64 {
         let status = self.relay.json(&["status"]);
         status["generation"]["number"].as_u64().unwrap_or_else(|| panic!("status has no generation: {status:#}"))
+    }
+
+    /// What a scraper of metrics reads.
+    #[track_caller]
+    pub(super) fn metrics(&self) -> String {
+        let socket = self.relay.ground().path("data/admin/socket");
+        let asked = UnixStream::connect(&socket).and_then(|mut stream| {
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")?;
+            std::io::read_to_string(stream)
+        });
+        let answer = asked.unwrap_or_else(|why| panic!("{}: {why}", socket.display()));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
     }
 
     /// Whether these octets stand in any file of the relay's store.

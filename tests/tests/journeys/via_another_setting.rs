@@ -9,7 +9,7 @@ use sealwire_tests::fake_peer::{FakePeer, Script};
 use sealwire_tests::nsd::Nsd;
 use sealwire_tests::{guests, place};
 
-use super::scene::{ALICE, Given, Scene, given, setting};
+use super::scene::{ALICE, BUILTIN, Given, Scene, given, setting};
 
 /// The marker that flag-subject looks for.
 const MARK: &str = "[secure]";
@@ -84,7 +84,7 @@ fn start_flagging(given: Given) -> Scene {
     let flagging = guests::flag_subject().display().to_string();
     let settings = format!("{}[policy.flag-subject]\nmarker = \"{MARK}\"\n", given.settings_so_far());
     let mut scene = given.builtin().start();
-    scene.configure_chain(&[("flag-subject", &flagging), ("secure-transport", "builtin:secure-transport")]);
+    scene.configure_chain(&[("flag-subject", flagging.as_str()), BUILTIN]);
     let said = scene.relay.run(&["reload"]);
     assert!(!said.status.success(), "flag-subject came to life without its marker");
     let said = scene.apply_and(&settings, &["--reload"]);
@@ -157,7 +157,7 @@ fn a_flag_holds_without_any_list_and_outlives_its_policy() {
 
     // The flagging policy gives way to one that flags nothing, and the next hop loses its TLS.
     let lax = guests::fail_by_subject().display().to_string();
-    scene.configure_chain(&[("flag-subject", &lax), ("secure-transport", "builtin:secure-transport")]);
+    scene.configure_chain(&[("flag-subject", lax.as_str()), BUILTIN]);
     let said = scene.relay.run(&["reload"]);
     assert!(said.status.success(), "{}", said.err);
     peer.become_(Script::clear());

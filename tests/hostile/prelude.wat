@@ -1,6 +1,5 @@
-  ;; What every test guest shares. A guest's file adds fields; what it does not define of $configure, $evil, $plan and
-  ;; $judge is added from defaults.wat.
-  (import "sealwire:policy/facts@1.0.0-rc.2" "[method]message.is-report" (func $is-report (param i32) (result i32)))
+  ;; What every hostile guest shares. A guest's file adds fields; what it does not define of $configure, $evil, $plan and
+  ;; $judge is put in by whoever builds it.
   (import "sealwire:policy/facts@1.0.0-rc.2" "[method]message.header-from" (func $header-from (param i32 i32)))
   (import "sealwire:policy/facts@1.0.0-rc.2" "[method]message.header" (func $header (param i32 i32 i32 i32)))
   (import "sealwire:policy/facts@1.0.0-rc.2" "[method]message.secure-transport-required-by" (func $flags (param i32 i32)))
@@ -30,7 +29,8 @@
   (import "sealwire:policy/decisions@1.0.0-rc.2" "[resource-drop]floor" (func $drop-floor (param i32)))
   (import "sealwire:policy/decisions@1.0.0-rc.2" "[resource-drop]objections" (func $drop-objections (param i32)))
 
-  ;; 64: ok. 80: err with the text at 1024. 96 and on: results of host calls. 1024: words. 8192 and on: what the host writes.
+  (data (i32.const 512) "hostile")
+  ;; 64: ok. 80: err with the text at 1024. 96 and on: results of host calls. 512: the field's name; 520: its values. 1024: words. 8192 and on: what the host writes.
   (memory (export "memory") 4)
   (global $next (mut i32) (i32.const 8192))
   (func (export "cabi_realloc") (param i32 i32 i32) (param $size i32) (result i32)
@@ -40,12 +40,15 @@
       (i32.and (i32.add (i32.add (local.get $at) (local.get $size)) (i32.const 7)) (i32.const -8)))
     (local.get $at))
   (func $ok (result i32) (i32.const 64))
-  ;; Misbehaves on a report; decides like anyone else on other messages, the probe among them. What a hook is lent must be
-  ;; dropped before it returns.
+  ;; Misbehaves on a message with a field "Hostile"; decides like anyone else on others, the probe among them. What a hook is
+  ;; lent must be dropped before it returns.
+  (func $provoked (param $message i32) (result i32)
+    (call $header (local.get $message) (i32.const 512) (i32.const 7) (i32.const 520))
+    (i32.ne (i32.load (i32.const 524)) (i32.const 0)))
   (func (export "sealwire:policy/hooks@1.0.0-rc.2#receive") (param $message i32) (param $verdict i32) (result i32)
     (local $result i32)
     (global.set $next (i32.const 8192))
-    (if (i32.or (call $is-report (local.get $message)) (global.get $always))
+    (if (i32.or (call $provoked (local.get $message)) (global.get $always))
       (then (local.set $result (call $evil (local.get $message) (local.get $verdict))))
       (else (call $conclude (local.get $verdict)) (local.set $result (call $ok))))
     (call $drop-message (local.get $message))
