@@ -43,7 +43,7 @@ fn row(record: LedgerRecord) -> Result<Row, StoreError> {
 }
 
 /// The kind as it is written in the record itself.
-fn kind(event: &LedgerEvent) -> &'static str {
+pub(crate) fn kind(event: &LedgerEvent) -> &'static str {
     match event {
         LedgerEvent::Decision(_) => "decision",
         LedgerEvent::Accepted(_) => "accepted",
@@ -56,7 +56,7 @@ fn kind(event: &LedgerEvent) -> &'static str {
 }
 
 /// Mailboxes a record is found by, lower case, one a line.
-fn searched(event: &LedgerEvent) -> String {
+pub(crate) fn searched(event: &LedgerEvent) -> String {
     let mailboxes: &[Mailbox] = match event {
         LedgerEvent::Accepted(arrival) | LedgerEvent::TurnedAway { arrival, .. } => &arrival.recipients,
         LedgerEvent::Attempted { recipient, .. } => std::slice::from_ref(recipient),

@@ -30,12 +30,17 @@ mod settings;
 mod sqlite;
 mod writer;
 
+#[cfg(any(test, feature = "memory"))]
+mod memory;
+
 pub use api::{
     Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
     Retry, Revision, Settled, Store, StoreStatus,
 };
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
+#[cfg(any(test, feature = "memory"))]
+pub use memory::{MemoryPlace, MemoryStore};
 pub use sqlite::SqliteStore;
 
 #[cfg(test)]

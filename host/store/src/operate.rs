@@ -157,6 +157,6 @@ pub(crate) fn remove(turn: &mut Turn<'_>, id: &str, now_ms: u64, by: &str) -> Re
     }
 }
 
-fn record(message: String, at_ms: u64, action: &str, by: &str) -> LedgerRecord {
+pub(crate) fn record(message: String, at_ms: u64, action: &str, by: &str) -> LedgerRecord {
     LedgerRecord { at_ms, message, event: LedgerEvent::Operator { action: action.into(), by: by.into() } }
 }

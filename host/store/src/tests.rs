@@ -1,15 +1,21 @@
-//! What is SQLite's alone: the conformance run, crashes, locks, and what an operator reads when the store will not open.
+//! The conformance run of both engines, and what is SQLite's alone: crashes, locks, and what an operator reads when the store will not open.
 
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::conformance::{self, NOW, Place};
-use crate::{CONTENT_INLINE_MAX, SqliteStore, Store, StoreError};
+use crate::{CONTENT_INLINE_MAX, MemoryPlace, SqliteStore, Store, StoreError};
 
 impl Place for tempfile::TempDir {
     fn open(&self) -> Arc<dyn Store> {
         Arc::new(SqliteStore::open(self.path()).expect("the store opens"))
+    }
+}
+
+impl Place for MemoryPlace {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(MemoryPlace::open(self))
     }
 }
 
@@ -38,6 +44,11 @@ fn contents(place: &Path) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms() {
     conformance::run(|| Box::new(fresh())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_memory_store_conforms() {
+    conformance::run(|| Box::<MemoryPlace>::default()).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,248 @@
+//! What the engine in memory holds, and what each request makes of it: the same answers as [`crate::queue`] gives in SQL.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
+use sealwire_core::ledger::LedgerRecord;
+use sealwire_core::settle::Progress;
+
+use crate::api::{
+    Claim, ClaimToken, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retry, Revision, Settled,
+};
+use crate::content::Kept;
+use crate::error::StoreError;
+use crate::{ledger, operate};
+
+#[derive(Default)]
+pub(super) struct State {
+    /// By a number that grows with each commit.
+    pub(super) queue: BTreeMap<u64, Queued>,
+    last_number: u64,
+    last_lease: i64,
+    pub(super) ledger: Vec<LedgerLine>,
+    last_line: u64,
+    pub(super) settings: Vec<Revision>,
+}
+
+#[derive(Clone)]
+pub(super) struct Queued {
+    entry: Entry,
+    recipients: Vec<QueuedRecipient>,
+    pub(super) body: Vec<u8>,
+    pub(super) lease: Option<Lease>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    number: i64,
+    pub(super) until: u64,
+}
+
+impl Queued {
+    /// The earliest due time, or the end of the lease; None: every recipient is final.
+    pub(super) fn ready_at(&self) -> Option<u64> {
+        let due = self.recipients.iter().filter(|r| is_open(r.status)).map(|r| r.due_at).min()?;
+        Some(self.lease.map_or(due, |lease| lease.until))
+    }
+
+    pub(super) fn item(&self, with_header: bool) -> QueueItem {
+        let mut entry = self.entry.clone();
+        if !with_header {
+            entry.header.clear();
+        }
+        QueueItem { entry, recipients: self.recipients.clone(), claimed: self.lease.is_some() }
+    }
+
+    pub(super) fn is_held_by(&self, token: &ClaimToken) -> bool {
+        self.entry.id == token.entry && self.lease.is_some_and(|lease| lease.number == token.lease)
+    }
+}
+
+fn is_open(status: RecipientStatus) -> bool {
+    matches!(status, RecipientStatus::Queued | RecipientStatus::Held)
+}
+
+impl State {
+    pub(super) fn of_id(&self, id: &str) -> Option<&Queued> {
+        self.queue.values().find(|queued| queued.entry.id == id)
+    }
+
+    fn number_of(&self, id: &str) -> Option<u64> {
+        self.queue.iter().find(|(_, queued)| queued.entry.id == id).map(|(number, _)| *number)
+    }
+
+    pub(super) fn newest(&self) -> u64 {
+        self.settings.last().map_or(0, |revision| revision.revision)
+    }
+
+    /// Whether these may be queued together.
+    pub(super) fn check(&self, arrivals: &[NewEntry]) -> Result<(), StoreError> {
+        let mut ids = HashSet::new();
+        for NewEntry { entry, recipients, .. } in arrivals {
+            if recipients.is_empty() {
+                return Err(StoreError::Refused("an entry without recipients would never leave the queue"));
+            }
+            if self.of_id(&entry.id).is_some() || !ids.insert(&entry.id) {
+                return Err(StoreError::Exists { id: entry.id.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues what was checked.
+    pub(super) fn add(&mut self, arrival: NewEntry) {
+        let NewEntry { entry, recipients, content, records } = arrival;
+        // This engine makes no other content.
+        let Kept::Memory(body) = content.kept else { return };
+        let queued = |(index, mailbox): (usize, _)| QueuedRecipient {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            mailbox,
+            status: RecipientStatus::Queued,
+            due_at: entry.arrived_at,
+            progress: Progress::default(),
+        };
+        let recipients = recipients.into_iter().enumerate().map(queued).collect();
+        self.last_number += 1;
+        self.queue.insert(self.last_number, Queued { entry, recipients, body, lease: None });
+        self.tell(records);
+    }
+
+    pub(super) fn tell(&mut self, records: Vec<LedgerRecord>) {
+        for record in records {
+            self.last_line += 1;
+            self.ledger.push(LedgerLine { number: self.last_line, record });
+        }
+    }
+
+    pub(super) fn claim(&mut self, now: u64, lease_until: u64, limit: usize) -> Result<Vec<Claim>, StoreError> {
+        if lease_until <= now {
+            return Err(StoreError::Refused("a lease must end after it begins"));
+        }
+        let ready = self.queue.iter().filter_map(|(number, queued)| Some((queued.ready_at()?, *number)));
+        let mut due: Vec<_> = ready.filter(|(at, _)| *at <= now).collect();
+        due.sort_unstable();
+        let mut claims = Vec::new();
+        for (_, number) in due.into_iter().take(limit) {
+            self.last_lease += 1;
+            let Some(queued) = self.queue.get_mut(&number) else { continue };
+            queued.lease = Some(Lease { number: self.last_lease, until: lease_until });
+            let token = ClaimToken { entry: queued.entry.id.clone(), lease: self.last_lease };
+            claims.push(Claim { token, entry: queued.entry.clone(), recipients: queued.recipients.clone() });
+        }
+        Ok(claims)
+    }
+
+    pub(super) fn settle(&mut self, settled: Settled) -> Result<(), StoreError> {
+        let found = self.queue.iter().find(|(_, queued)| queued.is_held_by(&settled.token));
+        let Some((number, queued)) = found else {
+            return Err(StoreError::LeaseLost { id: settled.token.entry });
+        };
+        let (number, mut queued) = (*number, queued.clone());
+        for recipient in settled.recipients {
+            let known = queued.recipients.iter_mut().find(|known| known.index == recipient.index);
+            let known = known.ok_or(StoreError::Refused("the entry has no recipient of that index"))?;
+            (known.status, known.due_at, known.progress) = (recipient.status, recipient.due_at, recipient.progress);
+        }
+        self.check(&settled.reports)?;
+        settled.reports.into_iter().for_each(|report| self.add(report));
+        self.tell(settled.records);
+        if settled.release {
+            queued.lease = None;
+        }
+        if queued.ready_at().is_some() {
+            self.queue.insert(number, queued);
+        } else {
+            self.queue.remove(&number);
+        }
+        Ok(())
+    }
+
+    pub(super) fn retry(&mut self, which: &Retry, now_ms: u64, by: &str) -> u64 {
+        let (now, mut moved, mut touched) = (now_ms / 1000, 0, Vec::new());
+        for queued in self.queue.values_mut() {
+            let id = &queued.entry.id;
+            let of_entry = !matches!(which, Retry::Entry(asked) if asked != id);
+            let asked = |recipient: &QueuedRecipient| match which {
+                Retry::All | Retry::Entry(_) => of_entry,
+                Retry::FailedDecisions => recipient.progress.failing_since.is_some(),
+                Retry::Held => recipient.status == RecipientStatus::Held,
+            };
+            let before = moved;
+            for recipient in queued.recipients.iter_mut().filter(|r| is_open(r.status) && asked(r)) {
+                let held = recipient.status == RecipientStatus::Held;
+                recipient.due_at = if held { now } else { recipient.due_at.min(now) };
+                recipient.status = RecipientStatus::Queued;
+                moved += 1;
+            }
+            if moved > before {
+                touched.push(operate::record(id.clone(), now_ms, "retry", by));
+            }
+        }
+        self.tell(touched);
+        moved
+    }
+
+    pub(super) fn remove(&mut self, id: &str, now_ms: u64, by: &str) -> Result<bool, StoreError> {
+        let Some(number) = self.number_of(id) else { return Ok(false) };
+        let lease = self.queue.get(&number).and_then(|queued| queued.lease);
+        if lease.is_some_and(|lease| lease.until > now_ms / 1000) {
+            return Err(StoreError::InDelivery { id: id.to_owned() });
+        }
+        self.queue.remove(&number);
+        self.tell(vec![operate::record(id.to_owned(), now_ms, "remove", by)]);
+        Ok(true)
+    }
+
+    pub(super) fn list(&self, filter: &QueueFilter) -> Vec<QueueItem> {
+        let has = |text: String, part: &Option<String>| {
+            part.as_ref().is_none_or(|part| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
+        };
+        let after = filter.after.as_ref().and_then(|id| self.number_of(id)).unwrap_or(0);
+        let behind = self.queue.range(after + 1..).map(|(_, queued)| queued);
+        let asked = behind.filter(|Queued { entry, recipients, .. }| {
+            let sender = entry.envelope_sender.as_ref().map(ToString::to_string).unwrap_or_default();
+            recipients.iter().any(|r| has(r.mailbox.to_string(), &filter.recipient))
+                && recipients.iter().any(|r| filter.status.is_none_or(|status| status == r.status))
+                && has(sender, &filter.sender)
+        });
+        asked.take(filter.limit).map(|queued| queued.item(false)).collect()
+    }
+
+    pub(super) fn counts(&self) -> QueueCounts {
+        let mut counts = QueueCounts::default();
+        for queued in self.queue.values() {
+            counts.entries += 1;
+            counts.claimed += u64::from(queued.lease.is_some());
+            let arrived_at = queued.entry.arrived_at;
+            counts.oldest_arrived_at = Some(counts.oldest_arrived_at.map_or(arrived_at, |at| at.min(arrived_at)));
+            for recipient in queued.recipients.iter().filter(|r| is_open(r.status)) {
+                let held = recipient.status == RecipientStatus::Held;
+                *if held { &mut counts.held } else { &mut counts.queued } += 1;
+                counts.failed_decisions += u64::from(recipient.progress.failing_since.is_some());
+            }
+        }
+        counts
+    }
+
+    pub(super) fn lines(&self, query: &LedgerQuery) -> Vec<LedgerLine> {
+        let asked = |line: &&LedgerLine| {
+            let LedgerRecord { at_ms, message, event } = &line.record;
+            let recipient = query.recipient.as_ref().map(|part| part.to_ascii_lowercase());
+            query.message.as_ref().is_none_or(|asked| asked == message)
+                && query.since_ms.is_none_or(|since| *at_ms >= since)
+                && query.until_ms.is_none_or(|until| *at_ms < until)
+                && query.after.is_none_or(|after| line.number > after)
+                && recipient.is_none_or(|part| ledger::searched(event).contains(&part))
+                && (query.events.is_empty() || query.events.iter().any(|kind| kind == ledger::kind(event)))
+        };
+        let mut lines: Vec<LedgerLine> = if query.last {
+            self.ledger.iter().rev().filter(asked).take(query.limit).cloned().collect()
+        } else {
+            self.ledger.iter().filter(asked).take(query.limit).cloned().collect()
+        };
+        if query.last {
+            lines.reverse();
+        }
+        lines
+    }
+}
