@@ -33,6 +33,9 @@ use crate::ticker::Ticker;
 pub struct SandboxConfig {
     /// Threads that run decisions.
     pub threads: NonZeroUsize,
+    /// Run decisions where they are asked for instead, with no clock that stops them: for tests in virtual time, in which
+    /// an answer from another thread would come at any moment. Only for guests that are known to end.
+    pub inline: bool,
     /// Keep instances in a pool; where the system refuses one, they are made on demand.
     pub pooling: bool,
     /// Reset memory by PAGEMAP_SCAN where the system has it (Linux 6.7).
@@ -43,7 +46,7 @@ impl Default for SandboxConfig {
     /// One thread per core, pool and PAGEMAP_SCAN where they can be had.
     fn default() -> SandboxConfig {
         let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        SandboxConfig { threads, pooling: true, pagemap_scan: true }
+        SandboxConfig { threads, inline: false, pooling: true, pagemap_scan: true }
     }
 }
 
@@ -58,7 +61,8 @@ pub(crate) struct Inner {
     builds: Runtime,
     allocation: Allocation,
     ticker: Ticker,
-    threads: Threads,
+    /// None: decisions run where they are asked for.
+    threads: Option<Threads>,
     thread_count: usize,
     counters: Counters,
 }
@@ -112,7 +116,7 @@ impl Sandbox {
         let (decisions, allocation) = engine::decisions(slots, config.pooling, config.pagemap_scan).map_err(engine)?;
         let builds = engine::builds().map_err(engine)?;
         let ticker = Ticker::start(&[&decisions.engine, &builds.engine]).map_err(SandboxError::Thread)?;
-        let pool = Threads::start(threads).map_err(SandboxError::Thread)?;
+        let pool = if config.inline { None } else { Some(Threads::start(threads).map_err(SandboxError::Thread)?) };
         let counters = Counters::default();
         let inner = Inner { decisions, builds, allocation, ticker, threads: pool, thread_count: threads, counters };
         Ok(Sandbox { inner: Arc::new(inner) })
@@ -209,8 +213,13 @@ impl Sandbox {
         now: u64,
         into: impl Fn(Calls, String) -> T,
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
-        let (inner, of, asked) = (Arc::clone(&self.inner), Arc::clone(generation), question.clone());
-        let answers = self.inner.threads.run(move || inner.chain(&of, &asked, now)).await;
+        let answers = match &self.inner.threads {
+            None => Ok(self.inner.chain(generation, &question, now)),
+            Some(threads) => {
+                let (inner, of, asked) = (Arc::clone(&self.inner), Arc::clone(generation), question.clone());
+                threads.run(move || inner.chain(&of, &asked, now)).await
+            }
+        };
         // H8: a chain that could not be run leaves its records like any other failed decision.
         let unavailable = |why: String| {
             let of_policy = |policy| decide::unavailable(policy, generation, &question, &why);
@@ -270,7 +279,7 @@ impl Sandbox {
 impl Inner {
     /// Asks every policy of the chain; a panic in the host costs one decision and not the thread.
     pub(crate) fn chain(&self, generation: &Generation, question: &Question, now: u64) -> Vec<Answer> {
-        let _running = self.ticker.running();
+        let _running = self.threads.is_some().then(|| self.ticker.running());
         let ask = |policy: &ChainPolicy| {
             let answer = caught(|| decide::ask(policy, generation, question, now));
             let answer = answer.unwrap_or_else(|panic| decide::unavailable(policy, generation, question, &panic));

@@ -158,6 +158,7 @@ async fn nothing_one_message_leaves_behind_reaches_the_next() {
         SandboxConfig::default(),
         SandboxConfig { pagemap_scan: false, ..Default::default() },
         SandboxConfig { pooling: false, ..Default::default() },
+        SandboxConfig { inline: true, ..Default::default() },
     ] {
         let sandbox = Sandbox::start(config.clone()).expect("a sandbox");
         let generation = built(&sandbox, vec![policy("once", of_fields(once))]).expect("builds");
