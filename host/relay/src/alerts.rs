@@ -5,8 +5,6 @@ use std::sync::Mutex;
 
 use serde::Serialize;
 
-use crate::clock;
-
 /// Alerts that `status` shows; older ones are in the log and the ledger.
 const SHOWN: usize = 50;
 /// The same alert is not given again within this time.
@@ -29,9 +27,8 @@ pub struct Alert {
 pub(crate) struct Alerts(Mutex<VecDeque<Alert>>);
 
 impl Alerts {
-    /// Gives an alert; false if one of this key was given a moment ago.
-    pub(crate) fn give(&self, key: &str, text: &str) -> bool {
-        let at_ms = clock::now_ms();
+    /// Gives an alert at this moment; false if one of this key was given a moment ago.
+    pub(crate) fn give(&self, key: &str, text: &str, at_ms: u64) -> bool {
         if let Ok(mut alerts) = self.0.lock() {
             let lately = |a: &Alert| a.key == key && at_ms.saturating_sub(a.at_ms) < AGAIN_AFTER_MS;
             if alerts.iter().any(lately) {

@@ -10,7 +10,6 @@ use sealwire_core::ledger::{ArrivalRecord, DecisionRecord, LedgerEvent, LedgerRe
 use sealwire_core::smtp::server::HeaderReady;
 use sealwire_core::trace::{Received, received};
 
-use crate::clock;
 use crate::live::Live;
 
 /// Facts of a message that arrives: no policy's flag is seen yet, and the size is not known.
@@ -41,15 +40,15 @@ pub(crate) fn facts_of_entry(entry: &Entry, recipients: Vec<Mailbox>) -> Message
     }
 }
 
-/// The entry an arrival would become, and its recipients.
+/// The entry of this id that an arrival would become, and its recipients.
 pub(crate) fn arriving_entry(
+    id: String,
     live: &Live,
     client: ClientFacts,
     trusted: bool,
     header: HeaderReady,
     arrived_at: u64,
 ) -> (Entry, Vec<Mailbox>) {
-    let id = clock::new_id();
     let by = live.config.hostname.as_str();
     let trace =
         received(&Received { client: &client, extended: header.greeting.extended, by, id: &id, now: arrived_at });
@@ -94,8 +93,7 @@ pub(crate) fn arrival_record(
 }
 
 /// One ledger record for each decision (H8).
-pub(crate) fn decision_records(message: &str, decisions: Vec<DecisionRecord>) -> Vec<LedgerRecord> {
-    let record =
-        |d| LedgerRecord { at_ms: clock::now_ms(), message: message.to_owned(), event: LedgerEvent::Decision(d) };
+pub(crate) fn decision_records(message: &str, decisions: Vec<DecisionRecord>, at_ms: u64) -> Vec<LedgerRecord> {
+    let record = |d| LedgerRecord { at_ms, message: message.to_owned(), event: LedgerEvent::Decision(d) };
     decisions.into_iter().map(record).collect()
 }

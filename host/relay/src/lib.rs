@@ -3,7 +3,6 @@
 //! Read [`spine`](self) first: it holds the journey of a message from the socket to its settlement.
 
 mod alerts;
-mod clock;
 pub mod config;
 mod counters;
 mod delivery;
@@ -17,10 +16,14 @@ mod round;
 mod scheduler;
 mod session;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
+mod socket;
 mod spine;
 mod start;
 mod stream;
 pub mod tls;
+mod world;
 
 pub use alerts::Alert;
 pub use counters::{Domains, Inbound, Outbound, Totals};

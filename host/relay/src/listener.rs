@@ -19,6 +19,7 @@ use crate::config::Problem;
 use crate::config::{self, Config};
 use crate::relay::Relay;
 use crate::session::{SessionParts, serve};
+use crate::socket::Socket;
 use crate::tls::acceptor;
 
 /// A bound listener.
@@ -120,7 +121,7 @@ fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAdd
         stopping: stopping.clone(),
     };
     tokio::spawn(async move {
-        serve(parts, stream).await;
+        serve(parts, Socket::Tcp(stream)).await;
         drop(place);
     });
 }
@@ -128,7 +129,7 @@ fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAdd
 async fn turn_away(stream: TcpStream, reply: Reply) {
     let mut octets = Vec::new();
     reply.write(&mut octets);
-    let mut stream = crate::stream::Stream::Clear(stream);
+    let mut stream = crate::stream::Stream::Clear(Socket::Tcp(stream));
     let _ = stream.write(&mut octets, Duration::from_secs(5)).await;
     stream.close().await;
 }

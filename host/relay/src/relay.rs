@@ -13,14 +13,15 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use crate::alerts::{Alert, Alerts};
-use crate::clock;
 use crate::counters::{Counters, Totals};
 use crate::delivery::Pool;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
+use crate::world::World;
 
 /// One running relay.
 pub struct Relay {
+    pub(crate) world: Arc<dyn World>,
     pub(crate) sandbox: Sandbox,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) pool: Pool,
@@ -114,9 +115,9 @@ impl Relay {
 
     /// Gives an alert unless one of this key was given a moment ago.
     pub(crate) fn alert_once(&self, key: &str, text: String) {
-        if self.alerts.give(key, &text) {
-            let record =
-                LedgerRecord { at_ms: clock::now_ms(), message: String::new(), event: LedgerEvent::Alert { text } };
+        let at_ms = self.world.now_ms();
+        if self.alerts.give(key, &text, at_ms) {
+            let record = LedgerRecord { at_ms, message: String::new(), event: LedgerEvent::Alert { text } };
             self.append(vec![record]);
         }
     }

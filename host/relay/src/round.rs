@@ -17,7 +17,6 @@ use sealwire_core::report::FailedRecipient;
 use sealwire_core::settle::{Progress, Settlement, expired};
 use sealwire_store::{Claim, Settled, StoreError};
 
-use crate::clock;
 use crate::evaluate::decision_records;
 use crate::live::Live;
 use crate::relay::Relay;
@@ -106,7 +105,7 @@ impl<'a> Round<'a> {
             settlement: settlement.to_string(),
             took_ms: end.took_ms,
         };
-        LedgerRecord { at_ms: clock::now_ms(), message: self.claim.entry.id.clone(), event }
+        LedgerRecord { at_ms: self.relay.world.now_ms(), message: self.claim.entry.id.clone(), event }
     }
 
     /// An alert goes out once failed decisions alone have kept mail waiting for long enough.
@@ -136,10 +135,10 @@ impl<'a> Round<'a> {
         }
         records.splice(0..0, self.take_records());
         // One id for every try: a report that was written after all is not written twice.
-        let id = clock::new_id();
+        let id = self.relay.world.new_id();
         for pause in STORE_PAUSES.map(Some).into_iter().chain([None]) {
             let mut records = records.clone();
-            let reports = report(self.live, &id, &self.claim.entry, &failures, &mut records);
+            let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut records);
             let told = if reports.is_empty() { 0 } else { failures.len() };
             let recipients = recipients.clone();
             let settled = Settled { token: self.claim.token.clone(), recipients, reports, records, release: false };
@@ -182,7 +181,7 @@ impl<'a> Round<'a> {
     pub(crate) fn record(&self, decisions: Vec<DecisionRecord>) {
         self.relay.counters.decisions(&decisions);
         if let Ok(mut records) = self.records.lock() {
-            records.extend(decision_records(&self.claim.entry.id, decisions));
+            records.extend(decision_records(&self.claim.entry.id, decisions, self.relay.world.now_ms()));
         }
     }
 

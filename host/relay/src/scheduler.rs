@@ -10,7 +10,6 @@ use sealwire_store::Claim;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::clock;
 use crate::relay::Relay;
 use crate::spine::attempt;
 
@@ -44,12 +43,14 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
         if pause.is_zero() {
             continue;
         }
+        // In this order, so that what is rare is not kept waiting by what is ready all the time.
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            biased;
+            _ = stopping.changed() => {}
+            _ = sweep.tick() => sweep_pool(&relay).await,
             _ = changes.changed() => {}
             _ = rounds.join_next(), if !rounds.is_empty() => {}
-            _ = sweep.tick() => sweep_pool(&relay).await,
-            _ = stopping.changed() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
     // What a slow peer still holds up is given up: its lease is cleared at the next start and the round is repeated.
@@ -68,7 +69,7 @@ async fn claim(relay: &Arc<Relay>, places: &Arc<Semaphore>, rounds: &mut JoinSet
     if free == 0 {
         return Ok(0);
     }
-    let now = clock::now();
+    let now = relay.world.now();
     let claims = relay.store.claim(now, now + LEASE_SECS, free).await.map_err(|error| {
         relay.alert_once("claim", format!("the queue cannot be read: {error}"));
     })?;
@@ -90,7 +91,7 @@ async fn round(relay: &Arc<Relay>, claim: Claim) {
     let keep = async {
         loop {
             tokio::time::sleep(Duration::from_secs(LEASE_SECS / 3)).await;
-            if let Ok(false) = relay.store.renew(&token, clock::now() + LEASE_SECS).await {
+            if let Ok(false) = relay.store.renew(&token, relay.world.now() + LEASE_SECS).await {
                 tracing::warn!(
                     message = token.entry(),
                     "the claim was lost; its round goes on and will not be settled"
@@ -99,6 +100,7 @@ async fn round(relay: &Arc<Relay>, claim: Claim) {
         }
     };
     tokio::select! {
+        biased;
         () = attempt(relay, claim) => {}
         () = keep => {}
     }
@@ -107,7 +109,7 @@ async fn round(relay: &Arc<Relay>, claim: Claim) {
 async fn until_due(relay: &Arc<Relay>) -> Duration {
     match relay.store.next_due().await {
         Ok(Some(at)) => {
-            let wait = Duration::from_secs(at.saturating_sub(clock::now()));
+            let wait = Duration::from_secs(at.saturating_sub(relay.world.now()));
             // What is due and could not be claimed waits for a place; a moment keeps this from spinning.
             wait.max(Duration::from_millis(100))
         }

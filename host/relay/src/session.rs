@@ -11,11 +11,11 @@ use std::time::Duration;
 use sealwire_core::facts::{ChannelFacts, ChannelState, ClientFacts};
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Server, ServerConfig, Step};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::relay::Relay;
+use crate::socket::Socket;
 use crate::spine::{Admission, admit};
 use crate::stream::Stream;
 use crate::tls::server_side;
@@ -47,7 +47,7 @@ struct Session {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(parts: SessionParts, stream: TcpStream) {
+pub(crate) async fn serve(parts: SessionParts, stream: Socket) {
     let client = ClientIdentity { address: parts.peer.ip(), trusted: parts.trusted };
     let mut server = Server::new(Arc::clone(&parts.server), client);
     server.greet();
@@ -99,11 +99,12 @@ impl Session {
         self.flush().await?;
         let mut buffer = vec![0; READ_OCTETS];
         let read = tokio::select! {
-            read = self.stream.read(&mut buffer, self.parts.idle) => read,
+            biased;
             _ = self.parts.stopping.wait_for(|stopping| *stopping), if !self.server.in_transaction() => {
                 self.server.on_shutdown();
                 return Ok(());
             }
+            read = self.stream.read(&mut buffer, self.parts.idle) => read,
         };
         match read {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),

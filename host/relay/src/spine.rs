@@ -27,7 +27,6 @@ use sealwire_core::settle::{RoundResult, Settlement, Timing, settle};
 use sealwire_core::smtp::server::HeaderReady;
 use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 
-use crate::clock;
 use crate::counters::senders_of;
 use crate::delivery::{Delivered, deliver};
 use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
@@ -57,13 +56,13 @@ pub(crate) async fn admit(
     header: HeaderReady,
 ) -> Result<Admission, Reply> {
     let live = relay.live();
-    let arrived_at = clock::now();
-    let (entry, recipients) = arriving_entry(&live, client, trusted, header, arrived_at);
+    let arrived_at = relay.world.now();
+    let (entry, recipients) = arriving_entry(relay.world.new_id(), &live, client, trusted, header, arrived_at);
     let facts = Arc::new(facts_on_arrival(&entry, recipients.clone()));
     let decided = relay.sandbox.receive(&live.generation, &facts, arrived_at).await;
     let verdict = decided.result;
     relay.counters.decisions(&decided.records);
-    let mut records = decision_records(&entry.id, decided.records);
+    let mut records = decision_records(&entry.id, decided.records, relay.world.now_ms());
     let refusal = match verdict.ruling {
         Ruling::Accept => None,
         Ruling::Reject(reply) | Ruling::Defer(reply) => Some(reply),
@@ -78,7 +77,7 @@ pub(crate) async fn admit(
         relay.counters.turned_away(&facts, &reply);
         let arrival = arrival_record(&entry, &recipients, facts.header_from.clone(), None);
         let event = LedgerEvent::TurnedAway { arrival, reply: reply.clone(), reasons: verdict.reasons };
-        records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id, event });
+        records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id, event });
         if let Err(error) = relay.store.append(records).await {
             relay.alert_once("append", format!("a refusal could not be written to the ledger: {error}"));
         }
@@ -103,7 +102,7 @@ impl Admission {
         let Admission { relay, entry, recipients, mut records, header_from, .. } = self;
         let arrival = arrival_record(&entry, &recipients, header_from, None);
         let event = LedgerEvent::TurnedAway { arrival, reply, reasons: Vec::new() };
-        records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id, event });
+        records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id, event });
         relay.append(records);
     }
 
@@ -116,7 +115,7 @@ impl Admission {
         let senders = senders_of(&header_from, entry.envelope_sender.as_ref()).to_vec();
         let arrival = arrival_record(&entry, &recipients, header_from, Some(size));
         records.push(LedgerRecord {
-            at_ms: clock::now_ms(),
+            at_ms: relay.world.now_ms(),
             message: id.clone(),
             event: LedgerEvent::Accepted(arrival),
         });
@@ -144,7 +143,7 @@ impl Admission {
 /// ends. The generation is taken once (H4).
 pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
     let live = relay.live();
-    let now = clock::now();
+    let now = relay.world.now();
     let everybody = claim.recipients.iter().map(|r| r.mailbox.clone()).collect();
     let message = Arc::new(facts_of_entry(&claim.entry, everybody));
     let round = Round::new(relay, &live, &claim, &message);
@@ -211,7 +210,8 @@ impl Round<'_> {
             round: recipient.progress.rounds.saturating_add(1),
         };
         let sandbox = &self.relay.sandbox;
-        let decided = sandbox.plan(&self.live.generation, self.message, Arc::new(destination), clock::now()).await;
+        let decided =
+            sandbox.plan(&self.live.generation, self.message, Arc::new(destination), self.relay.world.now()).await;
         self.record(decided.records);
         let entry = &self.claim.entry;
         let standing = Standing {
@@ -223,11 +223,11 @@ impl Round<'_> {
     }
 
     async fn deliver(&self, attempt: Attempt) {
-        let began_ms = clock::now_ms();
+        let began_ms = self.relay.world.now_ms();
         let Delivered { outcomes, decisions } =
             deliver(self.relay, self.live, &self.claim.entry, self.message, &attempt).await;
         self.record(decisions);
-        let took_ms = clock::now_ms().saturating_sub(began_ms);
+        let took_ms = self.relay.world.now_ms().saturating_sub(began_ms);
         let mut ended = Vec::new();
         for (index, outcome) in outcomes {
             let planned = attempt.recipients.iter().find(|r| r.index == index);
@@ -249,7 +249,8 @@ impl Round<'_> {
     /// Settles what an attempt gave, and tells the sender of what failed, in one transaction.
     async fn settle(&self, ended: Vec<Ended<'_>>) {
         let schedule = &self.live.config.schedule;
-        let timing = Timing { arrived_at: self.claim.entry.arrived_at, now: clock::now(), jitter: clock::jitter() };
+        let world = &self.relay.world;
+        let timing = Timing { arrived_at: self.claim.entry.arrived_at, now: world.now(), jitter: world.jitter() };
         let (mut recipients, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for end in ended {
             let before = end.recipient;
@@ -287,6 +288,7 @@ fn gone(route: &str) -> FailedDecision {
 
 /// Tells the sender of what failed: one more entry, from `<>`, of this id.
 pub(crate) fn report(
+    relay: &Relay,
     live: &Live,
     id: &str,
     entry: &Entry,
@@ -303,14 +305,14 @@ pub(crate) fn report(
         failures,
         id,
         generation: live.generation.number(),
-        now: clock::now(),
-        boundary: &clock::new_id(),
+        now: relay.world.now(),
+        boundary: &relay.world.new_id(),
     };
     let message = sealwire_core::report::report(&request);
     let (report, text) = message.as_ref().map_or((None, String::new()), |m| (Some(id.to_owned()), m.text.clone()));
     let recipients = failures.iter().map(|failed| failed.mailbox.clone()).collect();
     let event = LedgerEvent::Reported { report, recipients, text };
-    records.push(LedgerRecord { at_ms: clock::now_ms(), message: entry.id.clone(), event });
+    records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id.clone(), event });
     let queued = |m: ReportMessage| NewEntry {
         entry: m.entry,
         recipients: vec![m.recipient],

@@ -21,8 +21,9 @@ use crate::dns::{Resolver, SystemResolver};
 use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
 use crate::relay::Relay;
+use crate::scheduler;
 use crate::settings::SettingsDocument;
-use crate::{clock, scheduler};
+use crate::world::{ThisMachine, World};
 
 /// What a relay is started with.
 pub struct Start {
@@ -65,6 +66,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
     let servings = listener::servings(&config)?;
     let bound = listener::bind(&config.listeners).await?;
+    let world: Arc<dyn World> = Arc::new(ThisMachine);
     let relay = Arc::new(Relay {
         sandbox,
         store,
@@ -75,7 +77,8 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         builtins: start.builtins,
         configuration: start.configuration,
         listening: bound.iter().map(|b| (b.name.clone(), b.address)).collect(),
-        started_at: clock::now(),
+        started_at: world.now(),
+        world,
         building: Mutex::new(()),
         alerts: Alerts::default(),
         counters: Counters::default(),
@@ -135,7 +138,7 @@ impl Relay {
         let notes = self.needs_restart(&config);
         let built = self.built(config, settings, live.settings_revision + 1).await?;
         // The revision is durable before it is live; a crash in between comes up with it.
-        let put = self.store.put_settings(document, by, note, clock::now(), None).await;
+        let put = self.store.put_settings(document, by, note, self.world.now(), None).await;
         let revision = put.map_err(|error| one("settings", error.to_string()))?;
         if let Some(servings) = servings {
             self.servings.store(Arc::new(servings));

@@ -4,17 +4,18 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::socket::Socket;
 
 /// One connection's octets.
 pub(crate) enum Stream {
     /// In clear.
-    Clear(TcpStream),
+    Clear(Socket),
     /// Under TLS, we are the server.
-    Server(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Server(Box<tokio_rustls::server::TlsStream<Socket>>),
     /// Under TLS, we are the client.
-    Client(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Client(Box<tokio_rustls::client::TlsStream<Socket>>),
     /// Given away for a handshake that failed.
     Gone,
 }
@@ -71,7 +72,7 @@ impl Stream {
     }
 
     /// Takes the clear socket for a handshake; None if it is not clear.
-    pub(crate) fn take_clear(&mut self) -> Option<TcpStream> {
+    pub(crate) fn take_clear(&mut self) -> Option<Socket> {
         match std::mem::replace(self, Stream::Gone) {
             Stream::Clear(stream) => Some(stream),
             other => {

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use sealwire_core::address::Domain;
@@ -16,11 +16,12 @@ use sealwire_core::floor::{ConnectionId, Permit, TlsProof};
 use sealwire_core::plan::HostName;
 use sealwire_core::smtp::client::{Awaiting, Client, ClientConfig, ClientStep, MessageResult, Misuse, Outgoing};
 use sealwire_store::BodyReader;
-use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use crate::clock;
+use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::tls::{Connector, client_side};
+use crate::world::World;
 
 /// Time for a TCP connection to come about; RFC 5321 names none, and the system's own is minutes.
 const CONNECT_TIME: Duration = Duration::from_secs(30);
@@ -29,6 +30,7 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 
 /// How to open a connection.
 pub(crate) struct Opening<'a> {
+    pub(crate) world: &'a dyn World,
     pub(crate) id: ConnectionId,
     pub(crate) hello_name: &'a Domain,
     pub(crate) host: &'a HostName,
@@ -50,6 +52,7 @@ pub(crate) enum OpenError {
 
 /// An open connection, ready for a message.
 pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
     stream: Stream,
     client: Client,
     pub(crate) channel: ChannelFacts,
@@ -61,13 +64,14 @@ pub(crate) struct Connection {
 
 /// Opens a connection and brings it to the point where a message may be sent.
 pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> {
-    let stream = connect(opening.address).await?;
+    let stream = connect(opening.world, opening.address).await?;
     let config = ClientConfig {
         hello_name: opening.hello_name.clone(),
         connection: opening.id,
         implicit_tls: opening.implicit_tls,
     };
     let mut connection = Connection {
+        id: opening.id,
         stream: Stream::Clear(stream),
         client: Client::new(config),
         channel: ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None },
@@ -88,15 +92,12 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
     Ok(connection)
 }
 
-async fn connect(address: SocketAddr) -> Result<TcpStream, OpenError> {
-    let stream = match tokio::time::timeout(CONNECT_TIME, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(OpenError::NotAnswered(format!("connection to {address} failed: {error}"))),
-        Err(_) => return Err(OpenError::NotAnswered(format!("connection to {address} timed out"))),
-    };
-    // Small writes wait for nothing: commands and the end of the data are all small.
-    stream.set_nodelay(true).map_err(|error| OpenError::NotAnswered(error.to_string()))?;
-    Ok(stream)
+async fn connect(world: &dyn World, address: SocketAddr) -> Result<Socket, OpenError> {
+    match tokio::time::timeout(CONNECT_TIME, world.connect(address)).await {
+        Ok(Ok(socket)) => Ok(socket),
+        Ok(Err(error)) => Err(OpenError::NotAnswered(format!("connection to {address} failed: {error}"))),
+        Err(_) => Err(OpenError::NotAnswered(format!("connection to {address} timed out"))),
+    }
 }
 
 impl Connection {
@@ -134,7 +135,8 @@ impl Connection {
             }
             Err(_) => return Err(failed(ChannelState::Inconclusive, "the TLS handshake timed out".into())),
         };
-        let proof = client_side(opening.connector, stream.get_ref().1, &name, opening.implicit_tls, clock::now());
+        let proof =
+            client_side(opening.connector, stream.get_ref().1, &name, opening.implicit_tls, opening.world.now());
         let proof = Arc::new(proof);
         self.proof = TlsProof::of_handshake(opening.id, Arc::clone(&proof));
         self.channel = ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(proof) };

@@ -11,6 +11,7 @@ use sealwire_core::plan::{HostName, NextHop, Target, order_hosts, order_route_ho
 use sealwire_core::reply::Reply;
 
 use crate::dns::{DnsError, Resolver};
+use crate::world::World;
 
 /// Most hosts asked in one round, and most addresses of one host: what a hostile zone may cost us.
 const HOSTS_MAX: usize = 20;
@@ -30,14 +31,15 @@ pub(crate) async fn hosts_of(
     next_hop: &NextHop,
     me: &[Domain],
     resolver: &dyn Resolver,
+    world: &dyn World,
 ) -> Result<Vec<HostToAsk>, Outcome> {
     let names: Vec<(HostName, u16)> = match &next_hop.target {
         Target::Mx { domain, port } => {
-            let names = mail_exchangers(domain, me, resolver).await?;
+            let names = mail_exchangers(domain, me, resolver, world).await?;
             names.into_iter().map(|name| (name, *port)).collect()
         }
         Target::Hosts(hosts) => {
-            order_route_hosts(hosts, rand::random()).into_iter().map(|h| (h.host.clone(), h.port)).collect()
+            order_route_hosts(hosts, world.roll()).into_iter().map(|h| (h.host.clone(), h.port)).collect()
         }
     };
     let mut hosts = Vec::new();
@@ -48,7 +50,12 @@ pub(crate) async fn hosts_of(
     Ok(hosts)
 }
 
-async fn mail_exchangers(domain: &Domain, me: &[Domain], resolver: &dyn Resolver) -> Result<Vec<HostName>, Outcome> {
+async fn mail_exchangers(
+    domain: &Domain,
+    me: &[Domain],
+    resolver: &dyn Resolver,
+    world: &dyn World,
+) -> Result<Vec<HostName>, Outcome> {
     if domain.is_literal() {
         let unusable = || refused(Reply::new(550, (1, 2), "the address literal names no host"));
         return literal_address(domain).map(|a| vec![HostName::Address(a)]).ok_or_else(unusable);
@@ -64,7 +71,7 @@ async fn mail_exchangers(domain: &Domain, me: &[Domain], resolver: &dyn Resolver
             return Err(Outcome::Inconclusive { host: None, why: format!("DNS: {why}"), reply: None });
         }
     };
-    let hosts = order_hosts(domain, &records, me, rand::random()).map_err(|problem| refused(problem.reply()))?;
+    let hosts = order_hosts(domain, &records, me, world.roll()).map_err(|problem| refused(problem.reply()))?;
     Ok(hosts.into_iter().map(HostName::Name).collect())
 }
 

@@ -18,7 +18,7 @@ pub(crate) use pool::Pool;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealwire_core::decision::Judgement;
 use sealwire_core::entry::Entry;
@@ -29,12 +29,13 @@ use sealwire_core::outcome::{HostUnmet, Outcome};
 use sealwire_core::plan::{Attempt, HostName};
 use sealwire_core::smtp::client::{Outgoing, RecipientResult};
 
+use tokio::time::Instant;
+
 use connection::{Connection, OpenError, Opening, open};
 use hosts::{HostToAsk, hosts_of};
 use pool::PoolKey;
 use tally::{Tally, found_in_words};
 
-use crate::clock;
 use crate::live::Live;
 use crate::relay::Relay;
 
@@ -63,7 +64,7 @@ pub(crate) async fn deliver(
     let mut delivering =
         Delivering { relay, live, entry, message, attempt, tally: Tally::of(attempt), decisions: Vec::new() };
     let me = [live.config.hostname.clone()];
-    match hosts_of(&attempt.next_hop, &me, &*live.resolver).await {
+    match hosts_of(&attempt.next_hop, &me, &*live.resolver, &*relay.world).await {
         Err(outcome) => delivering.tally.settle_rest(&outcome),
         Ok(hosts) => {
             let began = Instant::now();
@@ -139,6 +140,7 @@ impl Delivering<'_> {
     async fn open(&self, host: &HostName, address: SocketAddr) -> Result<Connection, OpenError> {
         let connector = self.live.connector(&self.attempt.next_hop.route);
         let opening = |want_tls| Opening {
+            world: &*self.relay.world,
             id: ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
             hello_name: &self.live.config.hostname,
             host,
@@ -167,7 +169,7 @@ impl Delivering<'_> {
             return Sent::Settled;
         }
         let hop = Arc::new(self.hop(&connection, &key.host));
-        let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, clock::now()).await;
+        let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, self.relay.world.now()).await;
         self.decisions.extend(decided.records);
         let cleared = match decided.result {
             Judgement::Cleared(cleared) => cleared,

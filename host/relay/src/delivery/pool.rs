@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sealwire_core::floor::TlsFloor;
 use sealwire_core::plan::{HostName, NextHop};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 
@@ -61,21 +62,23 @@ impl Pool {
         None
     }
 
-    /// Takes out what has waited too long; with `all`, everything: roots and routes may have changed.
+    /// Takes out what has waited too long, longest first; with `all`, everything: roots and routes may have changed.
     pub(crate) fn take_idle(&self, all: bool) -> Vec<Connection> {
         let Ok(mut waiting) = self.0.lock() else { return Vec::new() };
         let mut ended = Vec::new();
         waiting.retain(|_, connections| {
             for (since, connection) in std::mem::take(connections) {
                 if all || since.elapsed() >= IDLE_TIME {
-                    ended.push(connection);
+                    ended.push((since, connection));
                 } else {
                     connections.push((since, connection));
                 }
             }
             !connections.is_empty()
         });
-        ended
+        // A map has no order, and what a relay does must not depend on any: a run in virtual time has to repeat.
+        ended.sort_by_key(|(since, connection)| (*since, connection.id));
+        ended.into_iter().map(|(_, connection)| connection).collect()
     }
 }
 
