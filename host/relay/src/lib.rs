@@ -9,6 +9,7 @@ mod delivery;
 pub mod dns;
 mod evaluate;
 pub mod generation;
+mod leases;
 mod listener;
 mod live;
 mod relay;

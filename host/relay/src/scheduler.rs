@@ -1,20 +1,17 @@
 //! The scheduler: claims what is due and runs one round for each entry, so many at a time.
 //!
 //! It sleeps until the store tells of a change or the next due time comes; it never polls. A lease is renewed while its
-//! round runs; a relay that dies loses its leases, and the store gives the entries out again.
+//! round runs ([`Leases`]); a relay that dies loses its leases, and the store gives the entries out again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwire_store::Claim;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
-use crate::spine::attempt;
 
-/// How long a claim is ours without renewal; longer than any stall of this process that is worth waiting for.
-const LEASE_SECS: u64 = 300;
 /// Entries claimed at once.
 const CLAIM_MAX: usize = 64;
 /// How long after a store error the queue is looked at again.
@@ -28,11 +25,12 @@ const SWEEP: Duration = Duration::from_secs(5);
 pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) {
     let mut changes = relay.store.queue_changes();
     let places = Arc::new(Semaphore::new(relay.live().config.limits.deliveries.max(1) as usize));
+    let leases = Arc::new(Leases::new(relay.world.now()));
     let mut rounds = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
     while !*stopping.borrow() {
         changes.mark_unchanged();
-        let claimed = claim(&relay, &places, &mut rounds).await;
+        let claimed = claim(&relay, &places, &leases, &mut rounds).await;
         while rounds.try_join_next().is_some() {}
         let pause = match claimed {
             // There may be more: go on as soon as there is a place.
@@ -64,11 +62,17 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
     }
 }
 
-async fn claim(relay: &Arc<Relay>, places: &Arc<Semaphore>, rounds: &mut JoinSet<()>) -> Result<usize, ()> {
+async fn claim(
+    relay: &Arc<Relay>,
+    places: &Arc<Semaphore>,
+    leases: &Arc<Leases>,
+    rounds: &mut JoinSet<()>,
+) -> Result<usize, ()> {
     let free = places.available_permits().min(CLAIM_MAX);
     if free == 0 {
         return Ok(0);
     }
+    leases.mind_the_clock(relay).await;
     let now = relay.world.now();
     let claims = relay.store.claim(now, now + LEASE_SECS, free).await.map_err(|error| {
         relay.alert_once("claim", format!("the queue cannot be read: {error}"));
@@ -76,34 +80,13 @@ async fn claim(relay: &Arc<Relay>, places: &Arc<Semaphore>, rounds: &mut JoinSet
     let count = claims.len();
     for claim in claims {
         let Ok(place) = Arc::clone(places).try_acquire_owned() else { break };
-        let relay = Arc::clone(relay);
+        let round = Arc::clone(leases).round(Arc::clone(relay), claim);
         rounds.spawn(async move {
-            round(&relay, claim).await;
+            round.await;
             drop(place);
         });
     }
     Ok(count)
-}
-
-/// One round under a lease that is kept alive.
-async fn round(relay: &Arc<Relay>, claim: Claim) {
-    let token = claim.token.clone();
-    let keep = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(LEASE_SECS / 3)).await;
-            if let Ok(false) = relay.store.renew(&token, relay.world.now() + LEASE_SECS).await {
-                tracing::warn!(
-                    message = token.entry(),
-                    "the claim was lost; its round goes on and will not be settled"
-                );
-            }
-        }
-    };
-    tokio::select! {
-        biased;
-        () = attempt(relay, claim) => {}
-        () = keep => {}
-    }
 }
 
 async fn until_due(relay: &Arc<Relay>) -> Duration {
