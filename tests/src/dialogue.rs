@@ -18,8 +18,13 @@ pub struct Dialogue {
 impl Dialogue {
     /// Connects, hears the greeting, says EHLO.
     pub fn open(server: SocketAddr) -> io::Result<Self> {
+        Self::open_within(server, PATIENCE)
+    }
+
+    /// The same; no reply may take longer than this.
+    pub fn open_within(server: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect(server)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_nodelay(true)?;
         let mut dialogue = Self { stream: BufReader::new(stream) };
         dialogue.reply()?;

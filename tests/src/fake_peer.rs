@@ -30,6 +30,8 @@ pub enum Action {
     Drop,
     /// Says nothing more and keeps the connection until the other side gives up.
     Hold,
+    /// Waits until the peer has become another, and does what that one does.
+    Wait,
 }
 
 /// `Action::Reply` of a text.

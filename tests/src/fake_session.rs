@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::fake_peer::{Action, END_OF_DATA, GREETING, Handshake, Shared, lock};
+use crate::wait;
 
 /// Everything one session heard.
 #[derive(Clone, Debug, Default)]
@@ -144,7 +145,12 @@ trait Wire: Read + Write {
     const IN_TLS: bool;
 
     fn action(&self, command: &str) -> Option<Action> {
-        lock(&self.tap().shared.script).take(command)
+        let action = || lock(&self.tap().shared.script).take(command);
+        let become_another = || match action() {
+            Some(Action::Wait) => None,
+            other => Some(other),
+        };
+        wait::until(wait::PATIENCE, "the peer to become another", become_another)
     }
 }
 
@@ -293,6 +299,8 @@ fn act<W: Wire>(wire: &mut W, action: &Action) -> io::Result<()> {
         Action::Reply(text) => say(wire, text),
         Action::Drop => Err(io::ErrorKind::ConnectionAborted.into()),
         Action::Hold => drain(wire).and(Err(io::ErrorKind::TimedOut.into())),
+        // Waited for before; nobody acts on it.
+        Action::Wait => Ok(()),
     }
 }
 

@@ -39,6 +39,7 @@ impl Ground {
 pub struct Relay {
     // The order matters: the process ends before its folder goes.
     process: Option<Process>,
+    under: Vec<String>,
     ground: Ground,
 }
 
@@ -57,7 +58,7 @@ impl Relay {
     /// A relay with this configuration, not yet started: `Relay::new(|ground| format!("...{}...", ground.smtp))`.
     pub fn new(config: impl FnOnce(&Ground) -> String) -> Self {
         let ground = Ground { folder: place::folder(), smtp: place::free_address(), other: place::free_address() };
-        let relay = Self { process: None, ground };
+        let relay = Self { process: None, under: Vec::new(), ground };
         relay.configure(config);
         relay
     }
@@ -68,6 +69,24 @@ impl Relay {
         let mut relay = Self::new(config);
         relay.start();
         relay
+    }
+
+    /// From its next start on it runs under this command, which must end in running what follows it in its own place, as
+    /// `prlimit --nofile=64` does. Its folder is the current one.
+    pub fn under(&mut self, command: &[&str]) {
+        self.under = command.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// The process, while it runs.
+    #[track_caller]
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("the relay has been started and not stopped").id()
+    }
+
+    /// SIGTERM, and does not wait.
+    #[track_caller]
+    pub fn ask_to_stop(&mut self) {
+        self.process().signal(Signal::Term);
     }
 
     /// Rewrites the configuration file; it counts from the next [`start`](Self::start) or [`reload`](Self::reload).
@@ -87,14 +106,20 @@ impl Relay {
     #[track_caller]
     pub fn start_in_vain(&mut self) -> ExitStatus {
         self.launch();
-        let status = self.process().wait();
-        self.process = None;
-        status
+        self.ended()
     }
 
     /// SIGHUP: asks it to read its configuration again. Wait for the effect, which comes when it is ready.
     pub fn reload(&mut self) {
         self.process().signal(Signal::Hup);
+    }
+
+    /// Waits until it has ended by itself, as after [`ask_to_stop`](Self::ask_to_stop).
+    #[track_caller]
+    pub fn ended(&mut self) -> ExitStatus {
+        let status = self.process().wait();
+        self.process = None;
+        status
     }
 
     /// SIGTERM, and waits until it has ended.
@@ -165,7 +190,14 @@ impl Relay {
 
     fn launch(&mut self) {
         assert!(self.process.is_none(), "the relay is running already");
-        let mut command = Command::new(binary());
+        let mut command = match self.under.split_first() {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary());
+                command
+            }
+            None => Command::new(binary()),
+        };
         command.arg("serve").arg("--config").arg(self.config_file()).current_dir(self.ground.folder());
         self.process = Some(Process::start("sealwire", &mut command, &self.log_file()));
     }
@@ -173,9 +205,7 @@ impl Relay {
     #[track_caller]
     fn end(&mut self, signal: Signal) -> ExitStatus {
         self.process().signal(signal);
-        let status = self.process().wait();
-        self.process = None;
-        status
+        self.ended()
     }
 
     #[track_caller]

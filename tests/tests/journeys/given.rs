@@ -27,6 +27,7 @@ pub(super) struct Given {
     settings: String,
     home: Option<SocketAddr>,
     authority: Option<Authority>,
+    under: Vec<&'static str>,
 }
 
 /// The beginning of every scene.
@@ -121,6 +122,12 @@ impl Given {
         self
     }
 
+    /// The relay runs under this command, see [`Relay::under`].
+    pub(super) fn under(mut self, command: &[&'static str]) -> Self {
+        self.under = command.to_vec();
+        self
+    }
+
     /// Starts the relay and applies the settings.
     #[track_caller]
     pub(super) fn start(self) -> Scene {
@@ -144,7 +151,9 @@ impl Given {
         };
         let home_address = self.home.unwrap_or(home.address());
         let written = Written { routes: format!("{}{}", home_route(home_address), written.routes), ..written };
-        let relay = Relay::started(|ground| written.text(ground));
+        let mut relay = Relay::new(|ground| written.text(ground));
+        relay.under(&self.under);
+        relay.start();
         let scene = Scene { relay, home, written, _authority: authority, _leaf: leaf };
         if !self.settings.is_empty() {
             let said = scene.apply(&self.settings);
