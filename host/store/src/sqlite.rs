@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -60,6 +60,7 @@ impl SqliteStore {
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();
         let contents = path.join("content");
+        let (found, holders) = (path.exists(), holders(path));
         // For this user only: the queue holds other people's mail.
         fs::DirBuilder::new()
             .recursive(true)
@@ -78,6 +79,13 @@ impl SqliteStore {
         let (folder, freeing, orphans_swept) =
             Folder::open(contents, recovered.opening, |name| recovered.files.contains(name))?;
         sync_folder(path)?;
+        for holder in holders {
+            match sync_folder(&holder) {
+                // Made by someone who may look there: it was for them to sync.
+                Err(StoreError::ReadOnly(_)) if found => {}
+                synced => synced?,
+            }
+        }
         let (queue_sender, queue) = watch::channel(0);
         let (settings_sender, settings) = watch::channel(newest);
         let outside = Outside { folder: Arc::clone(&folder), queue: queue_sender, settings: settings_sender };
@@ -128,7 +136,21 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     file.map(drop).map_err(|error| StoreError::file("create", path, &error))
 }
 
-/// Makes the names of the database and of the content folder durable.
+/// The folders that hold the name of the store's own folder and of those that must be made above it. A store whose folder
+/// has no durable name is lost whole, however well its files are synced; and since a process before this one may have
+/// made the folder and been killed, the first is always among them.
+fn holders(path: &Path) -> Vec<PathBuf> {
+    let mut holders = Vec::new();
+    for holder in path.ancestors().skip(1) {
+        holders.push(if holder.as_os_str().is_empty() { PathBuf::from(".") } else { holder.to_owned() });
+        if holders.last().is_some_and(|holder| holder.exists()) {
+            break;
+        }
+    }
+    holders
+}
+
+/// Makes the names in a folder durable.
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::file("sync", path, &error))
 }
