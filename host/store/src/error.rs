@@ -3,6 +3,7 @@
 //! Errors are cloned: where one sync fails, every request that shared it fails with the same words.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// Why the store could not do what was asked. Unless a variant says otherwise nothing was written.
@@ -144,9 +145,8 @@ impl StoreError {
         let detail = error.to_string();
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full(path),
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                StoreError::ReadOnly(path)
-            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(path),
+            Some(ErrorCode::CannotOpen) => unopened(path),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt { path, detail },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Locked(path),
             _ => StoreError::Engine { path, detail },
@@ -161,5 +161,14 @@ impl StoreError {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly(path.to_owned()),
             _ => StoreError::File { doing, path: path.to_owned(), detail: error.to_string() },
         }
+    }
+}
+
+/// SQLite does not say why it could not open a file, such as its log; making another beside it does.
+fn unopened(path: PathBuf) -> StoreError {
+    let probe = path.with_extension("probe");
+    match File::create(&probe).map(|_| fs::remove_file(&probe)) {
+        Err(error) => StoreError::file("create", &path, &error),
+        Ok(_) => StoreError::ReadOnly(path),
     }
 }
