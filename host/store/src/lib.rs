@@ -45,5 +45,7 @@ pub use sqlite::SqliteStore;
 
 #[cfg(test)]
 mod conformance;
+#[cfg(all(test, target_os = "linux"))]
+mod cuts;
 #[cfg(test)]
 mod tests;

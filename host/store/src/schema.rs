@@ -125,18 +125,16 @@ fn apply(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    /// A store as version `version` of the schema left it.
-    fn at_version(version: usize) -> Connection {
-        let connection = Connection::open_in_memory().expect("memory");
+    /// Makes a store as version `version` of the schema left it.
+    pub(crate) fn at_version(connection: &Connection, version: usize) {
         for sql in &MIGRATIONS[..version] {
             connection.execute_batch(sql).expect("released migrations apply");
         }
         connection.pragma_update(None, "application_id", APPLICATION_ID).expect("pragma");
         connection.pragma_update(None, "user_version", version as u32).expect("pragma");
-        connection
     }
 
     fn schema(connection: &Connection) -> Vec<String> {
@@ -151,7 +149,8 @@ mod tests {
         let mut fresh = Connection::open_in_memory().expect("memory");
         migrate(&mut fresh, Path::new("fresh")).expect("migrates");
         for version in 1..=MIGRATIONS.len() {
-            let mut store = at_version(version);
+            let mut store = Connection::open_in_memory().expect("memory");
+            at_version(&store, version);
             store
                 .execute_batch(
                     "INSERT INTO entries VALUES (7, 'seven', 100, 160, 1, 160);

@@ -34,7 +34,7 @@ pub(crate) async fn run(fresh: impl Fn() -> Box<dyn Place>) {
 /// The moment at which every entry of these checks arrives.
 pub(crate) const NOW: u64 = 1_700_000_000;
 /// How long a claim lasts here.
-const LEASE: u64 = 60;
+pub(crate) const LEASE: u64 = 60;
 
 fn mailbox(text: &str) -> Mailbox {
     Mailbox::parse(text).expect("a mailbox")
@@ -66,7 +66,7 @@ pub(crate) fn arrival(id: &str, recipients: &[&str], body: &[u8]) -> NewEntry {
     }
 }
 
-fn alert(id: &str, at_ms: u64, text: &str) -> LedgerRecord {
+pub(crate) fn alert(id: &str, at_ms: u64, text: &str) -> LedgerRecord {
     LedgerRecord { at_ms, message: id.into(), event: LedgerEvent::Alert { text: text.into() } }
 }
 
@@ -74,7 +74,7 @@ async fn commit(store: &dyn Store, id: &str, recipients: &[&str]) {
     store.commit(arrival(id, recipients, b"body\r\n")).await.expect("committed");
 }
 
-async fn claim(store: &dyn Store, now: u64) -> Vec<Claim> {
+pub(crate) async fn claim(store: &dyn Store, now: u64) -> Vec<Claim> {
     store.claim(now, now + LEASE, 10).await.expect("claimed")
 }
 
@@ -90,11 +90,11 @@ fn ids(claims: &[Claim]) -> Vec<&str> {
 }
 
 /// The recipients of a claim, each with another status and due time.
-fn moved(claim: &Claim, status: RecipientStatus, due_at: u64) -> Vec<QueuedRecipient> {
+pub(crate) fn moved(claim: &Claim, status: RecipientStatus, due_at: u64) -> Vec<QueuedRecipient> {
     claim.recipients.iter().map(|recipient| QueuedRecipient { status, due_at, ..recipient.clone() }).collect()
 }
 
-fn settled(claim: &Claim, recipients: Vec<QueuedRecipient>) -> Settled {
+pub(crate) fn settled(claim: &Claim, recipients: Vec<QueuedRecipient>) -> Settled {
     let id = &claim.entry.id;
     let records = vec![alert(id, NOW * 1000 + 1, "settled")];
     Settled { token: claim.token.clone(), recipients, reports: Vec::new(), records, release: true }

@@ -1,0 +1,230 @@
+//! What the answers promise: which entries, records and revisions must be there, and which must not come back.
+//!
+//! A request that was asked and not answered may have been done or not, but not by half.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::recorder::Event;
+use super::seen::{Seen, SeenEntry};
+use super::witness::{Ask, Outcome, Sent};
+
+/// What is known from the answers so far.
+#[derive(Default)]
+pub(super) struct Model {
+    open: BTreeMap<u64, Ask>,
+    entries: BTreeMap<String, Known>,
+    /// Touched by a request that failed: after a failed sync nobody knows what is on the disk.
+    unknown: BTreeSet<String>,
+    records: BTreeMap<String, usize>,
+    settings: BTreeMap<u64, String>,
+    pruned: bool,
+    settings_unknown: bool,
+    /// Whether an error may mean that a change was made all the same.
+    errors_leave_doubt: bool,
+}
+
+enum Known {
+    There {
+        sent: Sent,
+        /// By index; None after an operator's retry.
+        states: Vec<Option<String>>,
+    },
+    Gone,
+}
+
+impl Model {
+    pub(super) fn new(found: &[Sent], errors_leave_doubt: bool) -> Model {
+        let mut model = Model { errors_leave_doubt, ..Model::default() };
+        found.iter().for_each(|sent| model.queued(sent.clone()));
+        model
+    }
+
+    /// Takes over the next event.
+    pub(super) fn learn(&mut self, event: &Event) {
+        match event {
+            Event::Changed(_) | Event::Failed => {}
+            Event::Asked { request, ask } => {
+                self.pruned |= matches!(ask, Ask::Prune);
+                self.open.insert(*request, ask.clone());
+            }
+            Event::Answered { request, outcome } => {
+                let Some(ask) = self.open.remove(request) else { return };
+                match outcome {
+                    Outcome::Done(count) => self.done(ask, *count),
+                    Outcome::Refused(_) if self.errors_leave_doubt => {
+                        self.unknown.extend(touched(&ask).into_iter().map(str::to_owned));
+                        self.settings_unknown |= matches!(ask, Ask::Settings { .. });
+                        if matches!(ask, Ask::Retry) {
+                            self.forget_states();
+                        }
+                    }
+                    Outcome::Refused(_) => {}
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, ask: Ask, count: u64) {
+        match ask {
+            Ask::Commit(sent) => self.queued(sent),
+            Ask::Settle { id, recipients, reports, records } => {
+                if let Some(Known::There { states, .. }) = self.entries.get_mut(&id) {
+                    for (index, state) in recipients {
+                        states[index as usize] = Some(state);
+                    }
+                    if states.iter().all(|state| state.as_deref().is_some_and(is_final)) {
+                        self.entries.insert(id, Known::Gone);
+                    }
+                }
+                reports.into_iter().for_each(|report| self.queued(report));
+                self.recorded(records);
+            }
+            Ask::Retry => self.forget_states(),
+            Ask::Remove { id } if count > 0 => drop(self.entries.insert(id, Known::Gone)),
+            Ask::Append { records } => self.recorded(records),
+            Ask::Settings { row } => drop(self.settings.insert(count, row)),
+            Ask::Remove { .. } | Ask::Prune => {}
+        }
+    }
+
+    fn queued(&mut self, mut sent: Sent) {
+        self.recorded(std::mem::take(&mut sent.records));
+        let state = format!("queued {} {:?}", sent.arrived_at, None::<String>);
+        let states = vec![Some(state); sent.mailboxes.len()];
+        self.entries.insert(sent.id.clone(), Known::There { sent, states });
+    }
+
+    fn recorded(&mut self, records: Vec<String>) {
+        for record in records {
+            *self.records.entry(record).or_default() += 1;
+        }
+    }
+
+    /// A retry moves whatever waits.
+    fn forget_states(&mut self) {
+        for known in self.entries.values_mut() {
+            let Known::There { states, .. } = known else { continue };
+            for state in states.iter_mut().filter(|state| !state.as_deref().is_some_and(is_final)) {
+                *state = None;
+            }
+        }
+    }
+
+    /// Says what a store lacks, or has too much.
+    pub(super) fn check(&self, seen: &Seen) -> Result<(), String> {
+        let open: BTreeSet<&str> = self.open.values().flat_map(touched).collect();
+        let moving = self.open.values().any(|ask| matches!(ask, Ask::Retry));
+        let is_open = |id: &str| open.contains(id) || self.unknown.contains(id);
+        for (id, known) in self.entries.iter().filter(|(id, _)| !is_open(id)) {
+            match (known, seen.entries.get(id)) {
+                (Known::Gone, None) => {}
+                (Known::Gone, Some(_)) => return Err(format!("{id} was answered as gone and is back")),
+                (Known::There { .. }, None) => return Err(format!("{id} was answered and is lost")),
+                (Known::There { sent, states }, Some(entry)) => {
+                    same(sent, states, moving, entry).map_err(|what| format!("{id} has another {what}"))?;
+                }
+            }
+        }
+        if let Some(id) = seen.entries.keys().find(|id| !self.entries.contains_key(*id) && !is_open(id)) {
+            return Err(format!("{id} comes from nowhere"));
+        }
+        let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, record) in &seen.ledger {
+            *counted.entry(record).or_default() += 1;
+        }
+        if !self.pruned
+            && let Some((record, _)) =
+                self.records.iter().find(|(record, count)| counted.get(record.as_str()).unwrap_or(&0) < count)
+        {
+            return Err(format!("the ledger lacks {record}"));
+        }
+        if let Some((revision, _)) =
+            self.settings.iter().find(|(revision, row)| seen.settings.get(revision) != Some(row))
+        {
+            return Err(format!("revision {revision} of the settings was answered and is not there"));
+        }
+        let putting = self.settings_unknown || self.open.values().any(|ask| matches!(ask, Ask::Settings { .. }));
+        if !putting && seen.settings.len() != self.settings.len() {
+            return Err(format!("{} revisions, {} were answered", seen.settings.len(), self.settings.len()));
+        }
+        // A record can be told from others only where nobody else has asked for the same.
+        let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
+        for record in self.open.values().flat_map(records_of) {
+            *asked.entry(record).or_default() += 1;
+        }
+        self.open.values().try_for_each(|ask| self.whole(ask, seen, &counted, &asked))
+    }
+
+    /// An unanswered request has left all of its traces or none.
+    fn whole(
+        &self,
+        ask: &Ask,
+        seen: &Seen,
+        counted: &BTreeMap<&str, usize>,
+        asked: &BTreeMap<&str, usize>,
+    ) -> Result<(), String> {
+        let (entries, records): (Vec<&Sent>, Vec<&String>) = match ask {
+            Ask::Commit(sent) => (vec![sent], Vec::new()),
+            Ask::Settle { reports, records, .. } => (reports.iter().collect(), records.iter().collect()),
+            _ => return Ok(()),
+        };
+        let records = entries.iter().flat_map(|sent| &sent.records).chain(records);
+        let is_new = |record: &&String| {
+            (asked.get(record.as_str()) == Some(&1) && !self.pruned)
+                .then(|| counted.get(record.as_str()).unwrap_or(&0) > self.records.get(*record).unwrap_or(&0))
+        };
+        let known = |sent: &&&Sent| !self.entries.contains_key(&sent.id) && !self.unknown.contains(&sent.id);
+        let mut traces: Vec<bool> = records.collect::<Vec<_>>().iter().filter_map(is_new).collect();
+        traces.extend(entries.iter().filter(known).map(|sent| seen.entries.contains_key(&sent.id)));
+        if traces.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err(format!("half of a request: {traces:?} of {:?}", touched(ask)));
+        }
+        Ok(())
+    }
+}
+
+fn same(sent: &Sent, states: &[Option<String>], moving: bool, entry: &SeenEntry) -> Result<(), &'static str> {
+    let recipients = &entry.recipients;
+    let cases = [
+        (sent.meta == entry.meta, "envelope"),
+        (sent.header == entry.header, "header"),
+        (sent.body == entry.body, "body"),
+        (sent.mailboxes.iter().eq(recipients.iter().map(|(mailbox, _)| mailbox)), "list of recipients"),
+        (
+            states.len() == recipients.len()
+                && states.iter().zip(recipients).all(|(known, (_, state))| match known {
+                    Some(known) => known == state || (moving && !is_final(known)),
+                    None => !is_final(state),
+                }),
+            "state of a recipient",
+        ),
+    ];
+    cases.into_iter().find(|(same, _)| !same).map_or(Ok(()), |(_, what)| Err(what))
+}
+
+fn is_final(state: &str) -> bool {
+    ["delivered", "reported", "removed"].iter().any(|word| state.starts_with(word))
+}
+
+/// Ids of the entries a request may change.
+fn touched(ask: &Ask) -> Vec<&str> {
+    match ask {
+        Ask::Commit(sent) => vec![&sent.id],
+        Ask::Settle { id, reports, .. } => {
+            std::iter::once(id.as_str()).chain(reports.iter().map(|report| report.id.as_str())).collect()
+        }
+        Ask::Remove { id } => vec![id],
+        Ask::Retry | Ask::Append { .. } | Ask::Prune | Ask::Settings { .. } => Vec::new(),
+    }
+}
+
+fn records_of(ask: &Ask) -> Vec<&str> {
+    match ask {
+        Ask::Commit(sent) => sent.records.iter().map(String::as_str).collect(),
+        Ask::Settle { reports, records, .. } => {
+            reports.iter().flat_map(|report| &report.records).chain(records).map(String::as_str).collect()
+        }
+        Ask::Append { records } => records.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Runs in which the power is cut: what a relay does to its store, group commits and all.
+//!
+//! Each is deterministic in what it asks; which requests share a transaction is left to the threads, as in life.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued, Reported};
+
+use crate::conformance::{LEASE, NOW, alert, arrival, claim, moved, settled};
+use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, SqliteStore, Store};
+
+use super::Recorded;
+use super::witness::Sent;
+
+/// Pages in the log before SQLite moves them into the database: few, so that many cuts fall into a checkpoint.
+const CHECKPOINT_PAGES: u32 = 24;
+
+/// Has the log moved into the database every few pages.
+pub(super) async fn checkpoint_often(store: &SqliteStore) {
+    let often = |turn: &mut crate::writer::Turn<'_>| {
+        turn.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(|error| turn.failed(&error))
+    };
+    // On a failing disk it may not be granted; then fewer cuts fall into a checkpoint.
+    let _ = store.writer.write(0, often).await;
+}
+
+/// Many clients at once; their commits share transactions, and the log is moved meanwhile.
+pub(super) async fn group_commits(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    let clients: Vec<_> = (0..12)
+        .map(|client| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for number in 0..3 {
+                    let body = vec![b'a' + client; 700 * usize::from(client + 1)];
+                    let id = format!("e{client}-{number}");
+                    store.commit(arrival(&id, &["b@x.example", "c@y.example"], &body)).await.expect("committed");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("a client");
+    }
+}
+
+/// Contents in files: committed, given up, settled and freed, while small mail passes.
+pub(super) async fn large_contents(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    let large = |fill: u8, more: usize| vec![fill; CONTENT_INLINE_MAX + more];
+    let write = async |body: Vec<u8>| {
+        let mut writer = store.begin_content();
+        for piece in body.chunks(100_000) {
+            writer.write(piece.to_vec()).await.expect("written");
+        }
+        writer.finish().await.expect("finished")
+    };
+    for (id, fill, more) in [("l1", 1, 1), ("l2", 2, 70_000)] {
+        let content = write(large(fill, more)).await;
+        store.commit(NewEntry { content, ..arrival(id, &["b@x.example"], b"") }).await.expect("committed");
+    }
+    let given_up = write(large(3, 5)).await;
+    let (third, small) = (large(4, 9), arrival("s1", &["b@x.example"], b"hi"));
+    let in_memory = store.commit(arrival("l3", &["b@x.example"], &third));
+    let (third, small) = tokio::join!(in_memory, store.commit(small));
+    third.and(small).expect("committed");
+    drop(given_up);
+    for claim in claim(&*store, NOW).await {
+        if claim.entry.id != "l2" {
+            store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");
+        }
+    }
+    drop(store);
+    let store = place.open();
+    let left = claim(&*store, NOW).await.remove(0);
+    // A report that returns the whole message takes its place.
+    let reports = vec![arrival("r2", &["s@a.example"], &large(5, 3))];
+    let outcome = Settled { reports, ..settled(&left, moved(&left, Reported, NOW)) };
+    store.settle(outcome).await.expect("settled");
+}
+
+/// Settling in all its forms, and what operators do meanwhile.
+pub(super) async fn settling(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    let two = ["b@x.example", "c@y.example"];
+    for id in ["done", "part", "held", "told", "late"] {
+        store.commit(arrival(id, &two, b"body\r\n")).await.expect("committed");
+    }
+    store.put_settings("one".into(), "root".into(), "note".into(), NOW, Some(0)).await.expect("put");
+    for claim in claim(&*store, NOW).await {
+        let with = |recipients| settled(&claim, recipients);
+        let settled = match claim.entry.id.as_str() {
+            "done" => with(moved(&claim, Delivered, NOW)),
+            "part" => {
+                let part = Settled { release: false, ..with(moved(&claim, Delivered, NOW)[..1].to_vec()) };
+                store.settle(part).await.expect("settled");
+                with(moved(&claim, Queued, NOW + 9)[1..].to_vec())
+            }
+            "held" => with(moved(&claim, Held, NOW + 1000)),
+            "told" => {
+                let reports =
+                    ["r1", "r2"].map(|id| arrival(id, &["s@a.example"], &vec![b'r'; 9000])).into_iter().collect();
+                Settled { reports, ..with(moved(&claim, Reported, NOW)) }
+            }
+            _ => with(moved(&claim, Queued, NOW + LEASE)),
+        };
+        store.settle(settled).await.expect("settled");
+    }
+    store.append(vec![alert("", NOW * 1000, "alone"), alert("", NOW * 1000 + 2, "too")]).await.expect("appended");
+    store.retry(Retry::Held, NOW * 1000, "root".into()).await.expect("retried");
+    store.remove("late", NOW * 1000, "root".into()).await.expect("removed");
+    let again = store.commit(arrival("done", &["again@x.example"], b"used again"));
+    let put = store.put_settings("two".into(), "root".into(), String::new(), NOW, None);
+    let (again, put) = tokio::join!(again, put);
+    again.and(put.map(drop)).expect("both");
+    store.prune(NOW * 1000 + 1).await.expect("pruned");
+    drop(store);
+    let store = place.open();
+    store.put_settings("three".into(), "root".into(), String::new(), NOW, Some(2)).await.expect("put");
+}
+
+/// The first opening of all, and the first entry.
+pub(super) async fn first_opening(place: &Recorded) {
+    let store = place.open();
+    store.commit(arrival("first", &["b@x.example"], b"hi")).await.expect("committed");
+    drop(store);
+    drop(place.open());
+}
+
+/// What an older program left: a claimed entry in the database and one in a file, with their records.
+pub(super) fn make_older(store: &Path, version: usize) -> Vec<NewEntry> {
+    fs::create_dir_all(store.join("content")).expect("a folder");
+    let database = rusqlite::Connection::open(store.join("sealwire.db")).expect("opens");
+    database.execute_batch("PRAGMA journal_mode = WAL").expect("a pragma");
+    crate::schema::tests::at_version(&database, version);
+    database.execute("UPDATE counters SET value = 1", []).expect("counted");
+    let large = vec![b'l'; CONTENT_INLINE_MAX + 1];
+    fs::write(store.join("content/1-1"), &large).expect("written");
+    let entries = vec![arrival("small", &["b@x.example"], &[b's'; 5000]), arrival("large", &["b@x.example"], &large)];
+    for (number, new) in (1..).zip(&entries) {
+        let sent = Sent::of(new, &BTreeMap::new());
+        let (body, file) = if number == 1 { (Some(&sent.body[..]), None) } else { (None, Some("1-1")) };
+        let row = |sql, values: &[&dyn rusqlite::ToSql]| database.execute(sql, values).expect("an older row");
+        row("INSERT INTO entries VALUES (?1, ?2, ?3, ?3 + 60, 1, ?3 + 60)", &[&number, &sent.id, &(NOW as i64)]);
+        row(
+            "INSERT INTO recipients VALUES (?1, 0, 'b', 'x.example', 'queued', ?2, 0, NULL)",
+            &[&number, &(NOW as i64)],
+        );
+        row(
+            "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            &[&number, &sent.meta, &(sent.body.len() as i64), &file, &sent.header, &body],
+        );
+        row(
+            "INSERT INTO ledger (at_ms, message, event, recipients, record) VALUES (1, ?1, 'alert', '', ?2)",
+            &[&sent.id, &sent.records[0]],
+        );
+    }
+    entries
+}
+
+/// An older store with mail in it, brought up to date; then both go on.
+pub(super) async fn migration(place: &Recorded) {
+    let store = place.open();
+    store.commit(arrival("new", &["b@x.example"], b"hi")).await.expect("committed");
+    for claim in claim(&*store, NOW).await {
+        if claim.entry.id != "small" {
+            store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a store holds once it has been opened again, and what must hold of every store whatever happened before.
+//!
+//! The store is opened as the relay opens it. Two stores that look the same here are the same to a client, a next hop
+//! and an operator; only leases and the count of openings are left out, for opening ends the former and adds to the
+//! latter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Row};
+use tokio::runtime::Runtime;
+
+use crate::{SqliteStore, Store};
+
+/// All rows and all contents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) entries: BTreeMap<String, SeenEntry>,
+    /// Number and record.
+    pub(super) ledger: Vec<(i64, String)>,
+    /// By revision.
+    pub(super) settings: BTreeMap<u64, String>,
+}
+
+/// An entry with its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SeenEntry {
+    times: (i64, i64, i64),
+    file: Option<String>,
+    pub(super) meta: String,
+    pub(super) header: Vec<u8>,
+    pub(super) body: Arc<[u8]>,
+    /// Mailbox, and what changes: status, due time, progress.
+    pub(super) recipients: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// Shares the bodies that are the same in an earlier look.
+    pub(super) fn share_bodies(&mut self, earlier: &Seen) {
+        for (id, entry) in &mut self.entries {
+            if let Some(same) = earlier.entries.get(id).filter(|earlier| earlier.body == entry.body) {
+                entry.body = Arc::clone(&same.body);
+            }
+        }
+    }
+
+    /// In a few words, for a person who looks for what is wrong.
+    pub(super) fn summary(&self) -> String {
+        let entry = |(id, entry): (&String, &SeenEntry)| {
+            let states: Vec<_> = entry.recipients.iter().map(|(_, state)| state.as_str()).collect();
+            format!("{id} [{}] {} octets", states.join(", "), entry.body.len())
+        };
+        let mut entries: Vec<_> = self.entries.iter().map(entry).collect();
+        if entries.len() > 12 {
+            entries.truncate(12);
+            entries.push("...".into());
+        }
+        let (count, last) = (self.ledger.len(), self.ledger.last().map_or(0, |(number, _)| *number));
+        format!(
+            "{} entries ({}), {count} records up to {last}, settings {:?}",
+            self.entries.len(),
+            entries.join("; "),
+            self.settings.keys().next_back()
+        )
+    }
+}
+
+/// Opens the store at `place`, looks at everything, and closes it.
+pub(super) fn look(place: &Path, runtime: &Runtime) -> Result<Seen, String> {
+    let (seen, _) = look_once(place, runtime)?;
+    Ok(seen)
+}
+
+/// Opens it twice: the second opening finds nothing left to do and the same store.
+pub(super) fn look_twice(place: &Path, runtime: &Runtime) -> Result<Seen, String> {
+    let (first, _) = look_once(place, runtime)?;
+    let (second, mended) = look_once(place, runtime)?;
+    if mended != 0 {
+        return Err(format!("the second opening still swept or cleared {mended}"));
+    }
+    if first != second {
+        return Err(format!("the second opening shows {}, the first {}", second.summary(), first.summary()));
+    }
+    Ok(first)
+}
+
+fn look_once(place: &Path, runtime: &Runtime) -> Result<(Seen, u64), String> {
+    let store = SqliteStore::open(place).map_err(|error| format!("it does not open: {error}"))?;
+    let status = store.status();
+    let contents = place.join("content");
+    let all = store.people.read(move |connection| Ok(read_all(connection, &contents)));
+    let seen = runtime.block_on(all).map_err(|error| format!("it cannot be read: {error}"))??;
+    Ok((seen, status.orphans_swept + status.leases_cleared))
+}
+
+fn read_all(connection: &Connection, contents: &Path) -> Result<Seen, String> {
+    let failed = |error: rusqlite::Error| format!("it cannot be read: {error}");
+    let integrity: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(failed)?;
+    if integrity != "ok" {
+        return Err(format!("integrity_check: {integrity}"));
+    }
+    let mut seen = Seen {
+        entries: rows(connection, ENTRIES, entry).map_err(failed)?.into_iter().collect(),
+        ledger: rows(connection, "SELECT number, record FROM ledger ORDER BY number", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .map_err(failed)?,
+        settings: rows(connection, "SELECT revision, at, by, note, document FROM settings", revision)
+            .map_err(failed)?
+            .into_iter()
+            .collect(),
+    };
+    for (id, mailbox, state) in rows(connection, RECIPIENTS, recipient).map_err(failed)? {
+        let entry = id.as_ref().and_then(|id| seen.entries.get_mut(id));
+        entry.ok_or_else(|| format!("{mailbox} is a recipient of no entry"))?.recipients.push((mailbox, state));
+    }
+    let bodiless: i64 = connection
+        .query_row("SELECT (SELECT count(*) FROM entries) - (SELECT count(*) FROM messages)", [], |row| row.get(0))
+        .map_err(failed)?;
+    if bodiless != 0 {
+        return Err(format!("{bodiless} more entries than messages"));
+    }
+    read_contents(&mut seen, contents)?;
+    Ok(seen)
+}
+
+/// Every file that a row names is whole, and there is no other.
+fn read_contents(seen: &mut Seen, contents: &Path) -> Result<(), String> {
+    let mut named = BTreeSet::new();
+    for (id, entry) in &mut seen.entries {
+        if entry.recipients.is_empty() {
+            return Err(format!("entry {id} has no recipients"));
+        }
+        let Some(name) = entry.file.clone() else { continue };
+        let octets = fs::read(contents.join(&name)).map_err(|error| format!("content {name} of {id}: {error}"))?;
+        if octets.len() as i64 != entry.times.2 {
+            return Err(format!("content {name} of {id} has {} octets of {}", octets.len(), entry.times.2));
+        }
+        entry.body = octets.into();
+        named.insert(name);
+    }
+    for file in fs::read_dir(contents).map_err(|error| error.to_string())? {
+        let name = file.map_err(|error| error.to_string())?.file_name();
+        if !name.to_str().is_some_and(|name| named.contains(name)) {
+            return Err(format!("the orphan {} was not swept", name.display()));
+        }
+    }
+    Ok(())
+}
+
+const ENTRIES: &str = "SELECT id, arrived_at, ready_at, octets, file, meta, header, body
+    FROM entries JOIN messages ON messages.entry = entries.number";
+const RECIPIENTS: &str = "SELECT id, local || '@' || domain, status, due_at, progress
+    FROM recipients LEFT JOIN entries ON entries.number = recipients.entry ORDER BY recipients.entry, position";
+
+fn rows<T>(connection: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map([], read)?.collect()
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<(String, SeenEntry)> {
+    let body: Option<Vec<u8>> = row.get(7)?;
+    let entry = SeenEntry {
+        times: (row.get(1)?, row.get(2)?, row.get(3)?),
+        file: row.get(4)?,
+        meta: row.get(5)?,
+        header: row.get(6)?,
+        body: body.unwrap_or_default().into(),
+        recipients: Vec::new(),
+    };
+    Ok((row.get(0)?, entry))
+}
+
+fn recipient(row: &Row<'_>) -> rusqlite::Result<(Option<String>, String, String)> {
+    let (status, due_at, progress): (String, i64, Option<String>) = (row.get(2)?, row.get(3)?, row.get(4)?);
+    Ok((row.get(0)?, row.get(1)?, format!("{status} {due_at} {progress:?}")))
+}
+
+fn revision(row: &Row<'_>) -> rusqlite::Result<(u64, String)> {
+    let (at, by, note, document): (i64, String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+    Ok((row.get::<_, i64>(0)? as u64, format!("{at} {by} {note} {document}")))
+}
