@@ -126,9 +126,11 @@ impl Disk {
         disk
     }
 
-    /// The names that are certain.
-    pub(super) fn names(&self) -> &BTreeMap<String, Node> {
-        &self.names
+    /// All names, certain or not.
+    pub(super) fn names(&self) -> BTreeMap<String, Node> {
+        let mut names = self.names.clone();
+        self.later_names.iter().for_each(|change| rename(&mut names, change));
+        names
     }
 
     /// Takes over one change.

@@ -128,7 +128,7 @@ fn fails(kind: FaultKind, count: usize, usual: usize, may_say: fn(&StoreError) -
 
 #[test]
 fn a_full_disk() {
-    fails(FaultKind::NoSpace, 3, 23, |error| matches!(error, StoreError::Full(_)));
+    fails(FaultKind::NoSpace, 6, 23, |error| matches!(error, StoreError::Full(_)));
 }
 
 #[test]

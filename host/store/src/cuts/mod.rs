@@ -67,7 +67,18 @@ impl Recorded {
         let root = folder.path().canonicalize().expect("a path");
         let entries = make(&root.join("store"));
         let found = entries.iter().map(|new| Sent::of(new, &Default::default())).collect();
-        let recorder = Arc::new(Recorder::over(Disk::of(&disk::read(&root)), found));
+        let base = Disk::of(&disk::read(&root));
+        let recorder = Arc::new(Recorder::resume(Recording { base, found, ..Recording::default() }));
+        let watch = Watch::over(&root, Some(Arc::clone(&recorder)));
+        Recorded { root, recorder, watch, folder }
+    }
+
+    /// Goes on where a process was killed.
+    fn after_kill(recording: Recording) -> Recorded {
+        let folder = in_memory();
+        let root = folder.path().canonicalize().expect("a path");
+        disk::materialise(&recording.last(), &root);
+        let recorder = Arc::new(Recorder::resume(recording));
         let watch = Watch::over(&root, Some(Arc::clone(&recorder)));
         Recorded { root, recorder, watch, folder }
     }
@@ -212,6 +223,18 @@ fn migration() {
         let older = Recorded::over(|store| scenarios::make_older(store, version));
         survives("migration", older, scenarios::migration);
     }
+}
+
+/// A killed process leaves writes that nobody will sync; the next one builds on them, and then the power is cut.
+#[test]
+fn killed_and_then_cut() {
+    let killed = record(fresh(), scenarios::large_contents);
+    let kills = if std::env::var_os("SEALWIRE_CUTS").is_some() { 100 } else { 12 };
+    let recordings = (1..=kills).map(|kill| {
+        let place = Recorded::after_kill(killed.killed_at(killed.events.len() * kill / kills));
+        record(place, scenarios::going_on)
+    });
+    search_all("killed, then cut", recordings, Plan { twice: 0, ..plan() });
 }
 
 #[test]

@@ -35,18 +35,30 @@ pub(super) struct Recording {
     /// The entries on it.
     pub(super) found: Vec<Sent>,
     pub(super) events: Vec<Event>,
+    /// Events of a process that was killed; its cuts are another recording's.
+    pub(super) before: usize,
 }
 
 impl Recording {
-    /// The disk at its end, as the running program sees it.
-    pub(super) fn last(&self) -> Image {
+    /// The disk after so many events.
+    pub(super) fn disk_at(&self, at: usize) -> Disk {
         let mut disk = self.base.clone();
-        for event in &self.events {
+        for event in &self.events[..at] {
             if let Event::Changed(change) = event {
                 disk.apply(change);
             }
         }
-        disk.cut(Fate::Everything)
+        disk
+    }
+
+    /// The disk at its end, as the running program sees it.
+    pub(super) fn last(&self) -> Image {
+        self.disk_at(self.events.len()).cut(Fate::Everything)
+    }
+
+    /// As if the process had been killed after so many events.
+    pub(super) fn killed_at(&self, at: usize) -> Recording {
+        Recording { events: self.events[..at].to_vec(), before: at, ..self.clone() }
     }
 }
 
@@ -114,17 +126,23 @@ struct State {
 }
 
 impl Recorder {
-    /// Begins with what is on `base`.
-    pub(super) fn over(base: Disk, found: Vec<Sent>) -> Recorder {
+    /// Goes on where a recording ends: what is not synced then is not synced now.
+    pub(super) fn resume(recording: Recording) -> Recorder {
         let recorder = Recorder::default();
         let mut state = recorder.state();
-        state.names = base.names().clone();
-        let files = base.names().iter().filter_map(|(name, node)| match node {
-            Node::File(file) => Some((*file, name.clone())),
-            Node::Folder => None,
+        state.names = recording.disk_at(recording.events.len()).names();
+        let made = recording.events.iter().filter_map(|event| match event {
+            Event::Changed(Change::Make { name, node: Node::File(file) }) => Some((*file, name.clone())),
+            _ => None,
         });
-        state.made_as = files.collect();
-        state.recording = Recording { base, found, events: Vec::new() };
+        state.made_as = made.collect();
+        for (name, node) in recording.base.names() {
+            if let Node::File(file) = node {
+                state.made_as.insert(file, name);
+            }
+        }
+        state.requests = recording.events.len() as u64;
+        state.recording = recording;
         drop(state);
         recorder
     }

@@ -133,6 +133,17 @@ pub(super) async fn first_opening(place: &Recorded) {
     drop(place.open());
 }
 
+/// The start after a kill: all that is due is taken up, settled or put off, and more comes.
+pub(super) async fn going_on(place: &Recorded) {
+    let store = place.open();
+    for (number, claim) in claim(&*store, NOW).await.into_iter().enumerate() {
+        let status = if number.is_multiple_of(2) { Delivered } else { Queued };
+        store.settle(settled(&claim, moved(&claim, status, NOW + 9))).await.expect("settled");
+    }
+    let large = vec![b'g'; CONTENT_INLINE_MAX + 7];
+    store.commit(arrival("more", &["b@x.example"], &large)).await.expect("committed");
+}
+
 /// What an older program left: a claimed entry in the database and one in a file, with their records.
 pub(super) fn make_older(store: &Path, version: usize) -> Vec<NewEntry> {
     fs::create_dir_all(store.join("content")).expect("a folder");

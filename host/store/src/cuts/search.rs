@@ -172,12 +172,12 @@ pub(super) fn search(bench: &Bench, recording: &Recording, plan: Plan) -> Result
 pub(super) fn replay(bench: &Bench, recording: &Recording, plan: Plan, cut: Cut) -> Result<(), Box<Found>> {
     let mut search = Search::begin(bench, recording, plan)?;
     recording.events[..cut.at].iter().for_each(|event| search.model.learn(event));
-    let image = cut_at(recording, cut.at, cut.fate);
+    let image = recording.disk_at(cut.at).cut(cut.fate);
     match cut.second {
         None => search.judge(image, cut, true),
         Some((at, fate)) => {
             let opening = search.record_opening(&image, cut)?;
-            search.judge(cut_at(&opening, at, fate), cut, true)
+            search.judge(opening.disk_at(at).cut(fate), cut, true)
         }
     }
 }
@@ -196,10 +196,11 @@ impl<'a> Search<'a> {
             recent: Vec::new(),
             tally,
         };
-        if plan.places == Where::AnswersAfterFailure {
-            let failed = recording.events.iter().position(|event| matches!(event, Event::Failed));
-            search.first = search.synced_before_answer(failed.unwrap_or(recording.events.len()));
-        }
+        let failed = recording.events.iter().position(|event| matches!(event, Event::Failed));
+        search.first = search.synced_before_answer(match plan.places {
+            Where::Every(_) => recording.before,
+            Where::AnswersAfterFailure => failed.unwrap_or(recording.events.len()),
+        });
         search.read_states()?;
         Ok(search)
     }
@@ -240,7 +241,8 @@ impl<'a> Search<'a> {
             Where::Every(stride) => {
                 let matters =
                     |event: &Event| !matches!(event, Event::Changed(Change::Write { .. }) | Event::Asked { .. });
-                at.is_multiple_of(stride) || events.get(at).is_none_or(matters) || before.is_some_and(matters)
+                at >= self.recording.before
+                    && (at.is_multiple_of(stride) || events.get(at).is_none_or(matters) || before.is_some_and(matters))
             }
         }
     }
@@ -273,14 +275,14 @@ impl<'a> Search<'a> {
             let seed = self.plan.seed ^ ((cut.at as u64) << 24) ^ part as u64;
             for fate in [Fate::Nothing, Fate::Shuffled(seed)] {
                 self.tally.second += 1;
-                self.judge(cut_at(&opening, at, fate), Cut { second: Some((at, fate)), ..cut }, false)?;
+                self.judge(opening.disk_at(at).cut(fate), Cut { second: Some((at, fate)), ..cut }, false)?;
             }
         }
         Ok(())
     }
 
     fn record_opening(&self, image: &Image, cut: Cut) -> Result<Recording, Box<Found>> {
-        let recorder = Arc::new(Recorder::over(Disk::of(image), Vec::new()));
+        let recorder = Arc::new(Recorder::resume(Recording { base: Disk::of(image), ..Recording::default() }));
         self.bench.open(image, false, Some(&recorder)).map_err(|why| Box::new(Found { cut, why }))?;
         Ok(recorder.recording())
     }
@@ -336,17 +338,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// What a cut leaves of a recording's disk.
-fn cut_at(recording: &Recording, at: usize, fate: Fate) -> Image {
-    let mut disk = recording.base.clone();
-    for event in &recording.events[..at] {
-        if let Event::Changed(change) = event {
-            disk.apply(change);
-        }
-    }
-    disk.cut(fate)
-}
-
 fn is_answer(event: &Event) -> bool {
     matches!(event, Event::Answered { outcome: Outcome::Done(_), .. })
 }
@@ -357,8 +348,8 @@ fn logs(recording: &Recording) -> Vec<u32> {
         Event::Changed(Change::Make { name, node }) => Some((name, *node)),
         _ => None,
     });
-    let there = recording.base.names().iter().map(|(name, node)| (name, *node));
-    made.chain(there)
+    let there = recording.base.names();
+    made.chain(there.iter().map(|(name, node)| (name, *node)))
         .filter(|(name, _)| name.ends_with("-wal"))
         .filter_map(|(_, node)| match node {
             super::disk::Node::File(file) => Some(file),

@@ -116,11 +116,11 @@ fn read_all(connection: &Connection, contents: &Path) -> Result<Seen, String> {
         let entry = id.as_ref().and_then(|id| seen.entries.get_mut(id));
         entry.ok_or_else(|| format!("{mailbox} is a recipient of no entry"))?.recipients.push((mailbox, state));
     }
-    let bodiless: i64 = connection
-        .query_row("SELECT (SELECT count(*) FROM entries) - (SELECT count(*) FROM messages)", [], |row| row.get(0))
-        .map_err(failed)?;
-    if bodiless != 0 {
-        return Err(format!("{bodiless} more entries than messages"));
+    for (what, sql) in NONE_OF_THESE {
+        let count: i64 = connection.query_row(sql, [], |row| row.get(0)).map_err(failed)?;
+        if count != 0 {
+            return Err(format!("{count} {what}"));
+        }
     }
     read_contents(&mut seen, contents)?;
     Ok(seen)
@@ -150,6 +150,16 @@ fn read_contents(seen: &mut Seen, contents: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// What no store holds that has just been opened.
+const NONE_OF_THESE: [(&str, &str); 3] = [
+    ("more entries than messages", "SELECT (SELECT count(*) FROM entries) - (SELECT count(*) FROM messages)"),
+    ("leases", "SELECT count(*) FROM entries WHERE lease IS NOT NULL OR lease_until IS NOT NULL"),
+    (
+        "entries that are due at another time than their recipients",
+        "SELECT count(*) FROM entries WHERE ready_at IS NOT
+           (SELECT min(due_at) FROM recipients WHERE entry = number AND status IN ('queued', 'held'))",
+    ),
+];
 const ENTRIES: &str = "SELECT id, arrived_at, ready_at, octets, file, meta, header, body
     FROM entries JOIN messages ON messages.entry = entries.number";
 const RECIPIENTS: &str = "SELECT id, local || '@' || domain, status, due_at, progress
