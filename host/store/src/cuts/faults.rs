@@ -120,7 +120,7 @@ fn fails(kind: FaultKind, count: usize, usual: usize, may_say: fn(&StoreError) -
         checked.unwrap_or_else(|why| panic!("{fault:?}, answered {:?}: {why}", met.0));
         recording
     });
-    let plan = Plan { places: Where::AnswersAfterFailure, errors_leave_doubt: true, twice: 0, ..plan() };
+    let plan = Plan { places: Where::AfterFailure, errors_leave_doubt: true, twice: 0, ..plan() };
     search_all(&format!("{kind:?} fails at one of {calls} calls"), recordings, plan);
     assert!(told > runs / 2, "{kind:?}: {told} errors in {runs} runs");
     eprintln!("{kind:?}: {runs} runs met {told} errors");
@@ -128,7 +128,8 @@ fn fails(kind: FaultKind, count: usize, usual: usize, may_say: fn(&StoreError) -
 
 #[test]
 fn a_full_disk() {
-    fails(FaultKind::NoSpace, 6, 23, |error| matches!(error, StoreError::Full(_)));
+    // SQLite does not say why it could not open its log; where there is room again when that is asked, rights are blamed.
+    fails(FaultKind::NoSpace, 3, 23, |error| matches!(error, StoreError::Full(_) | StoreError::ReadOnly(_)));
 }
 
 #[test]
@@ -143,5 +144,5 @@ fn a_disk_that_does_not_write() {
 
 #[test]
 fn a_disk_that_does_not_sync() {
-    fails(FaultKind::Sync, 1, 3, |error| matches!(error, StoreError::Engine { .. } | StoreError::File { .. }));
+    fails(FaultKind::Sync, 1, 1, |error| matches!(error, StoreError::Engine { .. } | StoreError::File { .. }));
 }

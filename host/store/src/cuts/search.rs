@@ -39,8 +39,8 @@ pub(super) struct Plan {
 pub(super) enum Where {
     /// At every so many writes, and at all that is no write: around each sync and each answer.
     Every(usize),
-    /// At the answers that follow the first call that failed.
-    AnswersAfterFailure,
+    /// Once a call has failed: at all answers, errors among them, and where files are freed.
+    AfterFailure,
 }
 
 /// What was done.
@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
         let failed = recording.events.iter().position(|event| matches!(event, Event::Failed));
         search.first = search.synced_before_answer(match plan.places {
             Where::Every(_) => recording.before,
-            Where::AnswersAfterFailure => failed.unwrap_or(recording.events.len()),
+            Where::AfterFailure => failed.unwrap_or(recording.events.len()),
         });
         search.read_states()?;
         Ok(search)
@@ -237,7 +237,12 @@ impl<'a> Search<'a> {
         let events = &self.recording.events;
         let before = at.checked_sub(1).map(|before| &events[before]);
         match self.plan.places {
-            Where::AnswersAfterFailure => at >= self.first && (at == events.len() || before.is_some_and(is_answer)),
+            Where::AfterFailure => {
+                use Change::{Rename, Unlink};
+                let matters =
+                    |event| matches!(event, &Event::Answered { .. } | Event::Changed(Rename { .. } | Unlink { .. }));
+                at >= self.first && (at == events.len() || before.is_some_and(matters))
+            }
             Where::Every(stride) => {
                 let matters =
                     |event: &Event| !matches!(event, Event::Changed(Change::Write { .. }) | Event::Asked { .. });
