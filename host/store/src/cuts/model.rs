@@ -68,6 +68,10 @@ impl Model {
         match ask {
             Ask::Commit(sent) => self.queued(sent),
             Ask::Settle { id, recipients, reports, records } => {
+                if !self.entries.contains_key(&id) {
+                    // Committed by a process that was killed before it could answer.
+                    self.unknown.insert(id.clone());
+                }
                 if let Some(Known::There { states, .. }) = self.entries.get_mut(&id) {
                     for (index, state) in recipients {
                         states[index as usize] = Some(state);
@@ -173,9 +177,12 @@ impl Model {
             (asked.get(record.as_str()) == Some(&1) && !self.pruned)
                 .then(|| counted.get(record.as_str()).unwrap_or(&0) > self.records.get(*record).unwrap_or(&0))
         };
-        let known = |sent: &&&Sent| !self.entries.contains_key(&sent.id) && !self.unknown.contains(&sent.id);
+        let touching = |id: &str| self.open.values().filter(|ask| touched(ask).contains(&id)).count();
+        let is_told = |sent: &&&Sent| {
+            !self.entries.contains_key(&sent.id) && !self.unknown.contains(&sent.id) && touching(&sent.id) == 1
+        };
         let mut traces: Vec<bool> = records.collect::<Vec<_>>().iter().filter_map(is_new).collect();
-        traces.extend(entries.iter().filter(known).map(|sent| seen.entries.contains_key(&sent.id)));
+        traces.extend(entries.iter().filter(is_told).map(|sent| seen.entries.contains_key(&sent.id)));
         if traces.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(format!("half of a request: {traces:?} of {:?}", touched(ask)));
         }
