@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
@@ -28,6 +29,7 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
     let leases = Arc::new(Leases::new(relay.world.now()));
     let mut rounds = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*stopping.borrow() {
         changes.mark_unchanged();
         let claimed = claim(&relay, &places, &leases, &mut rounds).await;
@@ -45,7 +47,8 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
         tokio::select! {
             biased;
             _ = stopping.changed() => {}
-            _ = sweep.tick() => sweep_pool(&relay).await,
+            // While nothing waits to be swept there is nothing to wake up for.
+            _ = sweep.tick(), if !relay.pool.is_empty() => sweep_pool(&relay).await,
             _ = changes.changed() => {}
             _ = rounds.join_next(), if !rounds.is_empty() => {}
             () = tokio::time::sleep(pause) => {}

@@ -62,6 +62,11 @@ impl Pool {
         None
     }
 
+    /// No connection waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.lock().is_ok_and(|waiting| waiting.values().all(Vec::is_empty))
+    }
+
     /// Takes out what has waited too long, longest first; with `all`, everything: roots and routes may have changed.
     pub(crate) fn take_idle(&self, all: bool) -> Vec<Connection> {
         let Ok(mut waiting) = self.0.lock() else { return Vec::new() };
