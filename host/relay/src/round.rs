@@ -134,14 +134,14 @@ impl<'a> Round<'a> {
             self.relay.alert(told);
         }
         records.splice(0..0, self.take_records());
-        // One id for every try: a report that was written after all is not written twice.
+        // One id for every try: a report that was written after all and still waits is not written twice.
         let id = self.relay.world.new_id();
         for pause in STORE_PAUSES.map(Some).into_iter().chain([None]) {
             let mut records = records.clone();
             let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut records);
             let told = if reports.is_empty() { 0 } else { failures.len() };
-            let recipients = recipients.clone();
-            let settled = Settled { token: self.claim.token.clone(), recipients, reports, records, release: false };
+            let token = self.claim.token.clone();
+            let settled = Settled { token, recipients: recipients.clone(), reports, records, release: false };
             match self.relay.store.settle(settled).await {
                 Ok(()) => return self.relay.counters.reported(told),
                 Err(error) => {
@@ -152,12 +152,25 @@ impl<'a> Round<'a> {
                     }
                 }
             }
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
+            let Some(pause) = pause else { break };
+            tokio::time::sleep(pause).await;
+            if self.is_written(&recipients).await {
+                return self.relay.counters.reported(failures.len());
             }
         }
         // Not released: the lease runs out first, so that a store that stays broken sends no mail round and round.
         self.unsettled.store(true, Ordering::Relaxed);
+    }
+
+    /// A store that told of an error may have written all the same. Whoever then settles once more tells the sender
+    /// twice, for the first report may have left the queue, and with it the id that would have been refused.
+    async fn is_written(&self, recipients: &[QueuedRecipient]) -> bool {
+        match self.relay.store.show(&self.claim.entry.id).await {
+            Ok(Some(item)) => recipients.iter().all(|recipient| item.recipients.contains(recipient)),
+            // Its last recipient was among these.
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     /// Ends the claim.
