@@ -17,6 +17,7 @@ use crate::tls::{Connector, Roots};
 pub type Builtins = BTreeMap<String, Arc<[u8]>>;
 
 /// What one round takes once.
+#[derive(Clone)]
 pub struct Live {
     /// As meant.
     pub config: Arc<Config>,
@@ -36,6 +37,12 @@ impl Live {
     /// The connector with the roots of this route.
     pub(crate) fn connector(&self, route: &str) -> &Connector {
         self.connectors.get(route).unwrap_or(&self.default_connector)
+    }
+
+    /// The same with other names: what a simulation's seeds do not share.
+    #[cfg(test)]
+    pub(crate) fn with_resolver(&self, resolver: Arc<dyn Resolver>) -> Live {
+        Live { resolver, ..self.clone() }
     }
 
     /// The same, of a revision whose number was not known while it was built.

@@ -109,7 +109,10 @@ impl Session {
         match read {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(n) => {
-                self.server.input(&buffer[..n]);
+                let heard = &buffer[..n];
+                #[cfg(test)]
+                let heard = crate::simulation::planted::heard(heard);
+                self.server.input(heard);
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -139,6 +142,8 @@ impl Session {
             ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) };
         self.stream = Stream::Server(Box::new(stream));
         self.server.tls_established();
+        #[cfg(test)]
+        self.server.input(&crate::simulation::planted::kept());
         Ok(())
     }
 

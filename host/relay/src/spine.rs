@@ -276,6 +276,8 @@ impl Round<'_> {
             }
             recipients.push(after);
         }
+        #[cfg(test)]
+        crate::simulation::planted::told(&mut failures);
         self.write(recipients, failures, records).await;
     }
 }

@@ -1,0 +1,71 @@
+//! Bugs on purpose, for the test of the tests: each must be found. None is in a program that is shipped.
+
+use std::cell::{Cell, RefCell};
+
+use sealwire_core::decision::{PlanCall, Standing, join_plans};
+use sealwire_core::floor::TlsFloor;
+use sealwire_core::report::FailedRecipient;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A message is sent though its floor is not met: the permit is asked of no floor.
+    PermitSkipped,
+    /// What failed is written as told, and nobody is told.
+    OutcomeLost,
+    /// What a client says behind STARTTLS is kept and obeyed under TLS.
+    BufferKept,
+}
+
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    static KEPT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Plants a bug in what this thread runs; None: takes it out.
+pub(super) fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+fn is(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// The floor that a permit is asked of.
+pub(crate) fn floor(floor: TlsFloor) -> TlsFloor {
+    if !is(Bug::PermitSkipped) {
+        return floor;
+    }
+    let nothing = PlanCall {
+        policy: String::new(),
+        demands: Vec::new(),
+        take_route: None,
+        fallback: Vec::new(),
+        reasons: Vec::new(),
+    };
+    join_plans(&Standing::default(), vec![Ok(nothing)]).map_or(floor, |plan| plan.floor)
+}
+
+/// What a report is made of.
+pub(crate) fn told(failures: &mut Vec<FailedRecipient>) {
+    if is(Bug::OutcomeLost) {
+        failures.clear();
+    }
+}
+
+/// What of a client's octets the server is given now.
+pub(crate) fn heard(octets: &[u8]) -> &[u8] {
+    const COMMAND: &[u8] = b"STARTTLS\r\n";
+    if !is(Bug::BufferKept) {
+        return octets;
+    }
+    let Some(at) = octets.windows(COMMAND.len()).position(|window| window == COMMAND) else { return octets };
+    let (now, later) = octets.split_at(at + COMMAND.len());
+    KEPT.set(later.to_vec());
+    now
+}
+
+/// What it is given behind the handshake.
+pub(crate) fn kept() -> Vec<u8> {
+    KEPT.take()
+}
