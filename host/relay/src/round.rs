@@ -22,13 +22,11 @@ use crate::live::Live;
 use crate::relay::Relay;
 use crate::spine::report;
 
-/// How long a store that cannot settle is waited for, try by try; in all about as long as a lease.
-const STORE_PAUSES: [Duration; 7] = {
-    const fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-    [s(1), s(2), s(5), s(15), s(30), s(60), s(120)]
-};
+/// How long a store that cannot settle is waited for, try by try; in all about as long as a lease. A disk that has room
+/// again is noticed within seconds.
+fn store_pauses() -> impl Iterator<Item = Duration> {
+    [1, 2].into_iter().chain([5; 48]).map(Duration::from_secs)
+}
 
 /// What every step of one round reads.
 pub(crate) struct Round<'a> {
@@ -136,7 +134,7 @@ impl<'a> Round<'a> {
         records.splice(0..0, self.take_records());
         // One id for every try: a report that was written after all and still waits is not written twice.
         let id = self.relay.world.new_id();
-        for pause in STORE_PAUSES.map(Some).into_iter().chain([None]) {
+        for pause in store_pauses().map(Some).chain([None]) {
             let mut records = records.clone();
             let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut records);
             let told = if reports.is_empty() { 0 } else { failures.len() };

@@ -58,7 +58,7 @@ pub struct Replaced {
 /// Starts a relay: opens the store, builds the first generation, binds, accepts.
 pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let config = Arc::new(start.config);
-    let store = open_store(&config.data_directory)?;
+    let store = open_store(&config.data_directory, config.limits.free_space)?;
     let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|e| one("sandbox", e.to_string()))?;
     let (settings, settings_revision) = stored_settings(&*store, SettingsDocument::empty()).await?;
     let resolver = resolver(&config)?;
@@ -188,8 +188,9 @@ impl Relay {
         if addresses(config) != addresses(&live.config) {
             notes.push("names and addresses of listeners change with a restart".to_owned());
         }
-        if config.limits.deliveries != live.config.limits.deliveries || config.log_level != live.config.log_level {
-            notes.push("limits.deliveries and log-level change with a restart".to_owned());
+        let fixed = |c: &Config| (c.limits.deliveries, c.limits.free_space, c.log_level.clone());
+        if fixed(config) != fixed(&live.config) {
+            notes.push("limits.deliveries, limits.free-space and log-level change with a restart".to_owned());
         }
         if config.data_directory != live.config.data_directory || config.admin_socket != live.config.admin_socket {
             notes.push("data directory and admin socket change with a restart".to_owned());
@@ -198,8 +199,8 @@ impl Relay {
     }
 }
 
-fn open_store(directory: &Path) -> Result<Arc<dyn Store>, Vec<Problem>> {
-    let opened = SqliteStore::open(directory);
+fn open_store(directory: &Path, free_space: u64) -> Result<Arc<dyn Store>, Vec<Problem>> {
+    let opened = SqliteStore::open_keeping(directory, free_space);
     let store = opened.map_err(|error: StoreError| one(&directory.display().to_string(), error.to_string()))?;
     Ok(Arc::new(store))
 }

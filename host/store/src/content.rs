@@ -69,14 +69,20 @@ impl fmt::Debug for Content {
 /// Memory up to [`CONTENT_INLINE_MAX`], then a file.
 pub(crate) struct BodyWriter {
     folder: Arc<Folder>,
+    arriving: bool,
     memory: Vec<u8>,
     file: Option<(StagedFile, tokio::fs::File)>,
     octets: u64,
 }
 
 impl BodyWriter {
-    pub(crate) fn new(folder: Arc<Folder>) -> BodyWriter {
-        BodyWriter { folder, memory: Vec::new(), file: None, octets: 0 }
+    /// Of a message that arrives; it leaves room for what is queued.
+    pub(crate) fn arriving(folder: Arc<Folder>) -> BodyWriter {
+        BodyWriter { arriving: true, ..BodyWriter::new(folder) }
+    }
+
+    fn new(folder: Arc<Folder>) -> BodyWriter {
+        BodyWriter { folder, arriving: false, memory: Vec::new(), file: None, octets: 0 }
     }
 
     async fn add(&mut self, octets: Vec<u8>) -> Result<(), StoreError> {
@@ -89,6 +95,9 @@ impl BodyWriter {
                     self.memory.extend_from_slice(&octets);
                 }
                 return Ok(());
+            }
+            if self.arriving {
+                self.folder.has_room()?;
             }
             self.file = Some(self.folder.stage().await?);
         }

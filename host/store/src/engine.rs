@@ -20,11 +20,12 @@ const SMALL: usize = 1024;
 
 impl Store for SqliteStore {
     fn begin_content(&self) -> Box<dyn ContentWriter> {
-        Box::new(BodyWriter::new(Arc::clone(&self.folder)))
+        Box::new(BodyWriter::arriving(Arc::clone(&self.folder)))
     }
 
     fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
         Box::pin(async move {
+            self.folder.has_room()?;
             let arrival = queue::Arrival::of(arrival, &self.folder).await?;
             self.writer.write(arrival.weight(), move |turn| queue::commit(turn, arrival)).await
         })

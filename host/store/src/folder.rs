@@ -23,6 +23,8 @@ static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 /// The folder, shared by writers, readers and the thread that frees.
 pub(crate) struct Folder {
     path: PathBuf,
+    /// Octets to be kept free.
+    free: u64,
     /// Counts the openings of the store: names never repeat.
     opening: u64,
     next: AtomicU64,
@@ -45,6 +47,7 @@ impl Folder {
     /// Opens the folder and frees every file that `is_known` does not claim; returns how many there were.
     pub(crate) fn open(
         path: PathBuf,
+        free: u64,
         opening: u64,
         is_known: impl Fn(&str) -> bool,
     ) -> Result<(Arc<Folder>, Freeing, u64), StoreError> {
@@ -60,7 +63,7 @@ impl Folder {
         }
         let (freeing, requests) = channel();
         let readers = Mutex::new(Readers::default());
-        let folder = Arc::new(Folder { path, opening, next: AtomicU64::new(1), readers, freeing });
+        let folder = Arc::new(Folder { path, free, opening, next: AtomicU64::new(1), readers, freeing });
         let shared = Arc::clone(&folder);
         let thread = std::thread::Builder::new()
             .name("store-free".into())
@@ -68,6 +71,17 @@ impl Folder {
             .map_err(|error| StoreError::file("start a thread for", &folder.path, &error))?;
         let freeing = Freeing { folder: Arc::clone(&folder), thread: Some(thread) };
         Ok((folder, freeing, swept))
+    }
+
+    /// Whether there is room for more than what must be kept free. A file system that does not say is not asked again:
+    /// writing will tell.
+    pub(crate) fn has_room(&self) -> Result<(), StoreError> {
+        match rustix::fs::statvfs(&self.path) {
+            Ok(system) if system.f_bavail.saturating_mul(system.f_frsize) < self.free => {
+                Err(StoreError::Full(self.path.clone()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Creates a file that nothing refers to yet.

@@ -58,6 +58,12 @@ impl SqliteStore {
     /// Opens the store in the folder at `path`, which is created where it is missing. Brings an older schema up to date,
     /// ends the leases of the process before, and sweeps content that no entry names.
     pub fn open(path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open_keeping(path, 0)
+    }
+
+    /// The same, and [`Store::commit`](crate::Store::commit) is [`StoreError::Full`] where fewer than `free` octets are
+    /// free. Nothing else asks: what is queued must be able to leave, and to say so takes a little space.
+    pub fn open_keeping(path: impl AsRef<Path>, free: u64) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();
         let contents = path.join("content");
         let (found, holders) = (path.exists(), holders(path));
@@ -77,7 +83,7 @@ impl SqliteStore {
         let newest = settings::newest(&connection).map_err(failed)?;
 
         let (folder, freeing, orphans_swept) =
-            Folder::open(contents, recovered.opening, |name| recovered.files.contains(name))?;
+            Folder::open(contents, free, recovered.opening, |name| recovered.files.contains(name))?;
         sync_folder(path)?;
         for holder in holders {
             match sync_folder(&holder) {

@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::conformance::{self, NOW, Place};
-use crate::{CONTENT_INLINE_MAX, MemoryPlace, SqliteStore, Store, StoreError};
+use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
+
+use crate::conformance::{self, NOW, Place, arrival};
+use crate::{CONTENT_INLINE_MAX, MemoryPlace, Settled, SqliteStore, Store, StoreError};
 
 impl Place for tempfile::TempDir {
     fn open(&self) -> Arc<dyn Store> {
@@ -199,4 +201,31 @@ async fn a_lost_transaction_fails_everyone_in_it_and_is_swept() {
     assert_eq!(contents(place.path()), 1, "nobody knows what a crash would bring back");
     let store = place.open();
     assert_eq!((store.status().orphans_swept, contents(place.path())), (1, 0));
+}
+
+/// What must be kept free is kept free of arrivals, large and small; what is queued still leaves, its report with it.
+#[tokio::test]
+async fn arrivals_leave_room_for_what_is_queued() {
+    let place = fresh();
+    let open = |free| SqliteStore::open_keeping(place.path(), free).expect("opens");
+    let store = open(0);
+    store.commit(arrival("a", &["x@b.example"], b"body\r\n")).await.expect("there is room");
+    drop(store);
+    // More than any disk has.
+    let store = open(u64::MAX);
+    let refused = store.commit(arrival("b", &["x@b.example"], b"body\r\n")).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    let mut large = store.begin_content();
+    large.write(vec![0; CONTENT_INLINE_MAX]).await.expect("in memory still");
+    let refused = large.write(vec![0; 1]).await;
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+
+    let claim = store.claim(NOW, NOW + 60, 10).await.expect("claimed").remove(0);
+    let recipients =
+        claim.recipients.iter().map(|r| QueuedRecipient { status: RecipientStatus::Reported, ..r.clone() });
+    let (recipients, reports) =
+        (recipients.collect(), vec![arrival("report", &["x@a.example"], &[b'x'; CONTENT_INLINE_MAX + 1])]);
+    let settled = Settled { token: claim.token, recipients, reports, records: Vec::new(), release: true };
+    store.settle(settled).await.expect("a settlement has room");
+    assert!(store.show("report").await.expect("answers").is_some());
 }

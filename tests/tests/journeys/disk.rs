@@ -33,11 +33,11 @@ const AS_NOBODY: [&str; 3] = [
 /// A reply takes no longer, whatever state the disk is in.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
-/// A relay that runs under this command; its next hop is busy until it is told otherwise.
-fn scene(under: &[&'static str]) -> (Scene, FakePeer) {
+/// A relay that runs under this command and keeps so much space free; its next hop is busy until it is told otherwise.
+fn scene(under: &[&'static str], free_space: &str) -> (Scene, FakePeer) {
     let peer = Script::clear().answer("MAIL", reply("450 4.2.0 later")).start();
     let scene = given()
-        .config("admin-socket = \"admin/socket\"\n")
+        .config(&format!("admin-socket = \"admin/socket\"\n[limits]\nfree-space = {free_space}\n"))
         .schedule("first-retry = \"1s\"\nmax-interval = \"1s\"\n")
         .route("partner", &["partner.test"], peer.address(), "")
         .under(under)
@@ -82,7 +82,7 @@ fn assert_all_arrive(scene: &Scene, peer: &FakePeer, accepted: &BTreeSet<String>
 
 #[test]
 fn a_full_disk_defers_at_the_door_and_loses_nothing() {
-    let (scene, peer) = scene(&SMALL_DISK);
+    let (scene, peer) = scene(&SMALL_DISK, "0");
     let mut accepted = BTreeSet::new();
     for number in 0..5 {
         let subject = format!("before-{number}");
@@ -119,7 +119,7 @@ fn a_full_disk_defers_at_the_door_and_loses_nothing() {
 /// not sent twice for it.
 #[test]
 fn what_is_delivered_while_the_disk_is_full_is_not_delivered_twice() {
-    let (scene, peer) = scene(&SMALL_DISK);
+    let (scene, peer) = scene(&SMALL_DISK, "0");
     peer.become_(Script::clear().answer(END_OF_DATA, Action::Wait));
     scene.hand_in(ALICE, &[BOB], &content("under way", 2_000));
     wait::until(wait::PATIENCE, "the end of its data", || {
@@ -138,6 +138,25 @@ fn what_is_delivered_while_the_disk_is_full_is_not_delivered_twice() {
     });
     assert_eq!(subjects(&peer), ["under way"]);
     std::fs::remove_file(&filler).expect("the filler is ours");
+    assert_all_arrive(&scene, &peer, &accepted);
+}
+
+/// Before the disk is full the door closes, and what is queued still leaves: a full queue on a small disk empties by itself.
+#[test]
+fn a_disk_that_is_almost_full_takes_nothing_in_and_lets_everything_out() {
+    let (scene, peer) = scene(&SMALL_DISK, "\"6MiB\"");
+    let mut accepted = BTreeSet::new();
+    let mut number = 0;
+    // Mail itself fills it.
+    while is_taken(&scene, &format!("fills-{number}"), 100_000, &["452 4.3.1"]) {
+        accepted.insert(format!("fills-{number}"));
+        number += 1;
+    }
+    assert!(accepted.len() > 5, "{accepted:?}");
+    for octets in [2_000, 600_000] {
+        assert!(!is_taken(&scene, "not now", octets, &["452 4.3.1"]), "{octets}");
+    }
+    peer.become_(Script::clear());
     assert_all_arrive(&scene, &peer, &accepted);
 }
 
@@ -160,7 +179,7 @@ fn fill(path: &Path) -> String {
 
 #[test]
 fn a_folder_that_takes_nothing_more_defers_at_once_and_hangs_no_session() {
-    let (scene, peer) = scene(&AS_NOBODY);
+    let (scene, peer) = scene(&AS_NOBODY, "0");
     scene.hand_in(ALICE, &[BOB], &content("before", 2_000));
     let mut accepted = BTreeSet::from(["before".to_owned()]);
     let folders = ["data", "data/content"].map(|name| scene.relay.ground().path(name));

@@ -100,6 +100,9 @@ pub struct Limits {
     pub idle_secs: u64,
     /// Sessions to next hops at the same time.
     pub deliveries: u32,
+    /// Octets that must be free where the data directory is; below it mail is deferred at the door, so that what is
+    /// queued can still leave.
+    pub free_space: u64,
 }
 
 /// One policy of the chain.
