@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -88,6 +89,18 @@ pub fn program(name: &str) -> PathBuf {
     let mut candidates = std::env::split_paths(&path).chain(sbin).map(|folder| folder.join(name));
     let found = candidates.find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("`{name}` is not installed, and no test is skipped: run `cargo xtask peers`"))
+}
+
+/// A command for `program`, run by another one that ends in it, if one is named (`sh -c '...; exec "$@"' sh`).
+pub fn command_under(under: &[String], program: &Path) -> Command {
+    match under {
+        [] => Command::new(program),
+        [outer, arguments @ ..] => {
+            let mut command = Command::new(outer);
+            command.args(arguments).arg(program);
+            command
+        }
+    }
 }
 
 /// # Panics

@@ -24,6 +24,8 @@ const MAILBOX_OWNER: &str = "nobody";
 pub struct Setup {
     address: SocketAddr,
     settings: Vec<(String, String)>,
+    /// What its program is run by.
+    under: Vec<String>,
     /// Its files must live as long as Postfix does, which opens them with every new process.
     leaf: Option<Leaf>,
 }
@@ -69,6 +71,12 @@ impl Setup {
         self
     }
 
+    /// Run its program by this one, which ends in it (`strace -D ...`): a bench looks at it so.
+    pub fn under(mut self, command: &[String]) -> Self {
+        self.under = command.to_vec();
+        self
+    }
+
     /// Starts it and waits until it greets.
     pub fn start(self) -> Postfix {
         place::require_root();
@@ -77,12 +85,12 @@ impl Setup {
         // -d: as built; it is no setting of ours.
         let output = Command::new(place::program("postconf")).args(["-d", "-h", "daemon_directory"]).output();
         let daemons = String::from_utf8(output.expect("postconf can be started").stdout).expect("a path in UTF-8");
-        let mut master = Command::new(Path::new(daemons.trim()).join("master"));
+        let mut master = place::command_under(&self.under, &Path::new(daemons.trim()).join("master"));
         // -s: stay in the foreground of whoever started it, so that it is our child to wait for.
         master.arg("-c").arg(&config).arg("-s");
         let mut process = Process::start("Postfix", &mut master, &folder.path().join("mail.log"));
         process.ready_when("a greeting", || place::greeting(self.address));
-        Postfix { address: self.address, config, _process: process, _leaf: self.leaf, folder }
+        Postfix { address: self.address, config, process, _leaf: self.leaf, folder }
     }
 
     /// main.cf, master.cf and every folder. `postfix check` would make the queue's folders too, in half a second.
@@ -103,8 +111,11 @@ impl Setup {
         }
 
         let at = folder.display();
+        // A name that stands twice is a warning in the log of every process.
+        let is_set = |line: &&str| self.settings.iter().any(|(name, _)| line.split(" =").next() == Some(name));
+        let common: String = MAIN_CF.split_inclusive('\n').filter(|line| !is_set(line)).collect();
         let mut main = format!(
-            "{MAIN_CF}queue_directory = {at}/queue\ndata_directory = {at}/data\nvirtual_mailbox_base = {at}/mail\n\
+            "{common}queue_directory = {at}/queue\ndata_directory = {at}/data\nvirtual_mailbox_base = {at}/mail\n\
              maillog_file = {at}/mail.log\nmaillog_file_prefixes = {at}\n\
              virtual_uid_maps = static:{uid}\nvirtual_gid_maps = static:{gid}\n\
              inet_interfaces = {}\n",
@@ -126,7 +137,7 @@ pub struct Postfix {
     address: SocketAddr,
     config: PathBuf,
     // The order matters: the process ends before its folder goes.
-    _process: Process,
+    process: Process,
     _leaf: Option<Leaf>,
     folder: TempDir,
 }
@@ -134,14 +145,14 @@ pub struct Postfix {
 impl Postfix {
     /// A next hop that takes mail for every domain and keeps it.
     pub fn next_hop() -> Setup {
-        Setup { address: place::free_address(), settings: Vec::new(), leaf: None }
+        Setup { address: place::free_address(), settings: Vec::new(), under: Vec::new(), leaf: None }
             .hostname("mx.next-hop.test")
             .set("virtual_mailbox_domains", "static:all")
     }
 
     /// A sender that hands everything to `relay`, by TLS where offered, and retries within seconds.
     pub fn sender(relay: SocketAddr) -> Setup {
-        Setup { address: place::free_address(), settings: Vec::new(), leaf: None }
+        Setup { address: place::free_address(), settings: Vec::new(), under: Vec::new(), leaf: None }
             .hostname("out.sender.test")
             .mailboxes_for(&["sender.test"])
             .set("relayhost", &format!("[{}]:{}", relay.ip(), relay.port()))
@@ -151,6 +162,11 @@ impl Postfix {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The process id of its master; all others are its children.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Hands in a message as a local program would (`sendmail`). `message` is headers, an empty line, text; lines end in LF.
@@ -264,6 +280,7 @@ pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
+tlsproxy unix - - n - 0 tlsproxy
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce

@@ -190,14 +190,7 @@ impl Relay {
 
     fn launch(&mut self) {
         assert!(self.process.is_none(), "the relay is running already");
-        let mut command = match self.under.split_first() {
-            Some((program, arguments)) => {
-                let mut command = Command::new(program);
-                command.args(arguments).arg(binary());
-                command
-            }
-            None => Command::new(binary()),
-        };
+        let mut command = place::command_under(&self.under, &binary());
         command.arg("serve").arg("--config").arg(self.config_file()).current_dir(self.ground.folder());
         self.process = Some(Process::start("sealwire", &mut command, &self.log_file()));
     }
@@ -214,18 +207,14 @@ impl Relay {
     }
 }
 
-/// The `sealwire` built beside this test: `target/PROFILE/deps/main-HASH` -> `target/PROFILE/sealwire`.
+/// The `sealwire` built beside this program: `target/PROFILE/deps/main-HASH` -> `target/PROFILE/sealwire`.
 ///
 /// # Panics
 /// When it has not been built. It is not built from here: cargo holds its lock while tests run.
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test.parent().and_then(Path::parent).expect("cargo puts tests into target/PROFILE/deps");
-    let binary = profile.join("sealwire");
-    assert!(
-        binary.is_file(),
-        "{} is missing: `cargo build -p sealwire` first (`cargo xtask test` does)",
-        binary.display()
-    );
-    binary
+    let this = std::env::current_exe().expect("a program knows its own path");
+    let mut beside = this.ancestors().skip(1).take(2).map(|folder| folder.join("sealwire"));
+    beside.find(|binary| binary.is_file()).unwrap_or_else(|| {
+        panic!("no sealwire near {}: `cargo build -p sealwire` first (`cargo xtask test` does)", this.display())
+    })
 }

@@ -2,6 +2,7 @@
 //!
 //! One binary, because linking one takes a second and linking twenty takes minutes.
 
+mod bench_counts;
 mod demo;
 mod harness_self_test;
 mod journeys;

@@ -4,6 +4,7 @@
 //! A chore skips nothing: a tool that is missing and cannot be had fails the run. No dependencies: this crate is
 //! compiled before anything else and should take a second.
 
+mod bench;
 mod checks;
 mod deny;
 mod peers;
@@ -19,15 +20,41 @@ use step::Failure;
 struct Chore {
     name: &'static str,
     says: &'static str,
-    run: fn() -> Result<(), Failure>,
+    run: Run,
+}
+
+enum Run {
+    Alone(fn() -> Result<(), Failure>),
+    WithArguments(fn(&[&str]) -> Result<(), Failure>),
 }
 
 /// Every chore there is. The help text is this table.
 const CHORES: &[Chore] = &[
-    Chore { name: "test", says: "install the real peers if missing, build sealwire, run every test", run: test::run },
-    Chore { name: "peers", says: "only install what the tests talk to: Postfix, swaks, NSD", run: peers::install },
-    Chore { name: "soak", says: "the long proofs: kill -9 under load at random moments, 20 runs", run: soak::run },
-    Chore { name: "ci-checks", says: "rustfmt, clippy, cargo-deny, built-in policy reproducible", run: checks::run },
+    Chore {
+        name: "test",
+        says: "install the real peers if missing, build sealwire, run every test",
+        run: Run::Alone(test::run),
+    },
+    Chore {
+        name: "peers",
+        says: "only install what the tests talk to: Postfix, swaks, NSD",
+        run: Run::Alone(peers::install),
+    },
+    Chore {
+        name: "soak",
+        says: "the long proofs: kill -9 under load at random moments, 20 runs",
+        run: Run::Alone(soak::run),
+    },
+    Chore {
+        name: "bench",
+        says: "sealwire beside Postfix: groups of rows, --quick, --runs N",
+        run: Run::WithArguments(bench::run),
+    },
+    Chore {
+        name: "ci-checks",
+        says: "rustfmt, clippy, cargo-deny, built-in policy reproducible",
+        run: Run::Alone(checks::run),
+    },
 ];
 
 fn main() -> ExitCode {
@@ -38,16 +65,20 @@ fn main() -> ExitCode {
             eprint!("{}", help());
             ExitCode::SUCCESS
         }
-        [name] => match CHORES.iter().find(|chore| chore.name == *name) {
-            Some(chore) => finish(chore),
+        [name, rest @ ..] => match CHORES.iter().find(|chore| chore.name == *name) {
+            Some(chore) => finish(chore, rest),
             None => refuse(&format!("there is no chore called `{name}`")),
         },
-        [_, rest @ ..] => refuse(&format!("a chore takes no arguments; not understood: {}", rest.join(" "))),
     }
 }
 
-fn finish(chore: &Chore) -> ExitCode {
-    match (chore.run)() {
+fn finish(chore: &Chore, arguments: &[&str]) -> ExitCode {
+    let finished = match (&chore.run, arguments) {
+        (Run::Alone(run), []) => run(),
+        (Run::Alone(_), _) => return refuse(&format!("`{}` takes no arguments: {}", chore.name, arguments.join(" "))),
+        (Run::WithArguments(run), _) => run(arguments),
+    };
+    match finished {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("\nxtask {}: {failure}", chore.name);

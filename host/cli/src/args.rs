@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
-use crate::commands::{check, decide, demo, log, queue, serve, settings};
+use crate::commands::{bench, check, decide, demo, log, queue, serve, settings};
 use crate::failure::Failure;
 
 /// Read where the command line names no other.
@@ -71,6 +71,10 @@ pub(crate) enum Command {
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports
     Log(log::Log),
+    /// Send messages by the thousand to a mail server, and say how fast it took them
+    BenchLoad(bench::load::Load),
+    /// Be the next hop of a bench: take everything, say what was lost, doubled, damaged or in clear
+    BenchSink(bench::sink::Sink),
 }
 
 impl Place {

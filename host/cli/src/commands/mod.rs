@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, what it does, how it answers.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod decide;
 pub(crate) mod demo;
@@ -9,6 +10,7 @@ mod reload;
 pub(crate) mod serve;
 pub(crate) mod settings;
 mod status;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,8 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Reload => reload::run(&place.client()?, output).await?,
         Command::Settings(settings) => settings.run(&place.client()?, output).await?,
         Command::Status => status::run(&place.client()?, output).await?,
+        Command::BenchLoad(load) => return load.run(output).await,
+        Command::BenchSink(sink) => return sink.run(output).await,
         Command::Log(log) => log.run(&place.client()?, output).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
-use sealwire_relay::tls::load_certificates;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+
+use crate::commands::trust::client_config;
 
 /// Knows where the relay is and whom to believe.
 pub(super) struct Sender {
@@ -32,16 +32,7 @@ pub(super) struct Letter<'a> {
 impl Sender {
     /// A sender that expects the relay of this name at this address, with a certificate of the authority in this file.
     pub(super) fn new(relay: SocketAddr, name: &'static str, authority: &Path) -> io::Result<Sender> {
-        let mut roots = RootCertStore::empty();
-        for certificate in load_certificates(authority).map_err(io::Error::other)? {
-            roots.add(certificate).map_err(io::Error::other)?;
-        }
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let config = client_config(authority)?;
         let name = ServerName::try_from(name).map_err(io::Error::other)?;
         Ok(Sender { relay, name, connector: TlsConnector::from(Arc::new(config)) })
     }
