@@ -60,12 +60,11 @@ fn main() -> ExitCode {
     if groups.is_empty() {
         groups.extend(rows::GROUPS);
     }
-    let mut measured = Vec::new();
+    table::begin(&extent);
     for group in groups {
         table::say(&format!("{}: {}", group.name, group.says));
-        measured.extend((group.measure)(&extent));
+        (group.measure)(&extent).iter().for_each(table::show);
     }
-    table::show(&measured, &extent);
     ExitCode::SUCCESS
 }
 

@@ -70,10 +70,10 @@ pub(crate) fn memory(process: u32) -> f64 {
     tree(process).keys().filter_map(|process| pss(*process)).sum::<f64>() * 1024.0
 }
 
-/// The load averages of 1, 5 and 15 minutes.
+/// The load average of the last minute.
 pub(crate) fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 fn parent() -> Option<PathBuf> {

@@ -98,30 +98,35 @@ pub(crate) fn say(text: &str) {
     eprintln!("==> {text} (load average {})", meter::load_average());
 }
 
-/// The whole table.
+/// The table's head; rows follow as they are measured, so that an interrupted bench has not been in vain.
 #[expect(clippy::print_stdout, reason = "a bench speaks to a person")]
-pub(crate) fn show(rows: &[Row], extent: &Extent) {
+pub(crate) fn begin(extent: &Extent) {
     println!(
-        "\nMedian (least-most) of {} runs in turn, {} messages each, {} processors, CPU by {}, load average {}.",
+        "Median (least-most) of {} runs in turn, {} messages each, {} processors, CPU by {}.",
         extent.runs,
         extent.messages,
         std::thread::available_parallelism().map_or(0, usize::from),
         meter::by_what(),
-        meter::load_average()
     );
     println!("Every run: nothing lost, doubled, damaged or strange; nothing in clear where TLS was asked for.\n");
-    println!("| what | unit | Postfix | sealwire | ratio | budget | met |\n|---|---|---|---|---|---|---|");
-    for row in rows {
-        let postfix = row.postfix.as_ref().map(Figures::text).unwrap_or_default();
-        let (budget, within) = row.judged();
-        let met = match within {
-            None => String::new(),
-            Some(within) if within >= 1.0 => "yes".to_owned(),
-            Some(within) => format!("no, {}x off", short(1.0 / within)),
-        };
-        let (what, unit, sealwire, ratio) = (&row.what, row.unit, row.sealwire.text(), row.ratio_text());
-        println!("| {what} | {unit} | {postfix} | {sealwire} | {ratio} | {budget} | {met} |");
-    }
+    println!(
+        "| what | unit | Postfix | sealwire | ratio | budget | met | load average |\n|---|---|---|---|---|---|---|---|"
+    );
+}
+
+/// One row, with the load average of the minute in which its last run ended.
+#[expect(clippy::print_stdout, reason = "a bench speaks to a person")]
+pub(crate) fn show(row: &Row) {
+    let postfix = row.postfix.as_ref().map(Figures::text).unwrap_or_default();
+    let (budget, within) = row.judged();
+    let met = match within {
+        None => String::new(),
+        Some(within) if within >= 1.0 => "yes".to_owned(),
+        Some(within) => format!("no, {}x off", short(1.0 / within)),
+    };
+    let (what, unit, sealwire, ratio) = (&row.what, row.unit, row.sealwire.text(), row.ratio_text());
+    let load = meter::load_average();
+    println!("| {what} | {unit} | {postfix} | {sealwire} | {ratio} | {budget} | {met} | {load} |");
 }
 
 /// Three digits that count.
