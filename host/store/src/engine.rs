@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::content::{BodyReader, BodyWriter};
 use crate::sqlite::SqliteStore;
+use crate::writer::{Need, Turn};
 use crate::{ledger, operate, queue, settings};
 
 /// Octets a small request is taken to write.
@@ -33,7 +34,8 @@ impl Store for SqliteStore {
 
     fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>> {
         Box::pin(async move {
-            let leased = self.writer.write(SMALL, move |turn| queue::claim(turn, now, lease_until, limit)).await?;
+            let work = move |turn: &mut Turn<'_>| queue::claim(turn, now, lease_until, limit);
+            let leased = self.writer.write_with(Need::Order, SMALL, work).await?;
             if leased.is_empty() {
                 return Ok(Vec::new());
             }
@@ -43,13 +45,16 @@ impl Store for SqliteStore {
 
     fn renew(&self, token: &ClaimToken, lease_until: u64) -> Answer<'_, bool> {
         let token = token.clone();
-        Box::pin(async move { self.writer.write(SMALL, move |turn| queue::renew(turn, &token, lease_until)).await })
+        let work = move |turn: &mut Turn<'_>| queue::renew(turn, &token, lease_until);
+        Box::pin(self.writer.write_with(Need::Order, SMALL, work))
     }
 
     fn settle(&self, settled: Settled) -> Answer<'_, ()> {
         Box::pin(async move {
             let settled = queue::Settlement::of(settled, &self.folder).await?;
-            self.writer.write(settled.weight(), move |turn| queue::settle(turn, settled)).await
+            let weight = settled.weight();
+            let work = move |turn: &mut Turn<'_>| queue::settle(turn, settled);
+            self.writer.write_with(Need::SharedSync, weight, work).await
         })
     }
 

@@ -2,13 +2,15 @@
 //!
 //! Each request runs in a savepoint of its own, so that one that is refused does not fail its neighbours. Where the disk
 //! fails or is full, the transaction is lost and all are told the same. While one sync is under way the next group
-//! gathers, so the group grows with the load and a lone request waits for nobody. What must happen outside the database
-//! (files, notices) happens after the sync.
+//! gathers, so the group grows with the load and a lone request waits for nobody. Where several came together others are
+//! on their way, and a few milliseconds' patience shares the sync with them ([`Need`]). What must happen outside the
+//! database (files, notices) happens after the sync.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +22,10 @@ use crate::folder::{Folder, StagedFile};
 const GROUP_REQUESTS: usize = 256;
 /// Octets in one transaction: keeps the log within a few times its usual size.
 const GROUP_OCTETS: usize = 8 * 1024 * 1024;
+/// How long arrivals wait for each other, once the group before held several.
+const COMPANY_TIME: Duration = Duration::from_millis(2);
+/// How long what nobody waits for at a socket waits for others.
+const PATIENT_TIME: Duration = Duration::from_millis(5);
 /// Requests that may wait; beyond it whoever asks waits instead, which is how a slow disk slows the clients.
 const WAITING: usize = 1024;
 
@@ -28,8 +34,21 @@ type Work = Box<dyn FnOnce(Result<&mut Turn<'_>, StoreError>) -> After + Send>;
 /// Runs after the commit.
 type After = Box<dyn FnOnce(&Outside, Result<(), StoreError>) + Send>;
 
+/// What a request needs of the disk before it is answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Nothing: a lease that a crash takes back is one that the next opening would have ended.
+    Order,
+    /// A sync that may be shared with what comes within [`PATIENT_TIME`]: how a round ended. A crash before it repeats
+    /// the round, as a crash a moment earlier would have.
+    SharedSync,
+    /// A sync: somebody waits (H1).
+    Sync,
+}
+
 struct Request {
     octets: usize,
+    need: Need,
     work: Work,
 }
 
@@ -143,7 +162,7 @@ impl Writer {
         // 2^32 leases for each opening; both fit into SQLite's integer for longer than disks last.
         let next_lease = i64::try_from(opening << 32).unwrap_or(i64::MAX >> 1);
         let thread_path = path.clone();
-        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written) };
+        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written), syncs: true };
         let thread = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(move || group.run(waiting))
@@ -154,6 +173,16 @@ impl Writer {
     /// Has `work` done in a transaction; ready once that is durable. `octets` is about what it writes.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
+        octets: usize,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.write_with(Need::Sync, octets, work).await
+    }
+
+    /// The same, with another need.
+    pub(crate) async fn write_with<T: Send + 'static>(
+        &self,
+        need: Need,
         octets: usize,
         work: impl FnOnce(&mut Turn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -174,7 +203,10 @@ impl Writer {
             })
         });
         let requests = self.requests.as_ref().ok_or(StoreError::Closed)?;
-        requests.send(Request { octets, work }).await.map_err(|_| StoreError::Closed)?;
+        requests.send(Request { octets, need, work }).await.map_err(|_| StoreError::Closed)?;
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -195,27 +227,25 @@ struct Group {
     outside: Outside,
     next_lease: i64,
     written: Arc<Written>,
+    /// Commits are synced as things are set now.
+    syncs: bool,
 }
 
 impl Group {
     fn run(&mut self, mut waiting: mpsc::Receiver<Request>) {
+        let mut company = false;
         while let Some(first) = waiting.blocking_recv() {
-            let mut octets = first.octets;
-            let mut group = vec![first];
-            while group.len() < GROUP_REQUESTS && octets < GROUP_OCTETS {
-                let Ok(next) = waiting.try_recv() else { break };
-                octets += next.octets;
-                group.push(next);
-            }
+            let (group, need) = gather(first, company, &mut waiting);
+            company = group.iter().filter(|request| request.need == Need::Sync).count() > 1;
             self.written.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
-            self.commit(group);
+            self.commit(group, need);
         }
     }
 
-    fn commit(&mut self, group: Vec<Request>) {
+    fn commit(&mut self, group: Vec<Request>, need: Need) {
         let changes = self.connection.total_changes();
         let mut answers: Vec<After> = Vec::with_capacity(group.len());
-        let committed = self.transact(group, &mut answers);
+        let committed = self.transact(group, need, &mut answers);
         if let Err(error) = &committed {
             tracing::error!(%error, requests = answers.len(), "a transaction failed");
             if !self.connection.is_autocommit() {
@@ -229,8 +259,8 @@ impl Group {
         }
     }
 
-    fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Result<(), StoreError> {
-        let mut state = self.execute("BEGIN IMMEDIATE");
+    fn transact(&mut self, group: Vec<Request>, need: Need, answers: &mut Vec<After>) -> Result<(), StoreError> {
+        let mut state = self.sync_at_commit(need > Need::Order).and_then(|()| self.execute("BEGIN IMMEDIATE"));
         for request in group {
             if let Err(error) = &state {
                 answers.push((request.work)(Err(error.clone())));
@@ -245,8 +275,44 @@ impl Group {
         self.execute("COMMIT")
     }
 
+    /// In WAL mode FULL syncs the log at each commit; NORMAL leaves that to the next commit under FULL, which carries all
+    /// before it, so that what is durable is always a beginning of what happened.
+    fn sync_at_commit(&mut self, sync: bool) -> Result<(), StoreError> {
+        if self.syncs != sync {
+            self.execute(if sync { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
+            self.syncs = sync;
+        }
+        Ok(())
+    }
+
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
         let ran = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         ran.map(drop).map_err(|error| StoreError::sqlite(&self.path, &error))
     }
+}
+
+/// What goes into one transaction with `first`: what waits already, and what comes as long as the group has patience.
+fn gather(first: Request, company: bool, waiting: &mut mpsc::Receiver<Request>) -> (Vec<Request>, Need) {
+    let began = Instant::now();
+    let (mut octets, mut need) = (first.octets, first.need);
+    let mut group = vec![first];
+    while group.len() < GROUP_REQUESTS && octets < GROUP_OCTETS {
+        if let Ok(next) = waiting.try_recv() {
+            octets += next.octets;
+            need = need.max(next.need);
+            group.push(next);
+            continue;
+        }
+        let patience = match need {
+            Need::SharedSync => PATIENT_TIME,
+            Need::Sync if company => COMPANY_TIME,
+            Need::Order | Need::Sync => Duration::ZERO,
+        };
+        match patience.checked_sub(began.elapsed()) {
+            // Whoever sends wakes us; a door that closes is seen a moment later.
+            Some(left) if !left.is_zero() && !waiting.is_closed() => thread::park_timeout(left),
+            _ => break,
+        }
+    }
+    (group, need)
 }
