@@ -37,13 +37,13 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "peers",
-        says: "only install what the tests talk to: Postfix, swaks, NSD",
+        says: "only install what the tests talk to: Postfix, swaks, NSD, faketime",
         run: Run::Alone(peers::install),
     },
     Chore {
         name: "soak",
-        says: "the long proofs: kill -9 under load at random moments, 20 runs",
-        run: Run::Alone(soak::run),
+        says: "the long proofs, all or those named: kills, swaps, cuts, virtual-time",
+        run: Run::WithArguments(soak::run),
     },
     Chore {
         name: "bench",
