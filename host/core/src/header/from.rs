@@ -38,7 +38,7 @@ pub fn from_of(fields: &[Field]) -> FromFacts {
             doubtful |= !read_value(&field.value, &mut found);
         }
         // Another reader may end a line at a bare CR or LF, or skip an odd octet, and see a From there.
-        doubtful |= has_bare_line_end(&field.value) || is_odd_from(&field.name);
+        doubtful |= field.name.contains(['\r', '\n']) || has_bare_line_end(&field.value) || is_odd_from(&field.name);
     }
     doubtful |= from_fields != 1 || found.mailboxes.is_empty();
     FromFacts { mailboxes: found.mailboxes, doubtful }
@@ -101,11 +101,12 @@ fn has_bare_line_end(value: &[u8]) -> bool {
 }
 
 /// A name that is no field name (RFC 5322 §2.2), yet one whose letters begin with From: `Fr\0om`, ` From`,
-/// `>From x`, `From` without a colon.
+/// `>From x`, `From` without a colon. No name at all is odd too: some readers skip a colon at the start of a line, and
+/// take `:From: x` for a From.
 fn is_odd_from(name: &str) -> bool {
-    let lawful = !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    let lawful = name.bytes().all(|b| b.is_ascii_graphic());
     let mut letters = name.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase());
-    !lawful && "from".chars().all(|c| letters.next() == Some(c))
+    name.is_empty() || !lawful && "from".chars().all(|c| letters.next() == Some(c))
 }
 
 #[cfg(test)]

@@ -143,7 +143,12 @@ fn the_number_of_from_fields_counts() {
     check("From:\r\nFrom: a@b.example\r\n", &["a@b.example"], DOUBT);
     // What another reader may take for a From.
     check("From: a@b.example\r\nSubject: x\nFrom: ceo@listed.example\r\n", &["a@b.example"], DOUBT);
+    check("X\nFrom: ceo@listed.example\r\nFrom: a@b.example\r\n", &["a@b.example"], DOUBT);
+    check("\nX: y\r\nFrom: a@b.example\r\n", &["a@b.example"], DOUBT);
+    check("X\r\rFrom: ceo@listed.example\r\nFrom: a@b.example\r\n", &["a@b.example"], DOUBT);
     check("From: a@b.example\r\nFr\0om: ceo@listed.example\r\n", &["a@b.example"], DOUBT);
+    check(":From: ceo@listed.example\r\nFrom: a@b.example\r\n", &["a@b.example"], DOUBT);
+    check("From: a@b.example\r\n::fRoM: ceo@listed.example\r\n", &["a@b.example"], DOUBT);
     check("From: a@b.example\r\n>From ceo@listed.example\r\n", &["a@b.example"], DOUBT);
     check(" From: ceo@listed.example\r\nFrom: a@b.example\r\n", &["a@b.example"], DOUBT);
     check("From: a@b.example\r\nFrom-Where: ceo@listed.example\r\n", &["a@b.example"], CERTAIN);
