@@ -112,8 +112,9 @@ impl<'a> Table<'a> {
     pub(crate) fn value(&self, key: &str) -> Option<At<&'a DeValue<'a>>> {
         self.asked.borrow_mut().push(key.to_owned());
         let (name, value) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
-        // A table's own span may begin anywhere; its key says where a person looks for it.
-        let line = if value.get_ref().is_table() { name.span() } else { value.span() };
+        // A table's own span may begin anywhere; its key says where a person looks for it. A value that the parser made
+        // up behind a fault of syntax stands nowhere.
+        let line = if value.get_ref().is_table() || value.span().is_empty() { name.span() } else { value.span() };
         Some(At { value: value.get_ref(), line: self.faults.line(&line), key: self.path_of(key) })
     }
 

@@ -76,6 +76,8 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             "[limits]\nrecipients = 0\nmessage-size = \"1kB\"",
             &[(2, "limits.recipients", "from 1"), (3, "limits.message-size", "65536")],
         ),
+        // What the parser made up behind a fault of syntax is where its key is, not on line 1.
+        ("log-level = \"info\"\nhostname = = 1", &[(2, "", "not TOML"), (2, "hostname", "must be a text")]),
         ("hostname = \"a\"\nhostname = \"b\"\nx = = 1\nlog = 1", &[(2, "", "not TOML"), (3, "", "not TOML")]),
     ];
     for (text, expected) in rows {
