@@ -45,22 +45,27 @@ pub fn always(name: &str) -> Arc<[u8]> {
 
 /// A component of a guest's fields.
 pub fn of_fields(fields: &str) -> Arc<[u8]> {
+    assembled(fields).expect("the text is well formed, and a policy's module")
+}
+
+/// The same, of a text that may be anything.
+pub fn assembled(fields: &str) -> Result<Arc<[u8]>, Box<dyn std::error::Error>> {
     if fields.lines().any(|line| line.starts_with("(component")) {
-        return wat::parse_str(fields).expect("the text is well formed").into();
+        return Ok(wat::parse_str(fields)?.into());
     }
-    let imports = fields.lines().filter(|line| line.trim_start().starts_with("(import")).collect::<Vec<_>>().join("\n");
-    let rest = fields.lines().filter(|line| !line.trim_start().starts_with("(import")).collect::<Vec<_>>().join("\n");
+    let is_import = |line: &&str| line.trim_start().starts_with("(import");
+    let (imports, rest): (Vec<&str>, Vec<&str>) = fields.lines().partition(is_import);
+    let (imports, rest) = (imports.join("\n"), rest.join("\n"));
     let mut prelude = text("tests/hostile/prelude.wat");
     if rest.contains("(memory (") {
         prelude = prelude.replace("(memory (export \"memory\") 4)", "");
     }
     let missing = DEFAULTS.iter().filter(|(head, _)| !rest.contains(head));
     let defaults: String = missing.map(|(_, field)| *field).collect();
-    let mut module = wat::parse_str(format!("(module {imports} {prelude} {rest} {defaults})")).expect("well formed");
+    let mut module = wat::parse_str(format!("(module {imports} {prelude} {rest} {defaults})"))?;
     let (resolve, world) = world();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true).module(&module).expect("a policy's module").encode().expect("a component").into()
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    Ok(ComponentEncoder::default().validate(true).module(&module)?.encode()?.into())
 }
 
 /// The contract's world with two interfaces of WASI, as a vendor's component may have them.

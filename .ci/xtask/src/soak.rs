@@ -35,7 +35,10 @@ const SEEDS: &str = "1000000";
 pub(crate) fn run(names: &[&str]) -> Result<(), Failure> {
     if let Some(unknown) = names.iter().find(|name| PROOFS.iter().all(|proof| proof.name != **name)) {
         let known = PROOFS.iter().map(|proof| proof.name).collect::<Vec<_>>().join(", ");
-        return Err(Failure::Missing { what: format!("a proof called `{unknown}`"), mend: format!("There are: {known}.") });
+        return Err(Failure::Missing {
+            what: format!("a proof called `{unknown}`"),
+            mend: format!("There are: {known}."),
+        });
     }
     peers::install()?;
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -116,6 +116,8 @@ pub const RANDOM_OCTETS: u64 = 64 << 10;
 pub const COMPONENT_OCTETS: usize = 32 << 20;
 /// Size of a settings document for one policy.
 pub const SETTINGS_OCTETS: usize = 1 << 20;
+/// Octets of one problem found while building. Compilers quote names of the component, which may be as long as it is.
+pub const PROBLEM_OCTETS: usize = 2_000;
 /// Problems reported by `configure` that are passed on.
 pub const PROBLEMS: usize = 100;
 /// Lists and routes `configure` may look up.

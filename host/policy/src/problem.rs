@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::limits;
+
 /// The sandbox could not be set up.
 #[derive(Debug)]
 pub enum SandboxError {
@@ -60,11 +62,23 @@ pub(crate) struct Flaw {
 }
 
 impl Flaw {
+    /// On one line, whatever a stranger's component had the compiler say.
     pub(crate) fn new(text: impl Into<String>) -> Flaw {
-        Flaw { path: None, text: text.into() }
+        Flaw { path: None, text: limits::bounded(&text.into(), limits::PROBLEM_OCTETS) }
     }
 
     pub(crate) fn of(self, policy: &str) -> BuildProblem {
         BuildProblem { policy: policy.to_owned(), path: self.path, text: self.text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_one_line_and_an_end() {
+        let text = Flaw::new(format!("no such import: a\u{1b}[2J\nok{}", "x".repeat(1 << 20))).of("vendor").text;
+        assert!(text.starts_with("no such import: a [2J okxxx") && text.len() == limits::PROBLEM_OCTETS, "{text}");
     }
 }
