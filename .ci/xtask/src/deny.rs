@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::step::{self, Failure};
+use crate::tool;
 
 /// Reads Cargo.lock v4 and today's package ids; the prebuilt 0.14.2 wheel on PyPI panics on them.
 const VERSION: &str = "0.20.2";
@@ -15,7 +16,7 @@ const ADVISORY_DATABASE: &str = "https://github.com/rustsec/advisory-db";
 
 /// Checks the tree with cargo-deny, building it into the target folder first if it is not there.
 pub(crate) fn check() -> Result<(), Failure> {
-    let program = program()?;
+    let program = tool::program("cargo-deny", VERSION)?;
     step::run("cargo-deny: bans, licences, sources", deny(&program).args(["bans", "licenses", "sources"]))?;
     if !database_can_be_had() {
         eprintln!("==> cargo-deny: advisories not asked, {ADVISORY_DATABASE} cannot be reached from here");
@@ -28,23 +29,6 @@ fn deny(program: &PathBuf) -> Command {
     let mut command = Command::new(program);
     command.args(["--all-features", "--locked", "check", "--hide-inclusion-graph"]).current_dir(step::root());
     command
-}
-
-fn program() -> Result<PathBuf, Failure> {
-    let root = step::target().join("tools");
-    let program = root.join("bin/cargo-deny");
-    if !has_version(&program) {
-        // Unoptimised: it builds in a quarter of the time and runs for seconds.
-        let mut install =
-            step::cargo(&["install", "cargo-deny", "--locked", "--debug", "--force", "--version", VERSION]);
-        step::run("build cargo-deny", install.arg("--root").arg(&root))?;
-    }
-    Ok(program)
-}
-
-fn has_version(program: &PathBuf) -> bool {
-    let output = Command::new(program).arg("--version").stderr(Stdio::null()).output();
-    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(VERSION))
 }
 
 fn database_can_be_had() -> bool {

@@ -7,10 +7,12 @@
 mod bench;
 mod checks;
 mod deny;
+mod fuzz;
 mod peers;
 mod soak;
 mod step;
 mod test;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -42,7 +44,7 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "soak",
-        says: "the long proofs, all or those named: kills, swaps, cuts, virtual-time",
+        says: "the long proofs, all or those named: kills, swaps, cuts, virtual-time, fuzz",
         run: Run::WithArguments(soak::run),
     },
     Chore {

@@ -6,8 +6,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::peers;
 use crate::step::{self, Failure};
+use crate::{fuzz, peers};
 
 /// One row of the table of proofs.
 struct Proof {
@@ -20,6 +20,7 @@ const PROOFS: &[Proof] = &[
     Proof { name: "swaps", run: swaps },
     Proof { name: "cuts", run: cuts },
     Proof { name: "virtual-time", run: virtual_time },
+    Proof { name: "fuzz", run: |_| fuzz::run() },
 ];
 
 /// Runs of the crash journey; 10 kills and 300 messages in each.
