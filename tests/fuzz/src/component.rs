@@ -75,12 +75,12 @@ fn check_live(sandbox: &Sandbox, generation: &Arc<Generation>) {
     let status = generation.status();
     assert!(status.policies.iter().all(|policy| policy.memory_octets <= Profile::Native.memory()), "{status:?}");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let report = guests::report();
+    let report = Arc::new(guests::provoking());
     let receive = || {
         let started = Instant::now();
         let decided = runtime.block_on(sandbox.receive(generation, &report, 2_000));
-        // Two runs at most, on a busy machine.
-        assert!(started.elapsed() < Profile::Native.decision_time() * 20, "it took {:?}", started.elapsed());
+        // Two runs at most, a fifth of a second; a busy machine must not fail the test.
+        assert!(started.elapsed() < BUILD_TIME_MAX, "it took {:?}", started.elapsed());
         decided
     };
     let (first, second) = (receive(), receive());

@@ -17,7 +17,7 @@ use sealwire_policy::{BuildProblem, Generation, GenerationSource, PolicySource, 
 #[allow(unreachable_pub, reason = "it is the harness's, where it is public")]
 mod hostile;
 #[allow(unused_imports, reason = "each test binary uses a part")]
-pub(crate) use hostile::{always, guest, of_fields};
+pub(crate) use hostile::{always, assembled, guest, of_fields};
 
 /// A policy without settings.
 pub(crate) fn policy(name: &str, component: Arc<[u8]>) -> PolicySource {
