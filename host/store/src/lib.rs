@@ -45,7 +45,7 @@ pub use sqlite::SqliteStore;
 
 #[cfg(test)]
 mod conformance;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, target_os = "linux", target_pointer_width = "64"))]
 mod cuts;
 #[cfg(test)]
 mod tests;

@@ -172,7 +172,8 @@ fn search_all(name: &str, recordings: impl IntoIterator<Item = Recording>, plan:
         match search::search(&bench, &recording, plan) {
             Ok(tally) => total += tally,
             Err(found) => {
-                let path = std::env::temp_dir().join(format!("sealwire-cut-{}.json", std::process::id()));
+                let file = format!("sealwire-cut-{}-{}.json", name.replace(' ', "-"), std::process::id());
+                let path = std::env::temp_dir().join(file);
                 let Found { cut, why } = *found;
                 let errors_leave_doubt = plan.errors_leave_doubt;
                 Case { name: name.into(), cut, errors_leave_doubt, recording }.write(&path);

@@ -2,7 +2,7 @@
 //!
 //! A request that was asked and not answered may have been done or not, but not by half.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::recorder::Event;
 use super::seen::{Seen, SeenEntry};
@@ -21,6 +21,21 @@ pub(super) struct Model {
     settings_unknown: bool,
     /// Whether an error may mean that a change was made all the same.
     errors_leave_doubt: bool,
+}
+
+/// How often the unanswered requests name an entry or a record, and the ledger a record.
+struct Open<'a> {
+    touched: HashMap<&'a str, usize>,
+    asked: HashMap<&'a str, usize>,
+    written: HashMap<&'a str, usize>,
+}
+
+fn counted<'a>(words: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> {
+    let mut counts = HashMap::new();
+    for word in words {
+        *counts.entry(word).or_default() += 1;
+    }
+    counts
 }
 
 enum Known {
@@ -116,9 +131,9 @@ impl Model {
 
     /// Says what a store lacks, or has too much.
     pub(super) fn check(&self, seen: &Seen) -> Result<(), String> {
-        let open: BTreeSet<&str> = self.open.values().flat_map(touched).collect();
+        let open = counted(self.open.values().flat_map(touched));
         let moving = self.open.values().any(|ask| matches!(ask, Ask::Retry));
-        let is_open = |id: &str| open.contains(id) || self.unknown.contains(id);
+        let is_open = |id: &str| open.contains_key(id) || self.unknown.contains(id);
         for (id, known) in self.entries.iter().filter(|(id, _)| !is_open(id)) {
             match (known, seen.entries.get(id)) {
                 (Known::Gone, None) => {}
@@ -132,13 +147,10 @@ impl Model {
         if let Some(id) = seen.entries.keys().find(|id| !self.entries.contains_key(*id) && !is_open(id)) {
             return Err(format!("{id} comes from nowhere"));
         }
-        let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, record) in &seen.ledger {
-            *counted.entry(record).or_default() += 1;
-        }
+        let written = counted(seen.ledger.iter().map(|(_, record)| record.as_str()));
         if !self.pruned
             && let Some((record, _)) =
-                self.records.iter().find(|(record, count)| counted.get(record.as_str()).unwrap_or(&0) < count)
+                self.records.iter().find(|(record, count)| written.get(record.as_str()).unwrap_or(&0) < count)
         {
             return Err(format!("the ledger lacks {record}"));
         }
@@ -151,35 +163,27 @@ impl Model {
         if !putting && seen.settings.len() != self.settings.len() {
             return Err(format!("{} revisions, {} were answered", seen.settings.len(), self.settings.len()));
         }
-        // A record can be told from others only where nobody else has asked for the same.
-        let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
-        for record in self.open.values().flat_map(records_of) {
-            *asked.entry(record).or_default() += 1;
-        }
-        self.open.values().try_for_each(|ask| self.whole(ask, seen, &counted, &asked))
+        let asked = counted(self.open.values().flat_map(records_of));
+        let open = Open { touched: open, asked, written };
+        self.open.values().try_for_each(|ask| self.whole(ask, seen, &open))
     }
 
     /// An unanswered request has left all of its traces or none.
-    fn whole(
-        &self,
-        ask: &Ask,
-        seen: &Seen,
-        counted: &BTreeMap<&str, usize>,
-        asked: &BTreeMap<&str, usize>,
-    ) -> Result<(), String> {
+    fn whole(&self, ask: &Ask, seen: &Seen, open: &Open<'_>) -> Result<(), String> {
         let (entries, records): (Vec<&Sent>, Vec<&String>) = match ask {
             Ask::Commit(sent) => (vec![sent], Vec::new()),
             Ask::Settle { reports, records, .. } => (reports.iter().collect(), records.iter().collect()),
             _ => return Ok(()),
         };
         let records = entries.iter().flat_map(|sent| &sent.records).chain(records);
+        // A trace can be told from others only where nobody else has asked for the same.
         let is_new = |record: &&String| {
-            (asked.get(record.as_str()) == Some(&1) && !self.pruned)
-                .then(|| counted.get(record.as_str()).unwrap_or(&0) > self.records.get(*record).unwrap_or(&0))
+            (open.asked.get(record.as_str()) == Some(&1) && !self.pruned)
+                .then(|| open.written.get(record.as_str()).unwrap_or(&0) > self.records.get(*record).unwrap_or(&0))
         };
-        let touching = |id: &str| self.open.values().filter(|ask| touched(ask).contains(&id)).count();
         let is_told = |sent: &&&Sent| {
-            !self.entries.contains_key(&sent.id) && !self.unknown.contains(&sent.id) && touching(&sent.id) == 1
+            let id = sent.id.as_str();
+            !self.entries.contains_key(id) && !self.unknown.contains(id) && open.touched.get(id) == Some(&1)
         };
         let mut traces: Vec<bool> = records.collect::<Vec<_>>().iter().filter_map(is_new).collect();
         traces.extend(entries.iter().filter(is_told).map(|sent| seen.entries.contains_key(&sent.id)));

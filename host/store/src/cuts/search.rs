@@ -321,7 +321,9 @@ impl<'a> Search<'a> {
     /// Where the log was last synced before the last answer before a position.
     fn synced_before_answer(&self, at: usize) -> usize {
         let answer = self.recording.events[..at].iter().rposition(is_answer).unwrap_or(0);
-        (0..answer).rev().find(|at| self.ends_transaction(*at)).unwrap_or(0)
+        // A sync that failed ends a transaction too, yet promises nothing to an answer that came late for the one before.
+        let failed = |at: usize| matches!(self.recording.events[at], Event::Changed(Change::SyncFileFailed { .. }));
+        (0..answer).rev().find(|at| self.ends_transaction(*at) && !failed(*at)).unwrap_or(0)
     }
 
     /// Opens an image, unless it was opened just now.
