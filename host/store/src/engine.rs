@@ -34,8 +34,7 @@ impl Store for SqliteStore {
 
     fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>> {
         Box::pin(async move {
-            let work = move |turn: &mut Turn<'_>| queue::claim(turn, now, lease_until, limit);
-            let leased = self.writer.write_with(Need::Order, SMALL, work).await?;
+            let leased = self.writer.write(SMALL, move |turn| queue::claim(turn, now, lease_until, limit)).await?;
             if leased.is_empty() {
                 return Ok(Vec::new());
             }
@@ -45,8 +44,7 @@ impl Store for SqliteStore {
 
     fn renew(&self, token: &ClaimToken, lease_until: u64) -> Answer<'_, bool> {
         let token = token.clone();
-        let work = move |turn: &mut Turn<'_>| queue::renew(turn, &token, lease_until);
-        Box::pin(self.writer.write_with(Need::Order, SMALL, work))
+        Box::pin(async move { self.writer.write(SMALL, move |turn| queue::renew(turn, &token, lease_until)).await })
     }
 
     fn settle(&self, settled: Settled) -> Answer<'_, ()> {

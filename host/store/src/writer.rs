@@ -37,8 +37,6 @@ type After = Box<dyn FnOnce(&Outside, Result<(), StoreError>) + Send>;
 /// What a request needs of the disk before it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
-    /// Nothing: a lease that a crash takes back is one that the next opening would have ended.
-    Order,
     /// A sync that may be shared with what comes within [`PATIENT_TIME`]: how a round ended. A crash before it repeats
     /// the round, as a crash a moment earlier would have.
     SharedSync,
@@ -162,7 +160,7 @@ impl Writer {
         // 2^32 leases for each opening; both fit into SQLite's integer for longer than disks last.
         let next_lease = i64::try_from(opening << 32).unwrap_or(i64::MAX >> 1);
         let thread_path = path.clone();
-        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written), syncs: true };
+        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written) };
         let thread = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(move || group.run(waiting))
@@ -227,25 +225,23 @@ struct Group {
     outside: Outside,
     next_lease: i64,
     written: Arc<Written>,
-    /// Commits are synced as things are set now.
-    syncs: bool,
 }
 
 impl Group {
     fn run(&mut self, mut waiting: mpsc::Receiver<Request>) {
         let mut company = false;
         while let Some(first) = waiting.blocking_recv() {
-            let (group, need) = gather(first, company, &mut waiting);
+            let group = gather(first, company, &mut waiting);
             company = group.iter().filter(|request| request.need == Need::Sync).count() > 1;
             self.written.requests.fetch_add(group.len() as u64, Ordering::Relaxed);
-            self.commit(group, need);
+            self.commit(group);
         }
     }
 
-    fn commit(&mut self, group: Vec<Request>, need: Need) {
+    fn commit(&mut self, group: Vec<Request>) {
         let changes = self.connection.total_changes();
         let mut answers: Vec<After> = Vec::with_capacity(group.len());
-        let committed = self.transact(group, need, &mut answers);
+        let committed = self.transact(group, &mut answers);
         if let Err(error) = &committed {
             tracing::error!(%error, requests = answers.len(), "a transaction failed");
             if !self.connection.is_autocommit() {
@@ -259,8 +255,8 @@ impl Group {
         }
     }
 
-    fn transact(&mut self, group: Vec<Request>, need: Need, answers: &mut Vec<After>) -> Result<(), StoreError> {
-        let mut state = self.sync_at_commit(need > Need::Order).and_then(|()| self.execute("BEGIN IMMEDIATE"));
+    fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Result<(), StoreError> {
+        let mut state = self.execute("BEGIN IMMEDIATE");
         for request in group {
             if let Err(error) = &state {
                 answers.push((request.work)(Err(error.clone())));
@@ -275,16 +271,6 @@ impl Group {
         self.execute("COMMIT")
     }
 
-    /// In WAL mode FULL syncs the log at each commit; NORMAL leaves that to the next commit under FULL, which carries all
-    /// before it, so that what is durable is always a beginning of what happened.
-    fn sync_at_commit(&mut self, sync: bool) -> Result<(), StoreError> {
-        if self.syncs != sync {
-            self.execute(if sync { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
-            self.syncs = sync;
-        }
-        Ok(())
-    }
-
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
         let ran = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
         ran.map(drop).map_err(|error| StoreError::sqlite(&self.path, &error))
@@ -292,7 +278,7 @@ impl Group {
 }
 
 /// What goes into one transaction with `first`: what waits already, and what comes as long as the group has patience.
-fn gather(first: Request, company: bool, waiting: &mut mpsc::Receiver<Request>) -> (Vec<Request>, Need) {
+fn gather(first: Request, company: bool, waiting: &mut mpsc::Receiver<Request>) -> Vec<Request> {
     let began = Instant::now();
     let (mut octets, mut need) = (first.octets, first.need);
     let mut group = vec![first];
@@ -306,7 +292,7 @@ fn gather(first: Request, company: bool, waiting: &mut mpsc::Receiver<Request>) 
         let patience = match need {
             Need::SharedSync => PATIENT_TIME,
             Need::Sync if company => COMPANY_TIME,
-            Need::Order | Need::Sync => Duration::ZERO,
+            Need::Sync => Duration::ZERO,
         };
         match patience.checked_sub(began.elapsed()) {
             // Whoever sends wakes us; a door that closes is seen a moment later.
@@ -314,5 +300,5 @@ fn gather(first: Request, company: bool, waiting: &mut mpsc::Receiver<Request>) 
             _ => break,
         }
     }
-    (group, need)
+    group
 }
