@@ -62,7 +62,8 @@ pub(super) fn judge(account: &Account, seen: &Seen, wrong: &mut Vec<String>) {
             for host in &unmet.hosts {
                 expect(is_true(host, record.at_ms, *took_ms, seen), &format!("{} gave something else", host.host));
             }
-            if unmet.hosts.is_empty() || !(in_cascade || !fallback.is_empty()) {
+            let falls_back = in_cascade || !fallback.is_empty();
+            if unmet.hosts.is_empty() || !falls_back {
                 expect(followed == Followed::Again, "nobody was asked, or nothing was named to fall back to");
                 continue;
             }

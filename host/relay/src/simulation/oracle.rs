@@ -123,14 +123,12 @@ fn door(seen: &Seen, accounts: &BTreeMap<String, Account>, wrong: &mut Vec<Strin
                     wrong.push(format!("{token} got 250 for {:?}, and the ledger has not", submission.accepted));
                 }
             }
-            Some((code, _)) => {
-                // What was written though an error was told is the store's lie, not the relay's.
-                if commit.is_some_and(|commit| commit.written && commit.answered_ok) {
-                    wrong.push(format!("{token} was refused with {code} and is ours all the same"));
-                }
+            // What was written though an error was told is the store's lie, not the relay's.
+            Some((code, _)) if commit.is_some_and(|commit| commit.written && commit.answered_ok) => {
+                wrong.push(format!("{token} was refused with {code} and is ours all the same"));
             }
-            // Nobody heard an answer: both are right.
-            None => {}
+            // Refused, and nothing is left; or nobody heard an answer, and both are right.
+            _ => {}
         }
         let written = commit.is_some_and(|commit| commit.written);
         if !written && seen.copies.iter().any(|copy| copy.token == *token) {
