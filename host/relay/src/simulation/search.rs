@@ -52,6 +52,7 @@ pub(super) fn search(first: u64, seeds: u64) {
                     mine.join(&ran.struck);
                     if !ran.violations.is_empty() {
                         let told = format!("SEALWIRE_SEED={seed}: {:#?}", ran.violations);
+                        tell(&told);
                         failures.lock().expect("no panic under it").push(told);
                     }
                 }
