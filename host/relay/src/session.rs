@@ -22,8 +22,6 @@ use crate::tls::server_side;
 
 /// Time for a client's handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
-/// Octets read at a time.
-const READ_OCTETS: usize = 16 * 1024;
 
 /// What a session needs to know of its listener and client.
 pub(crate) struct SessionParts {
@@ -97,19 +95,18 @@ impl Session {
 
     async fn read(&mut self) -> io::Result<()> {
         self.flush().await?;
-        let mut buffer = vec![0; READ_OCTETS];
-        let read = tokio::select! {
+        let heard = tokio::select! {
             biased;
             _ = self.parts.stopping.wait_for(|stopping| *stopping), if !self.server.in_transaction() => {
                 self.server.on_shutdown();
                 return Ok(());
             }
-            read = self.stream.read(&mut buffer, self.parts.idle) => read,
+            heard = self.stream.hear(self.parts.idle) => heard,
         };
-        match read {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) => {
-                let heard = &buffer[..n];
+        match heard {
+            Ok(octets) if octets.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(octets) => {
+                let heard = &octets[..];
                 #[cfg(test)]
                 let heard = crate::simulation::planted::heard(heard);
                 self.server.input(heard);

@@ -1,12 +1,19 @@
 //! A mail socket, in clear or under TLS: read and write with a deadline, nothing more.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
 use crate::socket::Socket;
+
+/// Octets read at a time.
+const READ_OCTETS: usize = 16 * 1024;
 
 /// One connection's octets.
 pub(crate) enum Stream {
@@ -21,17 +28,21 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Reads into `buffer`; 0 is the end. An elapsed deadline is [`io::ErrorKind::TimedOut`].
-    pub(crate) async fn read(&mut self, buffer: &mut [u8], within: Duration) -> io::Result<usize> {
-        let read = async {
-            match self {
-                Stream::Clear(stream) => stream.read(buffer).await,
-                Stream::Server(stream) => stream.read(buffer).await,
-                Stream::Client(stream) => stream.read(buffer).await,
-                Stream::Gone => Ok(0),
-            }
-        };
-        timeout(within, read).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    /// What the peer has said, nothing at its end. An elapsed deadline is [`io::ErrorKind::TimedOut`]. The space to read
+    /// into exists only while there is something to read: a thousand sessions that are silent hold no buffers.
+    pub(crate) async fn hear(&mut self, within: Duration) -> io::Result<Vec<u8>> {
+        let heard = poll_fn(|context| {
+            let mut space = [MaybeUninit::uninit(); READ_OCTETS];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = match self {
+                Stream::Clear(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+                Stream::Server(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+                Stream::Client(stream) => Pin::new(stream).poll_read(context, &mut buffer),
+                Stream::Gone => Poll::Ready(Ok(())),
+            };
+            read.map_ok(|()| buffer.filled().to_vec())
+        });
+        timeout(within, heard).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Writes all of it and empties `octets`.

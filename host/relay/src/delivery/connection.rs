@@ -248,14 +248,12 @@ impl Connection {
     /// trickles gains no time.
     async fn exchange(&mut self, awaiting: Awaiting, deadline: Instant) -> io::Result<()> {
         self.flush(awaiting).await?;
-        let mut buffer = vec![0; 4096];
-        match self.stream.read(&mut buffer, deadline.saturating_duration_since(Instant::now())).await? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                self.client.input(&buffer[..n]);
-                Ok(())
-            }
+        let heard = self.stream.hear(deadline.saturating_duration_since(Instant::now())).await?;
+        if heard.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        self.client.input(&heard);
+        Ok(())
     }
 }
 
