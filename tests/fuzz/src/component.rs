@@ -18,7 +18,9 @@ mod guests;
 /// No input is larger: compiling takes time that finds nothing.
 const OCTETS_MAX: usize = 32 * 1_024;
 /// Configure and three probes may use up their time, each decision once more; compiling is bounded by the size above.
-const BUILD_TIME_MAX: Duration = Duration::from_secs(30);
+const BUILD_TIME_MAX: Duration = Duration::from_secs(120);
+/// Two runs of 100 ms, and whatever a busy machine adds.
+const DECISION_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// A component, or the fields of a guest's module.
 pub fn component(octets: &[u8]) {
@@ -79,8 +81,7 @@ fn check_live(sandbox: &Sandbox, generation: &Arc<Generation>) {
     let receive = || {
         let started = Instant::now();
         let decided = runtime.block_on(sandbox.receive(generation, &report, 2_000));
-        // Two runs at most, a fifth of a second; a busy machine must not fail the test.
-        assert!(started.elapsed() < BUILD_TIME_MAX, "it took {:?}", started.elapsed());
+        assert!(started.elapsed() < DECISION_TIME_MAX, "it took {:?}", started.elapsed());
         decided
     };
     let (first, second) = (receive(), receive());

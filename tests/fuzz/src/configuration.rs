@@ -16,7 +16,7 @@ use crate::settings::line_count;
 
 const NAME: &str = "sealwire.toml";
 /// As in [`crate::settings()`].
-const TIME_MAX: Duration = Duration::from_secs(20);
+const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A file's text.
 pub fn configuration(octets: &[u8]) {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::input::one_flight;
 
 /// For 64 KiB, on a busy machine, unoptimised and instrumented. What is not linear takes minutes.
-const TIME_MAX: Duration = Duration::from_secs(20);
+const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// A document, bare or gathered.
 pub fn settings(octets: &[u8]) {
