@@ -188,7 +188,7 @@ impl Relay {
         if addresses(config) != addresses(&live.config) {
             notes.push("names and addresses of listeners change with a restart".to_owned());
         }
-        let fixed = |c: &Config| (c.limits.deliveries, c.limits.free_space, c.log_level.clone());
+        let fixed = |c: &Config| (c.limits.deliveries, c.limits.free_space, c.log_level);
         if fixed(config) != fixed(&live.config) {
             notes.push("limits.deliveries, limits.free-space and log-level change with a restart".to_owned());
         }

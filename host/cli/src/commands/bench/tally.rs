@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn every_fault_is_counted_and_none_is_clean() {
         // Numbers that came whole, numbers that came damaged, how many in clear; then lost, doubled, damaged, strange.
-        let cases: &[(&[u64], &[u64], u64, [u64; 4])] = &[
+        type Case<'a> = (&'a [u64], &'a [u64], u64, [u64; 4]);
+        let cases: [Case<'_>; 6] = [
             (&[0, 1, 2], &[], 0, [0, 0, 0, 0]),
             (&[0, 2], &[], 0, [1, 0, 0, 0]),
             (&[0, 1, 1, 2, 2, 2], &[], 0, [0, 3, 0, 0]),
@@ -124,15 +125,15 @@ mod tests {
             let mut tally = Tally::default();
             for (at, number) in whole.iter().enumerate() {
                 let (claim, body) = claim(*number);
-                tally.count(Some(&claim), body, at as u64 >= *in_clear);
+                tally.count(Some(&claim), body, at as u64 >= in_clear);
             }
-            for number in *damaged {
+            for number in damaged {
                 tally.count(Some(&claim(*number).0), Checksum::default(), true);
             }
             let account = tally.account(Some(3));
-            assert_eq!([account.lost, account.doubled, account.damaged, account.strange], *expected);
-            assert_eq!(account.in_clear, *in_clear);
-            assert_eq!(account.is_clean(true), *expected == [0; 4] && *in_clear == 0, "{account:?}");
+            assert_eq!([account.lost, account.doubled, account.damaged, account.strange], expected);
+            assert_eq!(account.in_clear, in_clear);
+            assert_eq!(account.is_clean(true), expected == [0; 4] && in_clear == 0, "{account:?}");
         }
     }
 }
