@@ -24,18 +24,18 @@ fn relay(certificate: &Leaf, key: &Leaf) -> Relay {
 fn a_certificate_that_will_not_do_is_told_with_its_place() {
     let authority = Authority::new("Test Authority");
     let now = SystemTime::now();
-    let soon = authority.leaf_valid(&["relay.test"], now - DAY, now + DAY * 3);
+    let soon = authority.leaf_valid(&["relay.test"], now - DAY, now + DAY * 7 / 2);
     let (good, other) = (authority.leaf(&["relay.test"]), authority.leaf(&["relay.test"]));
     let expired = authority.expired(&["relay.test"]);
-    let early = authority.leaf_valid(&["relay.test"], now + DAY * 3, now + DAY * 90);
+    let early = authority.leaf_valid(&["relay.test"], now + DAY * 7 / 2, now + DAY * 90);
     let elsewhere = authority.leaf(&["mail.other.test"]);
     // Certificate, key, whether it is sound all the same, what is told.
     let rows: [(&Leaf, &Leaf, bool, &str); 6] = [
         (&good, &good, true, "all is well"),
         (&expired, &expired, false, "days ago; renew it"),
-        (&early, &early, false, "is valid only in 2 days; check this machine's clock"),
+        (&early, &early, false, "is valid only in 3 days; check this machine's clock"),
         (&good, &other, false, "certificate and key cannot be used"),
-        (&soon, &soon, true, "expires in 2 days; renew it"),
+        (&soon, &soon, true, "expires in 3 days; renew it"),
         (&elsewhere, &elsewhere, true, "names \"mail.other.test\", not this relay's hostname relay.test"),
     ];
     for (certificate, key, sound, words) in rows {

@@ -23,9 +23,9 @@ use crate::output::Output;
 
 #[derive(Args)]
 #[command(after_help = "\
-Put it in front of the server and bench-sink behind it. Messages are numbered from 0 (or --first)
-and carry a checksum; one that is not accepted is sent again until it is. Every connection makes a
-full handshake. Exit status 1 if not every message was accepted.
+Put it in front of the server and bench-sink behind it. Messages are numbered from 0 (or
+--first) and carry a checksum; one that is not accepted is sent again until it is. Every
+connection makes a full handshake. Exit status 1 if not every message was accepted.
 
 Examples:
   sealwire bench-load 127.0.0.1:2525 --messages 5000
