@@ -75,6 +75,16 @@ fn it_stays_for_commands_and_ends_when_told_to() {
     let root = std::env::current_dir().expect("a current folder").join(program);
     let status = Command::new(root).args(words).output().expect("a command that can be pasted");
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
+    // The reader's own message, as printed, and what the printed command tells of it.
+    let pasted = |line: &str| {
+        let mut words = line.split_whitespace();
+        let program = std::env::current_dir().expect("a current folder").join(words.next().expect("the program"));
+        let program = if program.is_file() { program } else { line.split(' ').next().expect("a program").into() };
+        Command::new(program).args(words).stdin(Stdio::null()).output().expect("a command that can be pasted")
+    };
+    let swaks = invitation.lines().map(str::trim).find(|line| line.starts_with("swaks ")).expect("a swaks to paste");
+    let sent = pasted(swaks);
+    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stdout));
     process.signal(Signal::Term);
     assert!(process.wait().success(), "{}", read());
     let left: Vec<_> = std::fs::read_dir(place.path()).expect("it is there").flatten().map(|e| e.file_name()).collect();

@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<(), Failure> {
         let made = fs::create_dir_all(&found).map_err(|why| eprintln!("xtask: {}: {why}", found.display()));
         let mut fuzz = Command::new(&program);
         fuzz.current_dir(step::root()).args(["fuzz", "run", "--fuzz-dir", "tests/fuzz/libfuzzer"]);
-        // No address sanitizer: there is no unsafe code of ours, and the stable compiler has none.
+        // No address sanitizer: the targets run no unsafe code of ours, and the stable compiler has none.
         fuzz.args(["--sanitizer", "none", "--target-dir"]).arg(step::target().join("fuzz"));
         if sandbox {
             fuzz.args(["--features", "sandbox"]);

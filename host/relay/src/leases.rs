@@ -1,16 +1,17 @@
-//! The leases of the rounds under way: renewed while a round runs, and when the machine's clock is set.
+//! The leases of the rounds under way: renewed while a round runs, when one is near its end, and when the machine's clock is
+//! set.
 //!
 //! A lease ends by the system's clock, since the store outlives the process. A clock that is set on by an hour would end
-//! all of them at once, and a message that is on the wire would be taken up a second time. So whoever claims looks at the
-//! clock first ([`Leases::mind_the_clock`]): where it did not go on as time did, every lease is renewed before anything is
-//! claimed.
+//! all of them at once, and a disk that was full for minutes keeps them from being renewed; a message that is on the wire
+//! would then be taken up a second time. So whoever claims asks first ([`Leases::all_alive`]): where a lease may have run
+//! out it is renewed before anything is claimed, and where that fails nothing is claimed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sealwire_store::{Claim, ClaimToken};
+use sealwire_store::{Claim, ClaimToken, StoreError};
 use tokio::time::Instant;
 
 use crate::relay::Relay;
@@ -18,15 +19,26 @@ use crate::spine::attempt;
 
 /// How long a claim is ours without renewal; longer than any stall of this process that is worth waiting for.
 pub(crate) const LEASE_SECS: u64 = 300;
+/// A round renews its lease so often, and again after so long where that failed.
+const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS / 3);
+const RENEW_AGAIN: Duration = Duration::from_secs(5);
+/// With less left than this a lease is renewed before anything is claimed.
+const NEAR_ITS_END_SECS: u64 = LEASE_SECS / 3;
 /// How far the clock may go astray between two looks before it counts as set: beyond what a clock that is slewed does
 /// in an hour (500 ppm), far below a lease.
 const ASTRAY_SECS: u64 = 30;
 
 /// Of one scheduler.
 pub(crate) struct Leases {
-    under_way: Mutex<BTreeMap<String, ClaimToken>>,
+    under_way: Mutex<BTreeMap<String, Lease>>,
     /// The clock at the last look, and the moment of it.
     looked: Mutex<(u64, Instant)>,
+}
+
+#[derive(Clone)]
+struct Lease {
+    token: ClaimToken,
+    ends: u64,
 }
 
 impl Leases {
@@ -35,37 +47,43 @@ impl Leases {
         Leases { under_way: Mutex::default(), looked: Mutex::new((now, Instant::now())) }
     }
 
-    /// Renews every lease if the clock was set since the last look.
-    pub(crate) async fn mind_the_clock(&self, relay: &Relay) {
-        let Some((expected, now)) = self.astray(relay.world.now()) else { return };
-        let rounds: Vec<ClaimToken> = lock(&self.under_way).values().cloned().collect();
-        tracing::warn!(from = expected, to = now, rounds = rounds.len(), "the clock was set; leases are renewed");
-        // One that cannot be renewed is told of by its round, which renews it too.
-        let _ = join_all(rounds.iter().map(|token| relay.store.renew(token, now + LEASE_SECS))).await;
+    /// Renews what may have run out; what the clock shows, once no round under way can lose its claim to the next one.
+    /// Err: the store could not renew.
+    pub(crate) async fn all_alive(&self, relay: &Relay) -> Result<u64, ()> {
+        let (now, moment) = (relay.world.now(), Instant::now());
+        let astray = self.astray(now, moment);
+        let wanting = |lease: &&Lease| astray.is_some() || lease.ends < now + NEAR_ITS_END_SECS;
+        let wanting: Vec<ClaimToken> =
+            lock(&self.under_way).values().filter(wanting).map(|l| l.token.clone()).collect();
+        let renewed = join_all(wanting.iter().map(|token| self.renew(relay, token, now))).await;
+        if renewed.iter().any(Result::is_err) {
+            return Err(());
+        }
+        if let Some(expected) = astray {
+            tracing::warn!(from = expected, to = now, rounds = wanting.len(), "the clock was set; leases are renewed");
+        }
+        *lock(&self.looked) = (now, moment);
+        Ok(now)
     }
 
-    /// What the clock should show and what it shows, where the two differ by more than a little.
-    fn astray(&self, now: u64) -> Option<(u64, u64)> {
-        let mut looked = lock(&self.looked);
-        let moment = Instant::now();
-        let expected = looked.0 + moment.duration_since(looked.1).as_secs();
-        *looked = (now, moment);
-        (expected.abs_diff(now) > ASTRAY_SECS).then_some((expected, now))
+    /// What the clock should show, where it did not go on as time did since the last look.
+    fn astray(&self, now: u64, moment: Instant) -> Option<u64> {
+        let (clock, at) = *lock(&self.looked);
+        let expected = clock + moment.duration_since(at).as_secs();
+        (expected.abs_diff(now) > ASTRAY_SECS).then_some(expected)
     }
 
     /// One round of a claimed entry under its lease.
     pub(crate) async fn round(self: Arc<Leases>, relay: Arc<Relay>, claim: Claim) {
         let token = claim.token.clone();
-        lock(&self.under_way).insert(token.entry().to_owned(), token.clone());
+        let lease = Lease { token: token.clone(), ends: relay.world.now() + LEASE_SECS };
+        lock(&self.under_way).insert(token.entry().to_owned(), lease);
         let keep = async {
+            let mut pause = RENEW_EVERY;
             loop {
-                tokio::time::sleep(Duration::from_secs(LEASE_SECS / 3)).await;
-                if let Ok(false) = relay.store.renew(&token, relay.world.now() + LEASE_SECS).await {
-                    tracing::warn!(
-                        message = token.entry(),
-                        "the claim was lost; its round goes on and will not be settled"
-                    );
-                }
+                tokio::time::sleep(pause).await;
+                let renewed = self.renew(&relay, &token, relay.world.now()).await;
+                pause = if renewed.is_ok() { RENEW_EVERY } else { RENEW_AGAIN };
             }
         };
         tokio::select! {
@@ -73,12 +91,28 @@ impl Leases {
             () = attempt(&relay, claim) => {}
             () = keep => {}
         }
-        lock(&self.under_way).remove(token.entry());
+        // Where the claim was lost another round may have it.
+        let mut under_way = lock(&self.under_way);
+        if under_way.get(token.entry()).is_some_and(|lease| lease.token == token) {
+            under_way.remove(token.entry());
+        }
+    }
+
+    async fn renew(&self, relay: &Relay, token: &ClaimToken, now: u64) -> Result<(), StoreError> {
+        let ends = now + LEASE_SECS;
+        if !relay.store.renew(token, ends).await? {
+            tracing::warn!(message = token.entry(), "the claim was lost; its round goes on and will not be settled");
+        }
+        // One that was lost is not asked for at every claim.
+        if let Some(lease) = lock(&self.under_way).get_mut(token.entry()).filter(|lease| lease.token == *token) {
+            lease.ends = ends;
+        }
+        Ok(())
     }
 }
 
 /// No panic leaves half a change under these locks.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -88,7 +122,6 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_is_astray_where_it_did_not_go_on_as_time_did() {
-        let leases = Leases::new(1_000_000);
         // Seconds that pass, seconds by which the clock goes on, whether it was set.
         let rows = [
             (3_600, 3_600, false),
@@ -98,14 +131,12 @@ mod tests {
             (10, 3_610, true),
             (3_600, 0, true),
             (60, -3_540, true),
-            (60, 60, false),
         ];
-        let mut clock: i64 = 1_000_000;
         for (passed, gone_on, set) in rows {
+            let leases = Leases::new(1_000_000);
             tokio::time::advance(Duration::from_secs(passed)).await;
-            clock += gone_on;
-            let now = u64::try_from(clock).expect("after 1970");
-            assert_eq!(leases.astray(now).is_some(), set, "{passed} s, clock {gone_on} s");
+            let now = 1_000_000_u64.saturating_add_signed(gone_on);
+            assert_eq!(leases.astray(now, Instant::now()).is_some(), set, "{passed} s, clock {gone_on} s");
         }
     }
 }

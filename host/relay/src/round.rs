@@ -22,11 +22,14 @@ use crate::live::Live;
 use crate::relay::Relay;
 use crate::spine::report;
 
-/// How long a store that cannot settle is waited for, try by try; in all about as long as a lease. A disk that has room
-/// again is noticed within seconds.
+/// How long a store that cannot settle is waited for, try by try; in all about as long as a lease.
 fn store_pauses() -> impl Iterator<Item = Duration> {
     [1, 2].into_iter().chain([5; 48]).map(Duration::from_secs)
 }
+
+/// A disk without room, or a folder without rights, is waited for as long as it takes, and is asked so often: nothing can be
+/// claimed meanwhile either.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
 
 /// What every step of one round reads.
 pub(crate) struct Round<'a> {
@@ -120,7 +123,7 @@ impl<'a> Round<'a> {
     }
 
     /// One store transaction: recipients, the report of those that failed, and the ledger's records. A store that fails
-    /// is asked again while the lease lasts: what was delivered must not be delivered twice for a full disk.
+    /// is asked again: what was delivered must not be delivered twice for a full disk.
     pub(crate) async fn write(
         &self,
         recipients: Vec<QueuedRecipient>,
@@ -134,28 +137,31 @@ impl<'a> Round<'a> {
         records.splice(0..0, self.take_records());
         // One id for every try: a report that was written after all and still waits is not written twice.
         let id = self.relay.world.new_id();
-        for pause in store_pauses().map(Some).chain([None]) {
-            let mut records = records.clone();
-            let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut records);
+        let mut pauses = store_pauses();
+        loop {
+            let mut with_report = records.clone();
+            let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut with_report);
             let told = if reports.is_empty() { 0 } else { failures.len() };
-            let token = self.claim.token.clone();
-            let settled = Settled { token, recipients: recipients.clone(), reports, records, release: false };
-            match self.relay.store.settle(settled).await {
-                Ok(()) => return self.relay.counters.reported(told),
-                Err(error) => {
-                    let id = &self.claim.entry.id;
-                    self.relay.alert_once("settle", format!("the round of message {id} cannot be settled: {error}"));
-                    if matches!(error, StoreError::LeaseLost { .. } | StoreError::Closed) {
-                        break;
-                    }
-                }
-            }
+            let (token, recipients_now) = (self.claim.token.clone(), recipients.clone());
+            let settled = Settled { token, recipients: recipients_now, reports, records: with_report, release: false };
+            let Err(error) = self.relay.store.settle(settled).await else {
+                return self.relay.counters.reported(told);
+            };
+            let message = &self.claim.entry.id;
+            self.relay.alert_once("settle", format!("the round of message {message} cannot be settled: {error}"));
+            let pause = match error {
+                StoreError::LeaseLost { .. } | StoreError::Closed => None,
+                StoreError::Full(_) | StoreError::ReadOnly(_) => Some(DISK_PAUSE),
+                _ => pauses.next(),
+            };
             let Some(pause) = pause else { break };
             tokio::time::sleep(pause).await;
             if self.is_written(&recipients).await {
-                return self.relay.counters.reported(failures.len());
+                return self.relay.counters.reported(told);
             }
         }
+        // What happened is told all the same, though nothing follows from it any more (H8).
+        self.relay.append(records);
         // Not released: the lease runs out first, so that a store that stays broken sends no mail round and round.
         self.unsettled.store(true, Ordering::Relaxed);
     }
@@ -164,7 +170,8 @@ impl<'a> Round<'a> {
     /// twice, for the first report may have left the queue, and with it the id that would have been refused.
     async fn is_written(&self, recipients: &[QueuedRecipient]) -> bool {
         match self.relay.store.show(&self.claim.entry.id).await {
-            Ok(Some(item)) => recipients.iter().all(|recipient| item.recipients.contains(recipient)),
+            // A settlement is written whole or not at all, and no recipient stood so before.
+            Ok(Some(item)) => recipients.iter().any(|recipient| item.recipients.contains(recipient)),
             // Its last recipient was among these.
             Ok(None) => true,
             Err(_) => false,

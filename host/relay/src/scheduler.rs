@@ -47,8 +47,8 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
         tokio::select! {
             biased;
             _ = stopping.changed() => {}
-            // While nothing waits to be swept there is nothing to wake up for.
-            _ = sweep.tick(), if !relay.pool.is_empty() => sweep_pool(&relay).await,
+            // While no connection waits or may come to wait there is nothing to wake up for.
+            _ = sweep.tick(), if !relay.pool.is_empty() || !rounds.is_empty() => sweep_pool(&relay).await,
             _ = changes.changed() => {}
             _ = rounds.join_next(), if !rounds.is_empty() => {}
             () = tokio::time::sleep(pause) => {}
@@ -75,8 +75,7 @@ async fn claim(
     if free == 0 {
         return Ok(0);
     }
-    leases.mind_the_clock(relay).await;
-    let now = relay.world.now();
+    let now = leases.all_alive(relay).await?;
     let claims = relay.store.claim(now, now + LEASE_SECS, free).await.map_err(|error| {
         relay.alert_once("claim", format!("the queue cannot be read: {error}"));
     })?;

@@ -55,6 +55,11 @@ pub(crate) async fn admit(
     trusted: bool,
     header: HeaderReady,
 ) -> Result<Admission, Reply> {
+    // Before it is judged: what would not be taken leaves no decision behind either.
+    if let Err(error) = relay.store.room() {
+        relay.alert_once("room", format!("mail is deferred at the door: {error}"));
+        return Err(no_room());
+    }
     let live = relay.live();
     let arrived_at = relay.world.now();
     let (entry, recipients) = arriving_entry(relay.world.new_id(), &live, client, trusted, header, arrived_at);
@@ -85,6 +90,11 @@ pub(crate) async fn admit(
     }
     let body = Ok(relay.store.begin_content());
     Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, header_from: facts.header_from.clone(), body })
+}
+
+/// RFC 5321 section 4.2.2; the client comes again.
+fn no_room() -> Reply {
+    Reply::new(452, (3, 1), "Insufficient storage; try again later")
 }
 
 impl Admission {
@@ -131,7 +141,7 @@ impl Admission {
             Err(error) => {
                 relay.alert_once("queue", format!("mail is deferred at the door, it cannot be queued: {error}"));
                 match error {
-                    StoreError::Full(_) => Reply::new(452, (3, 1), "Insufficient storage; try again later"),
+                    StoreError::Full(_) | StoreError::Low(_) => no_room(),
                     _ => Reply::new(451, (3, 0), "The message could not be stored; try again later"),
                 }
             }

@@ -31,6 +31,10 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Exists`] if the id was used before and is still queued.
     fn commit(&self, arrival: NewEntry) -> Answer<'_, ()>;
 
+    /// Whether an arrival has room: [`StoreError::Low`] where what is free is kept for what is queued. Asked before a
+    /// message is judged, and by `commit` again.
+    fn room(&self) -> Result<(), StoreError>;
+
     /// Takes entries with at least one recipient that is due at `now` and no live lease, those due longest first.
     /// No two claims that live at the same moment hold the same entry. A lease ends at `lease_until`, at a settle
     /// that releases it, or when the store is opened again.

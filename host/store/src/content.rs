@@ -85,6 +85,11 @@ impl BodyWriter {
         BodyWriter { folder, arriving: false, memory: Vec::new(), file: None, octets: 0 }
     }
 
+    /// What arrives grows no file into what is kept for the queue.
+    fn leave_room(&self) -> Result<(), StoreError> {
+        if self.arriving { self.folder.has_room(0) } else { Ok(()) }
+    }
+
     async fn add(&mut self, octets: Vec<u8>) -> Result<(), StoreError> {
         self.octets += octets.len() as u64;
         if self.file.is_none() {
@@ -96,11 +101,10 @@ impl BodyWriter {
                 }
                 return Ok(());
             }
-            if self.arriving {
-                self.folder.has_room()?;
-            }
+            self.leave_room()?;
             self.file = Some(self.folder.stage().await?);
         }
+        self.leave_room()?;
         let Some((staged, file)) = &mut self.file else { return Ok(()) };
         let failed = |error| StoreError::file("write", staged.path(), &error);
         let before = std::mem::take(&mut self.memory);

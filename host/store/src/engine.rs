@@ -3,6 +3,7 @@
 //! Whatever formats or touches files happens here, in the task of whoever asks, before the request is sent.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use crate::api::{
     Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, BodyWriter};
+use crate::error::StoreError;
 use crate::sqlite::SqliteStore;
 use crate::writer::{Need, Turn};
 use crate::{ledger, operate, queue, settings};
@@ -26,10 +28,14 @@ impl Store for SqliteStore {
 
     fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
         Box::pin(async move {
-            self.folder.has_room()?;
+            self.room()?;
             let arrival = queue::Arrival::of(arrival, &self.folder).await?;
             self.writer.write(arrival.weight(), move |turn| queue::commit(turn, arrival)).await
         })
+    }
+
+    fn room(&self) -> Result<(), StoreError> {
+        self.folder.has_room(self.writer.written.reusable.load(Ordering::Relaxed))
     }
 
     fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>> {

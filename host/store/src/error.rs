@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum StoreError {
     /// No space is left where the store lives.
     Full(PathBuf),
+    /// Less is free where the store lives than is kept for what is queued; arrivals alone are told.
+    Low(PathBuf),
     /// The store may not be written to.
     ReadOnly(PathBuf),
     /// The database is damaged, or is none.
@@ -93,6 +95,11 @@ impl fmt::Display for StoreError {
             StoreError::Full(path) => {
                 write!(f, "no space is left for {}: free some, or move the store to a larger disk", path.display())
             }
+            StoreError::Low(path) => write!(
+                f,
+                "less is free for {} than limits.free-space keeps for what is queued: free some, or lower it",
+                path.display()
+            ),
             StoreError::ReadOnly(path) => {
                 write!(f, "{} cannot be written: give the relay's user the right to write there", path.display())
             }

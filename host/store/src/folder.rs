@@ -73,12 +73,12 @@ impl Folder {
         Ok((folder, freeing, swept))
     }
 
-    /// Whether there is room for more than what must be kept free. A file system that does not say is not asked again:
-    /// writing will tell.
-    pub(crate) fn has_room(&self) -> Result<(), StoreError> {
+    /// Whether there is room for more than what must be kept free; `reusable` octets are free inside the database, which
+    /// grows and does not shrink. Where a file system does not say, writing will tell.
+    pub(crate) fn has_room(&self, reusable: u64) -> Result<(), StoreError> {
         match rustix::fs::statvfs(&self.path) {
-            Ok(system) if system.f_bavail.saturating_mul(system.f_frsize) < self.free => {
-                Err(StoreError::Full(self.path.clone()))
+            Ok(system) if system.f_bavail.saturating_mul(system.f_frsize).saturating_add(reusable) < self.free => {
+                Err(StoreError::Low(self.path.clone()))
             }
             _ => Ok(()),
         }

@@ -206,6 +206,10 @@ impl Store for MemoryStore {
         self.settings.subscribe()
     }
 
+    fn room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn status(&self) -> StoreStatus {
         StoreStatus {
             engine: "memory".into(),

@@ -61,7 +61,7 @@ impl SqliteStore {
         SqliteStore::open_keeping(path, 0)
     }
 
-    /// The same, and [`Store::commit`](crate::Store::commit) is [`StoreError::Full`] where fewer than `free` octets are
+    /// The same, and [`Store::commit`](crate::Store::commit) is [`StoreError::Low`] where fewer than `free` octets are
     /// free. Nothing else asks: what is queued must be able to leave, and to say so takes a little space.
     pub fn open_keeping(path: impl AsRef<Path>, free: u64) -> Result<SqliteStore, StoreError> {
         let path = path.as_ref();

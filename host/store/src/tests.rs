@@ -213,12 +213,13 @@ async fn arrivals_leave_room_for_what_is_queued() {
     drop(store);
     // More than any disk has.
     let store = open(u64::MAX);
+    assert!(matches!(store.room(), Err(StoreError::Low(_))));
     let refused = store.commit(arrival("b", &["x@b.example"], b"body\r\n")).await;
-    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Low(_))), "{refused:?}");
     let mut large = store.begin_content();
     large.write(vec![0; CONTENT_INLINE_MAX]).await.expect("in memory still");
     let refused = large.write(vec![0; 1]).await;
-    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Low(_))), "{refused:?}");
 
     let claim = store.claim(NOW, NOW + 60, 10).await.expect("claimed").remove(0);
     let recipients =

@@ -2,8 +2,8 @@
 //!
 //! Each request runs in a savepoint of its own, so that one that is refused does not fail its neighbours. Where the disk
 //! fails or is full, the transaction is lost and all are told the same. While one sync is under way the next group
-//! gathers, so the group grows with the load and a lone request waits for nobody. Where several came together others are
-//! on their way, and a few milliseconds' patience shares the sync with them ([`Need`]). What must happen outside the
+//! gathers, so the group grows with the load. Where several came together others are on their way, and a few milliseconds'
+//! patience shares the sync with them; a settlement has such patience always ([`Need`]). What must happen outside the
 //! database (files, notices) happens after the sync.
 
 use std::path::{Path, PathBuf};
@@ -139,6 +139,8 @@ impl Effects {
 pub(crate) struct Written {
     pub(crate) requests: AtomicU64,
     pub(crate) transactions: AtomicU64,
+    /// Octets that are free inside the database: what has left the queue is used again and not given back.
+    pub(crate) reusable: AtomicU64,
 }
 
 /// The door to the writing thread; dropped, it finishes what waits and ends.
@@ -161,6 +163,7 @@ impl Writer {
         let next_lease = i64::try_from(opening << 32).unwrap_or(i64::MAX >> 1);
         let thread_path = path.clone();
         let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written) };
+        group.look_inside();
         let thread = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(move || group.run(waiting))
@@ -249,10 +252,20 @@ impl Group {
             }
         } else if self.connection.total_changes() > changes {
             self.written.transactions.fetch_add(1, Ordering::Relaxed);
+            self.look_inside();
         }
         for answer in answers {
             answer(&self.outside, committed.clone());
         }
+    }
+
+    /// Reads what is free inside, after a commit; it stands on a page that the commit has just touched.
+    fn look_inside(&self) {
+        let pragma = |sql| self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
+        let pages = pragma("PRAGMA freelist_count").unwrap_or(0);
+        let octets = pragma("PRAGMA page_size").unwrap_or(0);
+        let reusable = pages.saturating_mul(octets).try_into().unwrap_or(0);
+        self.written.reusable.store(reusable, Ordering::Relaxed);
     }
 
     fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Result<(), StoreError> {

@@ -101,6 +101,8 @@ fn a_host_with_tls_behind_one_without_gets_the_message() {
 fn a_listed_and_an_unlisted_recipient_of_one_message_go_their_own_ways() {
     let (strict, lax) = (Script::clear().start(), Script::clear().start());
     let scene = given()
+        // A hosted domain's way out is a way out (R11).
+        .config("hosted-domains = [\"strict.test\"]\n")
         .route("strict", &["strict.test"], strict.address(), "")
         .route("lax", &["lax.test"], lax.address(), "")
         .settings(&setting("partners", "outbound", &["strict.test", "eve@lax.test"], ""))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::Script;
-use sealwire_tests::{certs, guests, hostile};
+use sealwire_tests::{certs, guests, hostile, wait};
 
 use super::scene::{ALICE, BUILTIN, Scene, given, message, setting};
 
@@ -84,22 +84,33 @@ fn swapping_under_load_drops_no_session_and_mixes_no_generations() {
             sent
         };
         let senders: Vec<_> = (0..SENDERS).map(|sender| threads.spawn(move || send(sender))).collect();
+        // Also when this panics: the scope waits for its senders.
+        let end = End(&done);
         // By the middle everything a relay is made of has been touched; from there on it should not grow.
         let (first, second) = (0..swaps() / 2, swaps() / 2..swaps());
         first.for_each(|number| swap(&mut scene, number));
         let before = resident(&scene);
         second.for_each(|number| swap(&mut scene, number));
-        done.store(true, Ordering::SeqCst);
+        drop(end);
         let sent = senders.into_iter().map(|sender| sender.join().expect("no sender panics"));
         (sent.sum(), before)
     });
+    wait::until(wait::PATIENCE * 4, "an empty queue", || scene.queue().is_empty().then_some(()));
     let after = resident(&scene);
-    scene.until_queue_is_empty();
     assert_eq!(peer.messages().len(), sent, "each once");
     peer.assert_no_mail_in_clear();
     assert_one_generation_a_round(&scene);
     eprintln!("{} swaps, {sent} messages, {before} KiB in the middle, {after} KiB at the end", swaps());
     assert!(after <= before + before / 10, "{before} KiB in the middle, {after} KiB at the end");
+}
+
+/// Ends the senders when it goes.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Of each message the decisions of one arrival, and those of one round, name one generation.

@@ -1,4 +1,4 @@
-//! R3, "outbound - messages requiring secure transport via another setting": the rows of design.md's table that do without
+//! R3, "outbound - messages requiring secure transport via another setting": the rows of its table that do without
 //! REQUIRETLS, each against a next hop in clear, one with a self-signed and one with a CA-signed certificate (parity point 7).
 //! Who flags is the example policy `flag-subject`, first in the chain.
 

@@ -169,7 +169,7 @@ fn every_one_of_many_entries_is_found_and_none_besides() {
 /// A third of them each kind. Some look-ups of each kind stand for all: the index has no part that grows old.
 #[test]
 fn a_long_list_finds_each_kind_of_entry() {
-    const ENTRIES: usize = 200_000;
+    const ENTRIES: usize = 1_000_000;
     let entry = |n: usize| match n % 3 {
         0 => format!("user{n}@example.com\n"),
         1 => format!("d{n}.example\n"),

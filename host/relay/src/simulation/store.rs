@@ -225,6 +225,10 @@ impl Store for FaultyStore {
         self.engine.settings_changes()
     }
 
+    fn room(&self) -> Result<(), StoreError> {
+        self.engine.room()
+    }
+
     fn status(&self) -> StoreStatus {
         self.engine.status()
     }

@@ -235,12 +235,14 @@ fn killed_and_then_cut() {
         let place = Recorded::after_kill(killed.killed_at(killed.events.len() * kill / kills));
         record(place, scenarios::going_on)
     });
-    search_all("killed, then cut", recordings, Plan { twice: 0, ..plan() });
+    let tally = search_all("killed, then cut", recordings, Plan { twice: 0, ..plan() });
+    assert!(tally.images > 20 && tally.states > 2, "{tally:?}");
 }
 
 #[test]
 fn the_conformance_suite() {
-    search_all("conformance", record_conformance(), plan());
+    let tally = search_all("conformance", record_conformance(), plan());
+    assert!(tally.images > 20 && tally.states > 2, "{tally:?}");
 }
 
 /// A store that forgets a sync must not pass: these bugs are planted, and each must be found.

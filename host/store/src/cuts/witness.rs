@@ -240,6 +240,10 @@ impl Store for Witness {
         self.store.settings_changes()
     }
 
+    fn room(&self) -> Result<(), crate::StoreError> {
+        self.store.room()
+    }
+
     fn status(&self) -> StoreStatus {
         self.store.status()
     }
