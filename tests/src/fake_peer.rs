@@ -59,6 +59,7 @@ pub enum Handshake {
 pub struct Script {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     pub(crate) offers_starttls: bool,
+    pub(crate) implicit_tls: bool,
     pub(crate) handshake: Handshake,
     pub(crate) extensions: Vec<String>,
     answers: Vec<Answer>,
@@ -75,7 +76,14 @@ impl Script {
     /// A good server that does not know STARTTLS.
     pub fn clear() -> Self {
         let (extensions, answers) = (vec!["8BITMIME".to_owned(), "SIZE 104857600".to_owned()], Vec::new());
-        Self { tls: None, offers_starttls: false, handshake: Handshake::Complete, extensions, answers }
+        Self {
+            tls: None,
+            offers_starttls: false,
+            implicit_tls: false,
+            handshake: Handshake::Complete,
+            extensions,
+            answers,
+        }
     }
 
     /// A good server with STARTTLS and this certificate.
@@ -91,6 +99,11 @@ impl Script {
         let config =
             builder.with_single_cert(vec![leaf.certificate()], leaf.key()).expect("a key made for its certificate");
         Self { tls: Some(Arc::new(config)), offers_starttls: true, ..Self::clear() }
+    }
+
+    /// TLS from the first octet, as on port 465; only with a certificate.
+    pub fn implicit(self) -> Self {
+        Self { offers_starttls: false, implicit_tls: true, ..self }
     }
 
     /// After the 220 to STARTTLS, this.

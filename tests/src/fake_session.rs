@@ -89,10 +89,15 @@ pub(crate) fn serve(stream: TcpStream, shared: &Arc<Shared>, number: usize) {
 }
 
 fn serve_clear(tap: &mut Tap) -> io::Result<()> {
-    match tap.action(GREETING) {
-        Some(action) => act(tap, &action)?,
-        None => say(tap, "220 scripted.test ESMTP")?,
+    let implicit = {
+        let script = lock(&tap.shared.script);
+        script.tls.clone().filter(|_| script.implicit_tls)
+    };
+    if let Some(config) = implicit {
+        tap.shared.note(tap.number, |session| session.tls_from = Some(0));
+        return serve_tls(tap, config, |secured| hello(secured));
     }
+    hello(tap)?;
     if converse(tap)? == After::Close {
         return Ok(());
     }
@@ -106,7 +111,7 @@ fn serve_clear(tap: &mut Tap) -> io::Result<()> {
 
     let mut octets = [0; 4096];
     match (handshake, config) {
-        (Handshake::Complete | Handshake::PlaintextBehind(_), Some(config)) => serve_tls(tap, config),
+        (Handshake::Complete | Handshake::PlaintextBehind(_), Some(config)) => serve_tls(tap, config, |_| Ok(())),
         (Handshake::Abort, _) => tap.read(&mut octets).map(drop),
         (Handshake::Garbage, _) => {
             let _hello = tap.read(&mut octets)?;
@@ -117,7 +122,20 @@ fn serve_clear(tap: &mut Tap) -> io::Result<()> {
     }
 }
 
-fn serve_tls(tap: &mut Tap, config: Arc<ServerConfig>) -> io::Result<()> {
+/// Greets.
+fn hello<W: Wire>(wire: &mut W) -> io::Result<()> {
+    match wire.action(GREETING) {
+        Some(action) => act(wire, &action),
+        None => say(wire, "220 scripted.test ESMTP"),
+    }
+}
+
+/// A handshake, what `first` says, and a conversation.
+fn serve_tls(
+    tap: &mut Tap,
+    config: Arc<ServerConfig>,
+    first: impl FnOnce(&mut Secured<'_>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
     while connection.is_handshaking() {
         if let Err(why) = connection.complete_io(tap) {
@@ -132,7 +150,7 @@ fn serve_tls(tap: &mut Tap, config: Arc<ServerConfig>) -> io::Result<()> {
     };
     tap.shared.note(tap.number, |session| session.tls = Some(seen));
     let mut secured = Secured(StreamOwned::new(connection, tap));
-    let outcome = converse(&mut secured).map(drop);
+    let outcome = first(&mut secured).and_then(|()| converse(&mut secured)).map(drop);
     secured.0.conn.send_close_notify();
     // The other side may be gone already.
     let _flushed = secured.0.flush();

@@ -31,6 +31,15 @@ fn store_pauses() -> impl Iterator<Item = Duration> {
 /// claimed meanwhile either.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long to wait after this error before the store is asked again; None: no more.
+fn pause_after(error: &StoreError, pauses: &mut impl Iterator<Item = Duration>) -> Option<Duration> {
+    match error {
+        StoreError::LeaseLost { .. } | StoreError::Closed => None,
+        StoreError::Full(_) | StoreError::ReadOnly(_) => Some(DISK_PAUSE),
+        _ => pauses.next(),
+    }
+}
+
 /// What every step of one round reads.
 pub(crate) struct Round<'a> {
     pub(crate) relay: &'a Arc<Relay>,
@@ -149,12 +158,7 @@ impl<'a> Round<'a> {
             };
             let message = &self.claim.entry.id;
             self.relay.alert_once("settle", format!("the round of message {message} cannot be settled: {error}"));
-            let pause = match error {
-                StoreError::LeaseLost { .. } | StoreError::Closed => None,
-                StoreError::Full(_) | StoreError::ReadOnly(_) => Some(DISK_PAUSE),
-                _ => pauses.next(),
-            };
-            let Some(pause) = pause else { break };
+            let Some(pause) = pause_after(&error, &mut pauses) else { break };
             tokio::time::sleep(pause).await;
             if self.is_written(&recipients).await {
                 return self.relay.counters.reported(told);
@@ -183,15 +187,23 @@ impl<'a> Round<'a> {
         if self.unsettled.load(Ordering::Relaxed) {
             return;
         }
-        let token = self.claim.token.clone();
         let records = self.take_records();
-        let (recipients, reports) = (Vec::new(), Vec::new());
-        let nothing = Settled { token, recipients, reports, records: records.clone(), release: true };
-        match self.relay.store.settle(nothing).await {
-            Ok(()) => {}
-            // The entry is gone once its last recipient is final, and its lease with it.
-            Err(StoreError::LeaseLost { .. }) => self.relay.append(records),
-            Err(error) => tracing::error!(message = %self.claim.entry.id, %error, "the claim could not be ended"),
+        let mut pauses = store_pauses();
+        loop {
+            let (token, records_now) = (self.claim.token.clone(), records.clone());
+            let (recipients, reports) = (Vec::new(), Vec::new());
+            let nothing = Settled { token, recipients, reports, records: records_now, release: true };
+            let error = match self.relay.store.settle(nothing).await {
+                Ok(()) => return,
+                // The entry is gone once its last recipient is final, and its lease with it.
+                Err(StoreError::LeaseLost { .. }) => return self.relay.append(records),
+                Err(error) => error,
+            };
+            // A claim that is not ended keeps the entry from its next round until the lease has run out.
+            let Some(pause) = pause_after(&error, &mut pauses) else {
+                return tracing::error!(message = %self.claim.entry.id, %error, "the claim could not be ended");
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -37,17 +37,11 @@ fn a_relay_without_descriptors_serves_whom_it_has_and_recovers() {
     for session in crowd.iter_mut().take(3) {
         assert!(session.command("NOOP").expect("an answer").starts_with("250"));
     }
-    // Its message waits: no log of it can be asked for meanwhile, since that takes a descriptor too.
-    wait::until(wait::PATIENCE, "a round that could not open a socket", || {
-        scene.relay.log().contains("Too many open files").then_some(())
-    });
     drop(crowd);
     wait::until(wait::PATIENCE, "a greeting again", || place::greeting(scene.relay.smtp()));
     assert_eq!(scene.fate(&[&peer], BOB).word(), "in clear");
     scene.until_queue_is_empty();
     assert_eq!(peer.messages().len(), 1);
-    let first = &scene.rounds(BOB, 2)[0];
-    assert_eq!(first["result"]["outcome"], "inconclusive", "there was none for the way out: {first:#}");
 }
 
 #[test]

@@ -135,3 +135,25 @@ fn a_host_that_loses_its_tls_gets_nothing_more() {
     assert_eq!(scene.fate(&[&peer], "carol@partner.test").word(), "reported");
     peer.assert_no_mail_in_clear();
 }
+
+/// TLS from the first octet, as on port 465: not a word is said in clear, and a host without it gets nothing.
+#[test]
+fn a_route_with_implicit_tls_says_nothing_in_clear() {
+    let leaf = certs::self_signed(&["127.0.0.1"]);
+    let (implicit, clear) = (Script::tls(&leaf).implicit().start(), Script::clear().start());
+    let more = "implicit-tls = true\ntls = \"required\"";
+    let scene = given()
+        .schedule("inconclusive-repeats = 0\n")
+        .route("implicit", &["implicit.test"], implicit.address(), more)
+        .route("clear", &["clear.test"], clear.address(), more)
+        .start();
+    scene.submit(ALICE, &["bob@implicit.test"], "TLS from the first octet");
+    assert_eq!(scene.fate(&[&implicit], "bob@implicit.test").word(), "by TLS");
+    scene.submit(ALICE, &["bob@clear.test"], "no TLS there");
+    let round = scene.rounds("bob@clear.test", 1)[0].clone();
+    assert_eq!(round["result"]["outcome"], "floor-unmet", "{round:#}");
+    assert!(implicit.sessions().iter().all(|session| session.clear().is_empty() && session.tls.is_some()));
+    for peer in [&implicit, &clear] {
+        peer.assert_no_mail_in_clear();
+    }
+}
