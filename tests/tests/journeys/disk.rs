@@ -24,11 +24,13 @@ const SMALL_DISK: [&str; 5] = [
     "-c",
     "mkdir -p data && mount -t tmpfs -o size=12m,mode=700 tmpfs data && exec \"$0\" \"$@\"",
 ];
-/// Not root, whom no rights stop. `data` is made for it.
+/// Not root, whom no rights stop, but an ordinary user who may read everything: the checkout may be anybody's. `data` is made
+/// for it.
 const AS_NOBODY: [&str; 3] = [
     "sh",
     "-c",
-    "mkdir -p data admin && chown 65534:65534 data admin && exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$0\" \"$@\"",
+    "mkdir -p data admin && chown 65534:65534 data admin && exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+     --inh-caps=+dac_read_search --ambient-caps=+dac_read_search \"$0\" \"$@\"",
 ];
 /// A reply takes no longer, whatever state the disk is in.
 const AT_ONCE: Duration = Duration::from_secs(10);
