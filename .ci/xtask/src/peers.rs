@@ -17,6 +17,7 @@ const NEEDED: &[(Sign, &str)] = &[
     (Sign::Program("swaks"), "swaks"),
     (Sign::PerlModule("Net::SSLeay"), "libnet-ssleay-perl"), // swaks speaks TLS through it
     (Sign::Program("nsd"), "nsd"),
+    (Sign::File("/etc/ssl/certs/ca-certificates.crt"), "ca-certificates"), // the system's roots
     (Sign::Program("faketime"), "faketime"), // brings the library that sets a clock for one process
 ];
 
@@ -25,6 +26,7 @@ const POLICY_RC_D: &str = "/usr/sbin/policy-rc.d";
 enum Sign {
     Program(&'static str),
     PerlModule(&'static str),
+    File(&'static str),
 }
 
 /// Installs the packages whose sign is missing; afterwards every sign is there, or this is an error.
@@ -68,6 +70,7 @@ fn is_there(sign: &Sign) -> bool {
             let sbin = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
             std::env::split_paths(&path).chain(sbin).any(|folder| folder.join(name).is_file())
         }
+        Sign::File(path) => Path::new(path).is_file(),
         Sign::PerlModule(name) => {
             let mut perl = Command::new("perl");
             perl.arg(format!("-M{name}")).args(["-e", "1"]).stderr(Stdio::null());

@@ -112,3 +112,15 @@ impl ServerCertVerifier for JudgedAfterwards {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many as a distribution ships; a machine without any is warned of at start, and would fail this test.
+    #[test]
+    fn the_systems_roots_are_found() {
+        let connector = Connector::new(&Roots::System).expect("roots of the system");
+        assert!(connector.roots.len() > 20, "{} roots", connector.roots.len());
+    }
+}
