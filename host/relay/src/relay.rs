@@ -107,19 +107,16 @@ impl Relay {
         self.servings.load().get(listener).cloned()
     }
 
-    /// Gives an alert.
-    pub(crate) fn alert(&self, text: String) {
-        let key = text.clone();
-        self.alert_once(&key, text);
-    }
-
     /// Gives an alert unless one of this key was given a moment ago.
     pub(crate) fn alert_once(&self, key: &str, text: String) {
-        let at_ms = self.world.now_ms();
-        if self.alerts.give(key, &text, at_ms) {
-            let record = LedgerRecord { at_ms, message: String::new(), event: LedgerEvent::Alert { text } };
-            self.append(vec![record]);
+        if self.alerts.give(key, &text, self.world.now_ms()) {
+            self.append(vec![self.alert_record(text)]);
         }
+    }
+
+    /// How the ledger tells of an alert.
+    pub(crate) fn alert_record(&self, text: String) -> LedgerRecord {
+        LedgerRecord { at_ms: self.world.now_ms(), message: String::new(), event: LedgerEvent::Alert { text } }
     }
 
     /// Writes ledger records that nobody waits for.

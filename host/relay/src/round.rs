@@ -139,10 +139,8 @@ impl<'a> Round<'a> {
         failures: Vec<FailedRecipient>,
         mut records: Vec<LedgerRecord>,
     ) {
-        if let Some(told) = unreportable(&self.claim.entry, &failures) {
-            // H5: one that cannot be delivered ends in the ledger with an alert.
-            self.relay.alert(told);
-        }
+        // H5: what nobody can be told of ends in the ledger with an alert, in the transaction that ends it.
+        let untold = unreportable(&self.claim.entry, &failures);
         records.splice(0..0, self.take_records());
         // One id for every try: a report that was written after all and still waits is not written twice.
         let id = self.relay.world.new_id();
@@ -150,24 +148,33 @@ impl<'a> Round<'a> {
         loop {
             let mut with_report = records.clone();
             let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut with_report);
+            with_report.extend(untold.iter().map(|text| self.relay.alert_record(text.clone())));
             let told = if reports.is_empty() { 0 } else { failures.len() };
             let (token, recipients_now) = (self.claim.token.clone(), recipients.clone());
             let settled = Settled { token, recipients: recipients_now, reports, records: with_report, release: false };
             let Err(error) = self.relay.store.settle(settled).await else {
-                return self.relay.counters.reported(told);
+                return self.written(told, &untold);
             };
             let message = &self.claim.entry.id;
             self.relay.alert_once("settle", format!("the round of message {message} cannot be settled: {error}"));
             let Some(pause) = pause_after(&error, &mut pauses) else { break };
             tokio::time::sleep(pause).await;
             if self.is_written(&recipients).await {
-                return self.relay.counters.reported(told);
+                return self.written(told, &untold);
             }
         }
         // What happened is told all the same, though nothing follows from it any more (H8).
         self.relay.append(records);
         // Not released: the lease runs out first, so that a store that stays broken sends no mail round and round.
         self.unsettled.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts and tells what is settled: so many recipients whose failure was reported, and what nobody can be told of.
+    fn written(&self, reported: usize, untold: &[String]) {
+        self.relay.counters.reported(reported);
+        for text in untold {
+            self.relay.alerts.give(text, text, self.relay.world.now_ms());
+        }
     }
 
     /// A store that told of an error may have written all the same. Whoever then settles once more tells the sender
@@ -220,12 +227,14 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What an alert says of failures that nobody can be told of.
-fn unreportable(entry: &Entry, failures: &[FailedRecipient]) -> Option<String> {
-    let first = failures.first()?;
+/// What alerts say of failures that nobody can be told of, one each.
+fn unreportable(entry: &Entry, failures: &[FailedRecipient]) -> Vec<String> {
     if entry.envelope_sender.is_some() && !entry.is_report {
-        return None;
+        return Vec::new();
     }
     let what = if entry.is_report { "report" } else { "message from the null sender" };
-    Some(format!("{what} {} to {} could not be delivered: {}", entry.id, first.mailbox, first.failure.outcome))
+    let told = |failed: &FailedRecipient| {
+        format!("{what} {} to {} could not be delivered: {}", entry.id, failed.mailbox, failed.failure.outcome)
+    };
+    failures.iter().map(told).collect()
 }

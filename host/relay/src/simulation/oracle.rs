@@ -45,7 +45,7 @@ pub(super) async fn judge(scene: &Scene, store: &MemoryStore) -> Vec<String> {
     door(&seen, &accounts, &mut wrong);
     for account in accounts.values() {
         recipients(account, &seen, &mut wrong);
-        reports(account, &accounts, &seen, &records, &mut wrong);
+        reports(account, &accounts, &records, &mut wrong);
         one_attempt::judge(account, &seen, &mut wrong);
     }
     wrong
@@ -209,13 +209,7 @@ fn is_excused(account: &Account, copy: &CopySeen, until: u64, seen: &Seen) -> bo
 }
 
 /// H5: neither a report nor a message from the null sender is answered; where nobody can be told, an alert is given.
-fn reports(
-    account: &Account,
-    accounts: &BTreeMap<String, Account>,
-    seen: &Seen,
-    records: &[LedgerRecord],
-    wrong: &mut Vec<String>,
-) {
+fn reports(account: &Account, accounts: &BTreeMap<String, Account>, records: &[LedgerRecord], wrong: &mut Vec<String>) {
     for record in &account.records {
         let LedgerEvent::Reported { report, .. } = &record.event else { continue };
         match report {
@@ -227,8 +221,7 @@ fn reports(
             None => {
                 let alert =
                     |r: &LedgerRecord| matches!(&r.event, LedgerEvent::Alert { text } if text.contains(&account.id));
-                let may_be_lost = seen.append_lost || !seen.crashes.is_empty();
-                if !may_be_lost && !records.iter().any(alert) {
+                if !records.iter().any(alert) {
                     wrong.push(format!("{} ended with nobody told and no alert (H5)", account.id));
                 }
             }

@@ -185,13 +185,9 @@ impl Store for FaultyStore {
     }
 
     fn append(&self, records: Vec<LedgerRecord>) -> Answer<'_, ()> {
-        Box::pin(async move {
-            let answer = self.ask("", Fault::AppendError, None, async |engine| engine.append(records).await).await;
-            if answer.is_err() {
-                self.scene.witness.seen().append_lost = true;
-            }
-            answer
-        })
+        Box::pin(
+            async move { self.ask("", Fault::AppendError, None, async |engine| engine.append(records).await).await },
+        )
     }
 
     fn ledger(&self, query: LedgerQuery) -> Answer<'_, Vec<LedgerLine>> {

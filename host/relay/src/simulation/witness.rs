@@ -32,8 +32,6 @@ pub(super) struct Seen {
     pub(super) store_errors: Vec<(u64, String)>,
     /// Settlements that were answered: when, of which entry, whose copy is delivered.
     pub(super) delivered: Vec<(u64, String, String)>,
-    /// Ledger records that nobody waited for were lost.
-    pub(super) append_lost: bool,
 }
 
 /// A message that a sender gave, by its token.
