@@ -59,6 +59,13 @@ pub struct QueuedRecipient {
     pub progress: Progress,
 }
 
+impl QueuedRecipient {
+    /// It wants a round now: the next attempt, or the end of a hold. `now` in seconds since the Unix epoch.
+    pub fn is_due(&self, now: u64) -> bool {
+        matches!(self.status, RecipientStatus::Queued | RecipientStatus::Held) && self.due_at <= now
+    }
+}
+
 /// Where a recipient stands. Every status but `Queued` and `Held` is final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -11,11 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sealwire_store::{Claim, ClaimToken, StoreError};
+use sealwire_store::{ClaimToken, StoreError};
 use tokio::time::Instant;
 
 use crate::relay::Relay;
-use crate::spine::attempt;
 
 /// How long a claim is ours without renewal; longer than any stall of this process that is worth waiting for.
 pub(crate) const LEASE_SECS: u64 = 300;
@@ -73,9 +72,8 @@ impl Leases {
         (expected.abs_diff(now) > ASTRAY_SECS).then_some(expected)
     }
 
-    /// One round of a claimed entry under its lease.
-    pub(crate) async fn round(self: Arc<Leases>, relay: Arc<Relay>, claim: Claim) {
-        let token = claim.token.clone();
+    /// Does `work` under a lease that has just begun, and renews it meanwhile.
+    pub(crate) async fn keep(self: Arc<Leases>, relay: Arc<Relay>, token: ClaimToken, work: impl Future<Output = ()>) {
         let lease = Lease { token: token.clone(), ends: relay.world.now() + LEASE_SECS };
         lock(&self.under_way).insert(token.entry().to_owned(), lease);
         let keep = async {
@@ -88,7 +86,7 @@ impl Leases {
         };
         tokio::select! {
             biased;
-            () = attempt(&relay, claim) => {}
+            () = work => {}
             () = keep => {}
         }
         // Where the claim was lost another round may have it.

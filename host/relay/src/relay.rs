@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::alerts::{Alert, Alerts};
 use crate::counters::{Counters, Totals};
 use crate::delivery::Pool;
+use crate::fresh::Fresh;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
 use crate::world::World;
@@ -24,6 +25,7 @@ pub struct Relay {
     pub(crate) world: Arc<dyn World>,
     pub(crate) sandbox: Sandbox,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) fresh: Fresh,
     pub(crate) pool: Pool,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,

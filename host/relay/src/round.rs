@@ -2,7 +2,7 @@
 //!
 //! The steps themselves are in [`crate::spine`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -48,6 +48,12 @@ pub(crate) struct Round<'a> {
     pub(crate) message: &'a Arc<MessageFacts>,
     /// Decisions that no transaction has taken along yet.
     records: Mutex<Vec<LedgerRecord>>,
+    /// Recipients that are due.
+    due: usize,
+    /// Of these, how many are written.
+    settled: AtomicUsize,
+    /// The claim has ended with the last of them.
+    released: AtomicBool,
     /// Something could not be written.
     unsettled: AtomicBool,
 }
@@ -79,14 +85,25 @@ impl<'a> Ended<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// A round of a claimed entry.
+    /// A round of a claimed entry, of which so many recipients are due.
     pub(crate) fn new(
         relay: &'a Arc<Relay>,
         live: &'a Arc<Live>,
         claim: &'a Claim,
         message: &'a Arc<MessageFacts>,
+        due: usize,
     ) -> Round<'a> {
-        Round { relay, live, claim, message, records: Mutex::default(), unsettled: AtomicBool::new(false) }
+        Round {
+            relay,
+            live,
+            claim,
+            message,
+            records: Mutex::default(),
+            due,
+            settled: AtomicUsize::new(0),
+            released: AtomicBool::new(false),
+            unsettled: AtomicBool::new(false),
+        }
     }
 
     /// A held recipient whose time is over is reported; one whose time was meant otherwise waits on.
@@ -144,36 +161,34 @@ impl<'a> Round<'a> {
         records.splice(0..0, self.take_records());
         // One id for every try: a report that was written after all and still waits is not written twice.
         let id = self.relay.world.new_id();
+        // The last settlement ends the claim in the same step. Of two that are under way at once neither is the last.
+        let release = self.settled.load(Ordering::Relaxed) + recipients.len() >= self.due;
         let mut pauses = store_pauses();
         loop {
             let mut with_report = records.clone();
             let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut with_report);
             with_report.extend(untold.iter().map(|text| self.relay.alert_record(text.clone())));
-            let told = if reports.is_empty() { 0 } else { failures.len() };
             let (token, recipients_now) = (self.claim.token.clone(), recipients.clone());
-            let settled = Settled { token, recipients: recipients_now, reports, records: with_report, release: false };
-            let Err(error) = self.relay.store.settle(settled).await else {
-                return self.written(told, &untold);
-            };
+            let settled = Settled { token, recipients: recipients_now, reports, records: with_report, release };
+            let Err(error) = self.relay.store.settle(settled).await else { break };
             let message = &self.claim.entry.id;
             self.relay.alert_once("settle", format!("the round of message {message} cannot be settled: {error}"));
-            let Some(pause) = pause_after(&error, &mut pauses) else { break };
+            let Some(pause) = pause_after(&error, &mut pauses) else {
+                // What happened is told all the same, though nothing follows from it any more (H8).
+                self.relay.append(records);
+                // Not released: the lease runs out first, so that a store that stays broken sends no mail round and round.
+                return self.unsettled.store(true, Ordering::Relaxed);
+            };
             tokio::time::sleep(pause).await;
             if self.is_written(&recipients).await {
-                return self.written(told, &untold);
+                break;
             }
         }
-        // What happened is told all the same, though nothing follows from it any more (H8).
-        self.relay.append(records);
-        // Not released: the lease runs out first, so that a store that stays broken sends no mail round and round.
-        self.unsettled.store(true, Ordering::Relaxed);
-    }
-
-    /// Counts and tells what is settled: so many recipients whose failure was reported, and what nobody can be told of.
-    fn written(&self, reported: usize, untold: &[String]) {
-        self.relay.counters.reported(reported);
+        self.settled.fetch_add(recipients.len(), Ordering::Relaxed);
+        self.released.fetch_or(release, Ordering::Relaxed);
+        self.relay.counters.reported(if untold.is_empty() { failures.len() } else { 0 });
         for text in untold {
-            self.relay.alerts.give(text, text, self.relay.world.now_ms());
+            self.relay.alerts.give(&text, &text, self.relay.world.now_ms());
         }
     }
 
@@ -189,12 +204,15 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Ends the claim.
+    /// Ends the claim, unless the last settlement has.
     pub(crate) async fn release(&self) {
         if self.unsettled.load(Ordering::Relaxed) {
             return;
         }
         let records = self.take_records();
+        if self.released.load(Ordering::Relaxed) {
+            return self.relay.append(records);
+        }
         let mut pauses = store_pauses();
         loop {
             let (token, records_now) = (self.claim.token.clone(), records.clone());

@@ -1,20 +1,28 @@
-//! The scheduler: claims what is due and runs one round for each entry, so many at a time.
+//! The scheduler: runs one round for each entry that is due and for each that has just arrived, so many at a time.
 //!
-//! It sleeps until the store tells of a change or the next due time comes; it never polls. A lease is renewed while its
-//! round runs ([`Leases`]); a relay that dies loses its leases, and the store gives the entries out again.
+//! It sleeps until the store tells of a change, the next due time comes or mail arrives; it never polls. Every claim has a
+//! task of its own, which waits for a place ([`Lanes`]) and then runs its round under a lease that is renewed all the while
+//! ([`Leases`]). A relay that dies loses its leases, and the store gives the entries out again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use sealwire_core::plan::NextHop;
+use sealwire_store::Claim;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::fresh::Arrived;
+use crate::lanes::Lanes;
 use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
+use crate::spine::attempt;
 
 /// Entries claimed at once.
 const CLAIM_MAX: usize = 64;
+/// Claims from the store that may wait for a place, beside as many as there are places: they are in memory.
+const WAITING_MAX: usize = 256;
 /// How long after a store error the queue is looked at again.
 const STORE_ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// How long rounds under way may take to end when the relay stops.
@@ -25,70 +33,144 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Runs until the relay stops, then waits for the rounds that are under way.
 pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) {
     let mut changes = relay.store.queue_changes();
-    let places = Arc::new(Semaphore::new(relay.live().config.limits.deliveries.max(1) as usize));
-    let leases = Arc::new(Leases::new(relay.world.now()));
-    let mut rounds = JoinSet::new();
+    let mut arrivals = relay.fresh.arrivals().unwrap_or_else(|| mpsc::unbounded_channel().1);
+    let mut scheduler = Scheduler::new(Arc::clone(&relay));
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*stopping.borrow() {
-        changes.mark_unchanged();
-        let claimed = claim(&relay, &places, &leases, &mut rounds).await;
-        while rounds.try_join_next().is_some() {}
-        let pause = match claimed {
-            // There may be more: go on as soon as there is a place.
-            Ok(n) if n > 0 => Duration::ZERO,
-            Ok(_) => until_due(&relay).await,
-            Err(()) => STORE_ERROR_PAUSE,
-        };
-        if pause.is_zero() {
-            continue;
-        }
         // In this order, so that what is rare is not kept waiting by what is ready all the time.
         tokio::select! {
             biased;
             _ = stopping.changed() => {}
             // While no connection waits or may come to wait there is nothing to wake up for.
-            _ = sweep.tick(), if !relay.pool.is_empty() || !rounds.is_empty() => sweep_pool(&relay).await,
-            _ = changes.changed() => {}
-            _ = rounds.join_next(), if !rounds.is_empty() => {}
-            () = tokio::time::sleep(pause) => {}
+            _ = sweep.tick(), if !relay.pool.is_empty() || !scheduler.rounds.is_empty() => sweep_pool(&relay).await,
+            _ = changes.changed() => scheduler.look().await,
+            () = tokio::time::sleep_until(scheduler.look_at) => scheduler.look().await,
+            _ = scheduler.rounds.join_next(), if !scheduler.rounds.is_empty() => scheduler.ended().await,
+            Some(arrived) = arrivals.recv() => scheduler.arrived(arrived),
         }
     }
-    // What a slow peer still holds up is given up: its lease is cleared at the next start and the round is repeated.
-    let finished = async { while rounds.join_next().await.is_some() {} };
-    if tokio::time::timeout(STOP_TIME, finished).await.is_err() {
-        tracing::warn!(rounds = rounds.len(), "stopping in the middle of rounds; they are repeated after the start");
-        rounds.abort_all();
+    arrivals.close();
+    scheduler.stop().await;
+}
+
+struct Scheduler {
+    relay: Arc<Relay>,
+    lanes: Arc<Lanes>,
+    leases: Arc<Leases>,
+    rounds: JoinSet<()>,
+    /// For claims from the store.
+    room: Arc<Semaphore>,
+    /// When the store next has something due.
+    look_at: Instant,
+    /// More was due at the last look than there was room for.
+    more: bool,
+}
+
+impl Scheduler {
+    fn new(relay: Arc<Relay>) -> Scheduler {
+        let places = relay.live().config.limits.deliveries;
+        Scheduler {
+            lanes: Arc::new(Lanes::new(places)),
+            leases: Arc::new(Leases::new(relay.world.now())),
+            rounds: JoinSet::new(),
+            room: Arc::new(Semaphore::new(places as usize + WAITING_MAX)),
+            look_at: Instant::now(),
+            more: false,
+            relay,
+        }
     }
-    for connection in relay.pool.take_idle(true) {
-        connection.quit().await;
+
+    /// Claims what is due, as long as there is room, and finds out when to look next.
+    async fn look(&mut self) {
+        loop {
+            let room = self.room.available_permits().min(CLAIM_MAX);
+            self.more = room == 0;
+            if self.more {
+                // As soon as a round has ended; the time is for what nobody thought of.
+                return self.look_in(Duration::from_secs(LEASE_SECS));
+            }
+            match self.claim(room).await {
+                Ok(claimed) if claimed == room => {}
+                Ok(_) => {
+                    let wait = until_due(&self.relay).await;
+                    return self.look_in(wait);
+                }
+                Err(()) => return self.look_in(STORE_ERROR_PAUSE),
+            }
+        }
+    }
+
+    fn look_in(&mut self, wait: Duration) {
+        self.look_at = Instant::now() + wait;
+    }
+
+    async fn claim(&mut self, most: usize) -> Result<usize, ()> {
+        let now = self.leases.all_alive(&self.relay).await?;
+        let claims = self.relay.store.claim(now, now + LEASE_SECS, most).await.map_err(|error| {
+            self.relay.alert_once("claim", format!("the queue cannot be read: {error}"));
+        })?;
+        let count = claims.len();
+        for claim in claims {
+            let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else { break };
+            self.begin(claim, room, None);
+        }
+        Ok(count)
+    }
+
+    fn arrived(&mut self, Arrived { claim, room, begins }: Arrived) {
+        // Should its lease be lost, the store has it again then.
+        self.look_at = self.look_at.min(Instant::now() + Duration::from_secs(LEASE_SECS));
+        self.begin(claim, room, Some(begins));
+    }
+
+    /// One round, once there is a place for it; `room` is kept until it has ended.
+    fn begin(&mut self, claim: Claim, room: impl Send + 'static, begins: Option<oneshot::Sender<()>>) {
+        let (relay, lanes) = (Arc::clone(&self.relay), Arc::clone(&self.lanes));
+        let token = claim.token.clone();
+        let round = async move {
+            let width = relay.live().config.limits.deliveries_per_destination;
+            let Some(place) = lanes.place(lane_of(&relay, &claim), width).await else { return };
+            // Whoever waited for it may have gone.
+            let _ = begins.map(|begins| begins.send(()));
+            attempt(&relay, claim).await;
+            drop((place, room));
+        };
+        self.rounds.spawn(Arc::clone(&self.leases).keep(Arc::clone(&self.relay), token, round));
+    }
+
+    /// A round has ended: others may have, and there may be room again.
+    async fn ended(&mut self) {
+        while self.rounds.try_join_next().is_some() {}
+        if self.more {
+            self.look().await;
+        }
+    }
+
+    /// What a slow peer still holds up is given up: its lease is cleared at the next start and the round is repeated.
+    async fn stop(mut self) {
+        self.lanes.close();
+        let rounds = &mut self.rounds;
+        let finished = async { while rounds.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIME, finished).await.is_err() {
+            let rounds = self.rounds.len();
+            tracing::warn!(rounds, "stopping in the middle of rounds; they are repeated after the start");
+            self.rounds.abort_all();
+        }
+        for connection in self.relay.pool.take_idle(true) {
+            connection.quit().await;
+        }
     }
 }
 
-async fn claim(
-    relay: &Arc<Relay>,
-    places: &Arc<Semaphore>,
-    leases: &Arc<Leases>,
-    rounds: &mut JoinSet<()>,
-) -> Result<usize, ()> {
-    let free = places.available_permits().min(CLAIM_MAX);
-    if free == 0 {
-        return Ok(0);
-    }
-    let now = leases.all_alive(relay).await?;
-    let claims = relay.store.claim(now, now + LEASE_SECS, free).await.map_err(|error| {
-        relay.alert_once("claim", format!("the queue cannot be read: {error}"));
-    })?;
-    let count = claims.len();
-    for claim in claims {
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else { break };
-        let round = Arc::clone(leases).round(Arc::clone(relay), claim);
-        rounds.spawn(async move {
-            round.await;
-            drop(place);
-        });
-    }
-    Ok(count)
+/// The next hop of the first recipient that is due, by the route table; policies have not been asked yet.
+fn lane_of(relay: &Relay, claim: &Claim) -> Option<NextHop> {
+    let now = relay.world.now();
+    let first = claim.recipients.iter().find(|recipient| recipient.is_due(now))?;
+    let live = relay.live();
+    let routes = &live.config.routes;
+    let reached = first.progress.route().and_then(|name| routes.by_name(name));
+    Some(reached.unwrap_or_else(|| routes.for_recipient(&first.mailbox)).next_hop(&first.mailbox))
 }
 
 async fn until_due(relay: &Arc<Relay>) -> Duration {

@@ -30,6 +30,7 @@ use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 use crate::counters::senders_of;
 use crate::delivery::{Delivered, deliver};
 use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
+use crate::leases::LEASE_SECS;
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::round::{Ended, Round};
@@ -129,13 +130,18 @@ impl Admission {
             message: id.clone(),
             event: LedgerEvent::Accepted(arrival),
         });
+        let room = relay.fresh.room(size).await;
+        let lease_until = room.as_ref().map(|_| relay.world.now() + LEASE_SECS);
         let queue = async {
             let content = body?.finish().await?;
-            relay.store.commit(NewEntry { entry, recipients, content, records }).await
+            relay.store.commit_claimed(NewEntry { entry, recipients, content, records }, lease_until).await
         };
         match queue.await {
-            Ok(()) => {
+            Ok(claim) => {
                 relay.counters.accepted(&senders, secured);
+                if let Some((claim, room)) = claim.zip(room) {
+                    relay.fresh.hand_over(claim, room).await;
+                }
                 Reply::new(250, (0, 0), format!("Queued as {id}"))
             }
             Err(error) => {
@@ -156,11 +162,10 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
     let now = relay.world.now();
     let everybody = claim.recipients.iter().map(|r| r.mailbox.clone()).collect();
     let message = Arc::new(facts_of_entry(&claim.entry, everybody));
-    let round = Round::new(relay, &live, &claim, &message);
-    let is_due =
-        |r: &&QueuedRecipient| matches!(r.status, RecipientStatus::Queued | RecipientStatus::Held) && r.due_at <= now;
+    let due: Vec<_> = claim.recipients.iter().filter(|recipient| recipient.is_due(now)).collect();
+    let round = Round::new(relay, &live, &claim, &message, due.len());
     let mut planned = Vec::new();
-    for recipient in claim.recipients.iter().filter(is_due) {
+    for recipient in due {
         // A held recipient is due at its expiry, and then only.
         if recipient.status == RecipientStatus::Held {
             round.end_hold(recipient, now).await;
@@ -235,7 +240,7 @@ impl Round<'_> {
     async fn deliver(&self, attempt: Attempt) {
         let began_ms = self.relay.world.now_ms();
         let Delivered { outcomes, decisions } =
-            deliver(self.relay, self.live, &self.claim.entry, self.message, &attempt).await;
+            deliver(self.relay, self.live, self.claim, self.message, &attempt).await;
         self.record(decisions);
         let took_ms = self.relay.world.now_ms().saturating_sub(began_ms);
         let mut ended = Vec::new();

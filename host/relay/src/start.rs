@@ -18,6 +18,7 @@ use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
 use crate::delivery::Pool;
 use crate::dns::{Resolver, SystemResolver};
+use crate::fresh::Fresh;
 use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
 use crate::relay::Relay;
@@ -70,6 +71,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let relay = Arc::new(Relay {
         sandbox,
         store,
+        fresh: Fresh::default(),
         pool: Pool::default(),
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),

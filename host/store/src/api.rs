@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use bytes::Bytes;
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
@@ -29,7 +30,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Puts an entry into the queue, all its recipients due at `arrived_at`. Ready once it is durable (H1).
     /// [`StoreError::Exists`] if the id was used before and is still queued.
-    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()>;
+    ///
+    /// With `lease_until` the entry is claimed in the same step, as [`Store::claim`] would claim it, and the claim brings
+    /// the body along if that is small: whoever has just received a message need not read it back.
+    fn commit_claimed(&self, arrival: NewEntry, lease_until: Option<u64>) -> Answer<'_, Option<Claim>>;
+
+    /// [`Store::commit_claimed`] of an entry that nobody claims yet.
+    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
+        Box::pin(async move { self.commit_claimed(arrival, None).await.map(drop) })
+    }
 
     /// Whether an arrival has room: [`StoreError::Low`] where what is free is kept for what is queued. Asked before a
     /// message is judged, and by `commit` again.
@@ -156,6 +165,8 @@ pub struct Claim {
     /// All of the entry, final ones included, by index; see `status` and `due_at` for which are due. A held recipient's
     /// `due_at` is its expiry: an entry is claimed for it only then.
     pub recipients: Vec<QueuedRecipient>,
+    /// The body, where [`Store::commit_claimed`] had it in memory; else it is read by [`Store::body`].
+    pub body: Option<Bytes>,
 }
 
 /// What became of a round.

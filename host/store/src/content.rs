@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::api::{Answer, ContentWriter};
@@ -29,7 +30,7 @@ pub struct Content {
 /// Where a body is.
 pub(crate) enum Kept {
     /// In memory, to go into the database; of any size until [`Content::apart`].
-    Memory(Vec<u8>),
+    Memory(Bytes),
     /// In a file that is synced.
     File(StagedFile),
 }
@@ -45,7 +46,7 @@ impl Content {
         match self.kept {
             Kept::Memory(octets) if octets.len() > CONTENT_INLINE_MAX => {
                 let mut writer = Box::new(BodyWriter::new(Arc::clone(folder)));
-                writer.write(octets).await?;
+                writer.write(octets.into()).await?;
                 writer.finish().await
             }
             kept => Ok(Content { kept, octets: self.octets }),
@@ -56,7 +57,7 @@ impl Content {
 /// A body that is in memory already, such as a report's.
 impl From<Vec<u8>> for Content {
     fn from(octets: Vec<u8>) -> Content {
-        Content { octets: octets.len() as u64, kept: Kept::Memory(octets) }
+        Content { octets: octets.len() as u64, kept: Kept::Memory(octets.into()) }
     }
 }
 
@@ -121,7 +122,7 @@ impl ContentWriter for BodyWriter {
     fn finish(self: Box<Self>) -> Answer<'static, Content> {
         Box::pin(async move {
             let Some((staged, mut file)) = self.file else {
-                return Ok(Content { kept: Kept::Memory(self.memory), octets: self.octets });
+                return Ok(Content { kept: Kept::Memory(self.memory.into()), octets: self.octets });
             };
             let failed = |error| StoreError::file("sync", staged.path(), &error);
             file.flush().await.map_err(failed)?;
@@ -139,7 +140,7 @@ pub struct BodyReader {
 }
 
 enum Rest {
-    Memory(Vec<u8>),
+    Memory(Bytes),
     File { file: tokio::fs::File, open: OpenFile, left: u64 },
 }
 
@@ -151,7 +152,7 @@ impl BodyReader {
 
     /// The next octets; None at the end. An error where the content is shorter than it was: never a shortened body
     /// that looks whole.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         match &mut self.rest {
             Rest::Memory(octets) if octets.is_empty() => Ok(None),
             Rest::Memory(octets) => Ok(Some(std::mem::take(octets))),
@@ -160,7 +161,7 @@ impl BodyReader {
                 let mut piece = vec![0; PIECE.min(usize::try_from(*left).unwrap_or(PIECE))];
                 file.read_exact(&mut piece).await.map_err(|error| StoreError::file("read", open.path(), &error))?;
                 *left -= piece.len() as u64;
-                Ok(Some(piece))
+                Ok(Some(piece.into()))
             }
         }
     }
@@ -174,7 +175,8 @@ impl BodyReader {
         Ok(whole)
     }
 
-    pub(crate) fn memory(octets: Vec<u8>) -> BodyReader {
+    /// Of a body that is in memory, such as a claim's.
+    pub fn memory(octets: Bytes) -> BodyReader {
         BodyReader { octets: octets.len() as u64, rest: Rest::Memory(octets) }
     }
 

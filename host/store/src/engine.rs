@@ -26,11 +26,16 @@ impl Store for SqliteStore {
         Box::new(BodyWriter::arriving(Arc::clone(&self.folder)))
     }
 
-    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
+    fn commit_claimed(&self, arrival: NewEntry, lease_until: Option<u64>) -> Answer<'_, Option<Claim>> {
         Box::pin(async move {
             self.room()?;
+            let entry = lease_until.map(|_| arrival.entry.clone());
             let arrival = queue::Arrival::of(arrival, &self.folder).await?;
-            self.writer.write(arrival.weight(), move |turn| queue::commit(turn, arrival)).await
+            let claim = entry.map(|entry| arrival.claim(entry));
+            let weight = arrival.weight();
+            let work = move |turn: &mut Turn<'_>| queue::commit(turn, arrival, lease_until);
+            let token = self.writer.write(weight, work).await?;
+            Ok(claim.zip(token).map(|(claim, token)| claim(token)))
         })
     }
 

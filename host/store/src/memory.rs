@@ -17,6 +17,7 @@ use crate::api::{
 };
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
+use crate::queue::NO_LEASE;
 use state::{Queued, State};
 
 /// What a memory store keeps; clones are the same place.
@@ -88,13 +89,16 @@ impl Store for MemoryStore {
         Box::new(MemoryWriter(Vec::new()))
     }
 
-    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
+    fn commit_claimed(&self, arrival: NewEntry, lease_until: Option<u64>) -> Answer<'_, Option<Claim>> {
         let commit = |state: &mut State| {
             state.check(std::slice::from_ref(&arrival))?;
-            state.add(arrival);
-            Ok(())
+            if lease_until.is_some_and(|until| until <= arrival.entry.arrived_at) {
+                return Err(NO_LEASE);
+            }
+            let number = state.add(arrival);
+            Ok(lease_until.and_then(|until| state.lease(number, until, true)))
         };
-        self.write(commit, true)
+        self.write(commit, lease_until.is_none())
     }
 
     fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>> {

@@ -74,7 +74,7 @@ pub(crate) fn body(
             let (file, open) = folder.read(&name)?.ok_or_else(gone)?;
             Ok(BodyReader::file(file, open, natural(octets)))
         }
-        (body, None, _) => Ok(BodyReader::memory(body.unwrap_or_default())),
+        (body, None, _) => Ok(BodyReader::memory(body.unwrap_or_default().into())),
     }
 }
 

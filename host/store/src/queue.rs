@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 use sealwire_core::address::Mailbox;
-use sealwire_core::entry::QueuedRecipient;
+use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
+use sealwire_core::settle::Progress;
 
 use crate::api::{Claim, ClaimToken, NewEntry, Settled};
 use crate::content::Kept;
@@ -21,6 +22,8 @@ use crate::writer::Turn;
 
 /// Octets a request is taken to write beside its content: rows, indexes, records.
 const ROWS_OCTETS: usize = 4096;
+
+pub(crate) const NO_LEASE: StoreError = StoreError::Refused("a lease must end after it begins");
 
 /// An entry ready to be bound to statements.
 pub(crate) struct Arrival {
@@ -54,6 +57,20 @@ impl Arrival {
         })
     }
 
+    /// The claim that its commit gives, once there is a token.
+    pub(crate) fn claim(&self, entry: Entry) -> impl FnOnce(ClaimToken) -> Claim + Send + use<> {
+        let queued = |(index, mailbox): (usize, &Mailbox)| QueuedRecipient {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            mailbox: mailbox.clone(),
+            status: RecipientStatus::Queued,
+            due_at: self.arrived_at,
+            progress: Progress::default(),
+        };
+        let recipients = self.recipients.iter().enumerate().map(queued).collect();
+        let body = if let Kept::Memory(octets) = &self.content { Some(octets.clone()) } else { None };
+        move |token| Claim { token, entry, recipients, body }
+    }
+
     /// About what it writes.
     pub(crate) fn weight(&self) -> usize {
         let body = if let Kept::Memory(octets) = &self.content { octets.len() } else { 0 };
@@ -61,13 +78,21 @@ impl Arrival {
     }
 }
 
-/// Puts an entry into the queue.
-pub(crate) fn commit(turn: &mut Turn<'_>, arrival: Arrival) -> Result<(), StoreError> {
-    let Some(number) = insert(turn, &arrival).map_err(|error| turn.failed(&error))? else {
+/// Puts an entry into the queue, claimed until then.
+pub(crate) fn commit(
+    turn: &mut Turn<'_>,
+    arrival: Arrival,
+    lease_until: Option<u64>,
+) -> Result<Option<ClaimToken>, StoreError> {
+    if lease_until.is_some_and(|until| until <= arrival.arrived_at) {
+        return Err(NO_LEASE);
+    }
+    let lease = lease_until.map(|until| (turn.new_lease(), until));
+    let Some(number) = insert(turn, &arrival, lease).map_err(|error| turn.failed(&error))? else {
         return Err(StoreError::Exists { id: arrival.id });
     };
     let (file, body) = match &arrival.content {
-        Kept::Memory(octets) => (None, Some(octets)),
+        Kept::Memory(octets) => (None, Some(&octets[..])),
         Kept::File(staged) => (Some(staged.name()), None),
     };
     turn.connection
@@ -82,19 +107,22 @@ pub(crate) fn commit(turn: &mut Turn<'_>, arrival: Arrival) -> Result<(), StoreE
     if let Kept::File(staged) = arrival.content {
         turn.effects.kept.push(staged);
     }
-    turn.effects.sooner = true;
-    Ok(())
+    // Whoever claimed it knows of it.
+    turn.effects.sooner |= lease.is_none();
+    Ok(lease.map(|(lease, _)| ClaimToken { entry: arrival.id, lease }))
 }
 
 /// The entry's number; None if its id is taken.
-fn insert(turn: &Turn<'_>, arrival: &Arrival) -> rusqlite::Result<Option<i64>> {
+fn insert(turn: &Turn<'_>, arrival: &Arrival, lease: Option<(i64, u64)>) -> rusqlite::Result<Option<i64>> {
     let arrived_at = integer(arrival.arrived_at);
+    let (lease, lease_until) = lease.map(|(lease, until)| (lease, integer(until))).unzip();
     let added = turn
         .connection
         .prepare_cached(
-            "INSERT INTO entries (id, arrived_at, ready_at) VALUES (?1, ?2, ?2) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO entries (id, arrived_at, ready_at, lease, lease_until) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO NOTHING",
         )?
-        .execute(params![arrival.id, arrived_at])?;
+        .execute(params![arrival.id, arrived_at, lease_until.unwrap_or(arrived_at), lease, lease_until])?;
     if added == 0 {
         return Ok(None);
     }
@@ -118,7 +146,7 @@ pub(crate) fn claim(
     limit: usize,
 ) -> Result<Vec<ClaimToken>, StoreError> {
     if lease_until <= now {
-        return Err(StoreError::Refused("a lease must end after it begins"));
+        return Err(NO_LEASE);
     }
     let mut due = || -> rusqlite::Result<Vec<(i64, ClaimToken)>> {
         let mut statement = turn
@@ -148,7 +176,7 @@ pub(crate) fn read_claims(connection: &rusqlite::Connection, tokens: Vec<ClaimTo
         let read = rows::entry(connection, &token.entry, true)
             .and_then(|entry| Ok(entry.zip(Some(rows::recipients(connection, &token.entry)?))));
         match read {
-            Ok(Some((entry, recipients))) => claims.push(Claim { token, entry, recipients }),
+            Ok(Some((entry, recipients))) => claims.push(Claim { token, entry, recipients, body: None }),
             Ok(None) => {} // Its lease was so short that another has settled it.
             Err(ReadError::Store(error)) => tracing::error!(%error, "a queued entry cannot be delivered"),
             Err(error) => return Err(error),
@@ -213,7 +241,7 @@ pub(crate) fn settle(turn: &mut Turn<'_>, settled: Settlement) -> Result<(), Sto
         }
     }
     for report in settled.reports {
-        commit(turn, report)?;
+        commit(turn, report, None)?;
     }
     ledger::append(turn, &settled.records)?;
     conclude(turn, number, settled.release)

@@ -45,9 +45,11 @@ fn a_clock_that_is_set_on_takes_up_no_message_twice() {
         peer.sessions().iter().any(|session| session.clear().contains("\r\n.\r\n")).then_some(())
     });
     set(&scene, 3);
-    // What comes now makes the relay look for what is due, and for leases that ran out.
     scene.submit(ALICE, &["fast@partner.test"], "comes later");
     wait::until(wait::PATIENCE, "a second session", || (peer.sessions().len() >= 2).then_some(()));
+    // This makes the relay look for what is due, and for leases that ran out.
+    assert!(scene.relay.run(&["queue", "retry", "--all"]).status.success());
+    wait::until(wait::PATIENCE, "a look at the clock", || (times_set(&scene) > 0).then_some(()));
     peer.become_(Script::clear());
     scene.until_queue_is_empty();
     let arrived: Vec<String> = peer.messages().into_iter().flat_map(|message| message.recipients).collect();

@@ -100,6 +100,8 @@ pub struct Limits {
     pub idle_secs: u64,
     /// Sessions to next hops at the same time.
     pub deliveries: u32,
+    /// Sessions to one destination, and messages under way to it, at the same time.
+    pub deliveries_per_destination: u32,
     /// Octets that must be free where the data directory is; below it mail is deferred at the door, so that what is
     /// queued can still leave.
     pub free_space: u64,

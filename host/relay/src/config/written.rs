@@ -44,6 +44,7 @@ pub(super) struct WrittenLimits {
     pub(super) connections_per_address: Option<At<u64>>,
     pub(super) idle: Option<At<u64>>,
     pub(super) deliveries: Option<At<u64>>,
+    pub(super) deliveries_per_destination: Option<At<u64>>,
     pub(super) free_space: Option<At<u64>>,
 }
 
@@ -128,6 +129,7 @@ fn limits(table: &Table<'_>) -> WrittenLimits {
         connections_per_address: table.number("connections-per-address", 1..=1_000_000),
         idle: table.parsed("idle", duration),
         deliveries: table.number("deliveries", 1..=100_000),
+        deliveries_per_destination: table.number("deliveries-per-destination", 1..=100_000),
         free_space: table.octets("free-space", 0..=1 << 50),
     }
 }

@@ -21,14 +21,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sealwire_core::decision::Judgement;
-use sealwire_core::entry::Entry;
 use sealwire_core::facts::{ChannelFacts, ChannelState, HopFacts, MessageFacts};
 use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::outcome::{HostUnmet, Outcome};
 use sealwire_core::plan::{Attempt, HostName};
 use sealwire_core::smtp::client::{Outgoing, RecipientResult};
-
+use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
 
 use connection::{Connection, OpenError, Opening, open};
@@ -57,12 +56,12 @@ pub(crate) struct Delivered {
 pub(crate) async fn deliver(
     relay: &Relay,
     live: &Arc<Live>,
-    entry: &Entry,
+    claim: &Claim,
     message: &Arc<MessageFacts>,
     attempt: &Attempt,
 ) -> Delivered {
     let mut delivering =
-        Delivering { relay, live, entry, message, attempt, tally: Tally::of(attempt), decisions: Vec::new() };
+        Delivering { relay, live, claim, message, attempt, tally: Tally::of(attempt), decisions: Vec::new() };
     let me = [live.config.hostname.clone()];
     match hosts_of(&attempt.next_hop, &me, &*live.resolver, &*relay.world).await {
         Err(outcome) => delivering.tally.settle_rest(&outcome),
@@ -86,7 +85,7 @@ pub(crate) async fn deliver(
 struct Delivering<'a> {
     relay: &'a Relay,
     live: &'a Arc<Live>,
-    entry: &'a Entry,
+    claim: &'a Claim,
     message: &'a Arc<MessageFacts>,
     attempt: &'a Attempt,
     tally: Tally,
@@ -205,10 +204,11 @@ impl Delivering<'_> {
                 return Sent::Settled;
             }
         };
-        let mut body = match self.relay.store.body(&self.entry.id).await {
+        let entry = &self.claim.entry;
+        let mut body = match self.body().await {
             Ok(body) => body,
             Err(error) => {
-                tracing::error!(message = %self.entry.id, %error, "content cannot be read");
+                tracing::error!(message = %entry.id, %error, "content cannot be read");
                 self.tally.settle_rest(&Outcome::Inconclusive { host: None, why: error.to_string(), reply: None });
                 connection.quit().await;
                 return Sent::Settled;
@@ -216,25 +216,34 @@ impl Delivering<'_> {
         };
         let recipients = self.tally.remaining();
         let message = Outgoing {
-            sender: self.entry.envelope_sender.clone(),
+            sender: entry.envelope_sender.clone(),
             recipients: recipients.iter().map(|(_, mailbox)| mailbox.clone()).collect(),
-            size: self.entry.size + self.entry.trace.len() as u64,
-            eight_bit: self.entry.eight_bit,
+            size: entry.size + entry.trace.len() as u64,
+            eight_bit: entry.eight_bit,
         };
-        let head = [self.entry.trace.as_bytes(), &self.entry.header, b"\r\n"].concat();
+        let head = [entry.trace.as_bytes(), &entry.header, b"\r\n"].concat();
         match connection.send(permit, &message, &head, &mut body).await {
             // It was closed while it waited: nothing was sent, so a new connection may try.
             Ok(result) if was_used && result.recipients.iter().all(is_untouched) => Sent::NotAtAll,
             Err(_) if was_used => Sent::NotAtAll,
             Ok(result) => {
                 self.tally.results(&recipients, result, &key.host, &connection);
-                self.relay.pool.give_back(key.clone(), connection).await;
+                let most = self.live.config.limits.deliveries_per_destination;
+                self.relay.pool.give_back(key.clone(), connection, most).await;
                 Sent::Settled
             }
             Err(misuse) => {
                 self.tally.not_asked(&key.host, misuse.to_string());
                 Sent::Settled
             }
+        }
+    }
+
+    /// Read back, unless the message has just arrived.
+    async fn body(&self) -> Result<BodyReader, StoreError> {
+        match &self.claim.body {
+            Some(octets) => Ok(BodyReader::memory(octets.clone())),
+            None => self.relay.store.body(&self.claim.entry.id).await,
         }
     }
 

@@ -16,8 +16,6 @@ use super::connection::Connection;
 const IDLE_TIME: Duration = Duration::from_secs(10);
 /// Messages over one connection; peers limit it, and fresh look-ups should have their turn.
 const MESSAGES_MAX: u32 = 100;
-/// Connections that wait for the same thing.
-const WAITING_MAX: usize = 20;
 
 /// What a connection is good for.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -43,19 +41,19 @@ impl Pool {
         (since.elapsed() < IDLE_TIME).then_some(connection)
     }
 
-    /// Keeps it for the next message, or ends it.
-    pub(crate) async fn give_back(&self, key: PoolKey, mut connection: Connection) {
+    /// Keeps it for the next message unless `most` wait for the same already, or ends it.
+    pub(crate) async fn give_back(&self, key: PoolKey, mut connection: Connection, most: u32) {
         if connection.sent < MESSAGES_MAX && connection.is_ready().await {
-            let Some(unwanted) = self.keep(key, connection) else { return };
+            let Some(unwanted) = self.keep(key, connection, most) else { return };
             connection = unwanted;
         }
         connection.quit().await;
     }
 
-    fn keep(&self, key: PoolKey, connection: Connection) -> Option<Connection> {
+    fn keep(&self, key: PoolKey, connection: Connection, most: u32) -> Option<Connection> {
         let Ok(mut waiting) = self.0.lock() else { return Some(connection) };
         let connections = waiting.entry(key).or_default();
-        if connections.len() >= WAITING_MAX {
+        if connections.len() >= most as usize {
             return Some(connection);
         }
         connections.push((Instant::now(), connection));

@@ -29,6 +29,7 @@ use super::{oracle, witness::Seen};
 use crate::alerts::Alerts;
 use crate::counters::Counters;
 use crate::delivery::Pool;
+use crate::fresh::Fresh;
 use crate::listener::Sessions;
 use crate::live::{Builtins, Live};
 use crate::relay::Relay;
@@ -207,6 +208,7 @@ impl Door {
             world,
             sandbox: self.scene.shared.sandbox.clone(),
             store: Arc::new(store),
+            fresh: Fresh::default(),
             pool: Pool::default(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),

@@ -94,7 +94,7 @@ impl Store for FaultyStore {
         Box::new(FaultyWriter { inner, fails: self.strikes().then(|| Arc::clone(&self.scene)) })
     }
 
-    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
+    fn commit_claimed(&self, arrival: NewEntry, lease_until: Option<u64>) -> Answer<'_, Option<Claim>> {
         let id = arrival.entry.id.clone();
         let token = token_of(&arrival.entry.header);
         Box::pin(async move {
@@ -103,7 +103,7 @@ impl Store for FaultyStore {
             let seen = CommitSeen { token, id: id.clone(), written: false, answered_ok: false };
             commits().commits.push(seen);
             let act = async |engine: &MemoryStore| {
-                let answer = engine.commit(arrival).await;
+                let answer = engine.commit_claimed(arrival, lease_until).await;
                 commits().commits[number].written = answer.is_ok();
                 answer
             };

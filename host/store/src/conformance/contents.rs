@@ -76,7 +76,7 @@ async fn a_reader_keeps_what_it_reads(store: &dyn Store) {
     let large = body(2 * CONTENT_INLINE_MAX);
     store.commit(arrival("e1", &["b@x.example"], &large)).await.expect("committed");
     let mut reader = store.body("e1").await.expect("body");
-    let mut whole = reader.next().await.expect("read").expect("octets");
+    let mut whole = reader.next().await.expect("read").expect("octets").to_vec();
     let claim = claim_one(store, NOW).await;
     store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");
     whole.extend(reader.read_to_end().await.expect("read"));

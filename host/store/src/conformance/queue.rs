@@ -13,6 +13,7 @@ pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
     what_is_committed_survives(&*fresh()).await;
     an_id_is_used_once(&*fresh().open()).await;
     a_claim_is_exclusive_until_its_end(&*fresh().open()).await;
+    a_commit_may_claim_at_once(&*fresh()).await;
     opening_ends_leases(&*fresh()).await;
     progress_is_kept(&*fresh().open()).await;
     the_last_recipient_takes_the_entry_along(&*fresh().open()).await;
@@ -69,6 +70,30 @@ async fn a_claim_is_exclusive_until_its_end(store: &dyn Store) {
     commit(store, "e2", &["b@x.example"]).await;
     commit(store, "e3", &["b@x.example"]).await;
     assert_eq!(ids(&store.claim(NOW, NOW + 1, 1).await.expect("claimed")), ["e2"], "no more than the limit");
+}
+
+async fn a_commit_may_claim_at_once(place: &dyn Place) {
+    let store = place.open();
+    let new = |id| arrival(id, &["b@x.example", "c@y.example"], b"body\r\n");
+    let mut changes = store.queue_changes();
+    changes.mark_unchanged();
+    let first = store.commit_claimed(new("e1"), Some(NOW + LEASE)).await.expect("committed").expect("claimed");
+    assert!(!changes.has_changed().expect("open"), "nobody else is to know");
+    assert_eq!(first.body.as_deref(), Some(&b"body\r\n"[..]));
+    assert!(claim(&*store, NOW).await.is_empty(), "leased");
+    assert_eq!(store.next_due().await, Ok(Some(NOW + LEASE)));
+    assert_eq!(store.renew(&first.token, NOW + 2 * LEASE).await, Ok(true));
+    let again = store.commit_claimed(new("e1"), Some(NOW + LEASE)).await;
+    assert_eq!(again, Err(StoreError::Exists { id: "e1".into() }));
+    assert!(matches!(store.commit_claimed(new("e2"), Some(NOW)).await, Err(StoreError::Refused(_))), "no lease");
+    assert_eq!(store.show("e2").await, Ok(None));
+    drop(store);
+    let store = place.open();
+    assert_eq!(store.status().leases_cleared, 1);
+    let second = claim_one(&*store, NOW).await;
+    assert_eq!((&second.entry, &second.recipients, second.body), (&first.entry, &first.recipients, None));
+    let lost = store.settle(settled(&first, moved(&first, Delivered, NOW))).await;
+    assert_eq!(lost, Err(StoreError::LeaseLost { id: "e1".into() }));
 }
 
 async fn opening_ends_leases(place: &dyn Place) {

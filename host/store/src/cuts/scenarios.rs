@@ -27,7 +27,8 @@ pub(super) async fn checkpoint_often(store: &SqliteStore) {
     let _ = store.writer.write(0, often).await;
 }
 
-/// Many clients at once; their commits share transactions, and the log is moved meanwhile.
+/// Many clients at once; their commits share transactions, and the log is moved meanwhile. Some are claimed as they are
+/// committed, and settled at once.
 pub(super) async fn group_commits(place: &Recorded) {
     let store = place.open();
     checkpoint_often(store.store()).await;
@@ -38,7 +39,12 @@ pub(super) async fn group_commits(place: &Recorded) {
                 for number in 0..3 {
                     let body = vec![b'a' + client; 700 * usize::from(client + 1)];
                     let id = format!("e{client}-{number}");
-                    store.commit(arrival(&id, &["b@x.example", "c@y.example"], &body)).await.expect("committed");
+                    let new = arrival(&id, &["b@x.example", "c@y.example"], &body);
+                    let lease_until = (number == 1).then_some(NOW + LEASE);
+                    let claim = store.commit_claimed(new, lease_until).await.expect("committed");
+                    if let Some(claim) = claim {
+                        store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");
+                    }
                 }
             })
         })

@@ -91,7 +91,7 @@ impl Sent {
     /// From what is to be committed; `staged` has what lies in files.
     pub(super) fn of(new: &NewEntry, staged: &BTreeMap<String, Vec<u8>>) -> Sent {
         let body = match &new.content.kept {
-            Kept::Memory(octets) => octets,
+            Kept::Memory(octets) => &octets[..],
             Kept::File(file) => staged.get(file.name()).expect("staged by this store"),
         };
         Sent {
@@ -99,7 +99,7 @@ impl Sent {
             arrived_at: new.entry.arrived_at,
             meta: rows::meta(&new.entry).expect("an entry is written as JSON"),
             header: new.entry.header.clone(),
-            body: body.as_slice().into(),
+            body: body.into(),
             mailboxes: new.recipients.iter().map(|m| format!("{}@{}", m.local, m.domain.as_str())).collect(),
             records: texts(&new.records),
         }
@@ -147,9 +147,9 @@ impl Store for Witness {
         Box::new(Remembering { inner: self.store.begin_content(), octets: Vec::new(), staged })
     }
 
-    fn commit(&self, arrival: NewEntry) -> Answer<'_, ()> {
+    fn commit_claimed(&self, arrival: NewEntry, lease_until: Option<u64>) -> Answer<'_, Option<Claim>> {
         let ask = Ask::Commit(self.sent(&arrival));
-        self.noted(ask, self.store.commit(arrival), |()| 1)
+        self.noted(ask, self.store.commit_claimed(arrival, lease_until), |_| 1)
     }
 
     fn settle(&self, settled: Settled) -> Answer<'_, ()> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_core::settle::Progress;
@@ -11,6 +12,7 @@ use crate::api::{
 };
 use crate::content::Kept;
 use crate::error::StoreError;
+use crate::queue::NO_LEASE;
 use crate::{ledger, operate};
 
 #[derive(Default)]
@@ -28,7 +30,7 @@ pub(super) struct State {
 pub(super) struct Queued {
     entry: Entry,
     recipients: Vec<QueuedRecipient>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     pub(super) lease: Option<Lease>,
 }
 
@@ -90,10 +92,10 @@ impl State {
     }
 
     /// Queues what was checked.
-    pub(super) fn add(&mut self, arrival: NewEntry) {
+    pub(super) fn add(&mut self, arrival: NewEntry) -> u64 {
         let NewEntry { entry, recipients, content, records } = arrival;
         // This engine makes no other content.
-        let Kept::Memory(body) = content.kept else { return };
+        let body = if let Kept::Memory(body) = content.kept { body } else { Bytes::new() };
         let queued = |(index, mailbox): (usize, _)| QueuedRecipient {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             mailbox,
@@ -105,6 +107,20 @@ impl State {
         self.last_number += 1;
         self.queue.insert(self.last_number, Queued { entry, recipients, body, lease: None });
         self.tell(records);
+        self.last_number
+    }
+
+    /// Leases one entry.
+    pub(super) fn lease(&mut self, number: u64, until: u64, with_body: bool) -> Option<Claim> {
+        let queued = self.queue.get_mut(&number)?;
+        self.last_lease += 1;
+        queued.lease = Some(Lease { number: self.last_lease, until });
+        Some(Claim {
+            token: ClaimToken { entry: queued.entry.id.clone(), lease: self.last_lease },
+            entry: queued.entry.clone(),
+            recipients: queued.recipients.clone(),
+            body: with_body.then(|| queued.body.clone()),
+        })
     }
 
     pub(super) fn tell(&mut self, records: Vec<LedgerRecord>) {
@@ -116,20 +132,12 @@ impl State {
 
     pub(super) fn claim(&mut self, now: u64, lease_until: u64, limit: usize) -> Result<Vec<Claim>, StoreError> {
         if lease_until <= now {
-            return Err(StoreError::Refused("a lease must end after it begins"));
+            return Err(NO_LEASE);
         }
         let ready = self.queue.iter().filter_map(|(number, queued)| Some((queued.ready_at()?, *number)));
         let mut due: Vec<_> = ready.filter(|(at, _)| *at <= now).collect();
         due.sort_unstable();
-        let mut claims = Vec::new();
-        for (_, number) in due.into_iter().take(limit) {
-            self.last_lease += 1;
-            let Some(queued) = self.queue.get_mut(&number) else { continue };
-            queued.lease = Some(Lease { number: self.last_lease, until: lease_until });
-            let token = ClaimToken { entry: queued.entry.id.clone(), lease: self.last_lease };
-            claims.push(Claim { token, entry: queued.entry.clone(), recipients: queued.recipients.clone() });
-        }
-        Ok(claims)
+        Ok(due.into_iter().take(limit).filter_map(|(_, number)| self.lease(number, lease_until, false)).collect())
     }
 
     pub(super) fn settle(&mut self, settled: Settled) -> Result<(), StoreError> {
@@ -144,7 +152,9 @@ impl State {
             (known.status, known.due_at, known.progress) = (recipient.status, recipient.due_at, recipient.progress);
         }
         self.check(&settled.reports)?;
-        settled.reports.into_iter().for_each(|report| self.add(report));
+        for report in settled.reports {
+            self.add(report);
+        }
         self.tell(settled.records);
         if settled.release {
             queued.lease = None;
