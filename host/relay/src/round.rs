@@ -15,7 +15,7 @@ use sealwire_core::outcome::Outcome;
 use sealwire_core::reason::Reason;
 use sealwire_core::report::FailedRecipient;
 use sealwire_core::settle::{Progress, Settlement, expired};
-use sealwire_store::{Claim, Settled, StoreError};
+use sealwire_store::{Claim, LedgerQuery, Settled, StoreError};
 
 use crate::evaluate::decision_records;
 use crate::live::Live;
@@ -163,11 +163,12 @@ impl<'a> Round<'a> {
         let id = self.relay.world.new_id();
         // The last settlement ends the claim in the same step. Of two that are under way at once neither is the last.
         let release = self.settled.load(Ordering::Relaxed) + recipients.len() >= self.due;
-        let mut pauses = store_pauses();
+        let (mut pauses, mut tried) = (store_pauses(), Vec::new());
         loop {
             let mut with_report = records.clone();
             let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut with_report);
             with_report.extend(untold.iter().map(|text| self.relay.alert_record(text.clone())));
+            tried.extend(with_report.first().cloned());
             let (token, recipients_now) = (self.claim.token.clone(), recipients.clone());
             let settled = Settled { token, recipients: recipients_now, reports, records: with_report, release };
             let Err(error) = self.relay.store.settle(settled).await else { break };
@@ -180,7 +181,7 @@ impl<'a> Round<'a> {
                 return self.unsettled.store(true, Ordering::Relaxed);
             };
             tokio::time::sleep(pause).await;
-            if self.is_written(&recipients).await {
+            if self.is_written(&tried, &recipients).await {
                 break;
             }
         }
@@ -194,14 +195,20 @@ impl<'a> Round<'a> {
 
     /// A store that told of an error may have written all the same. Whoever then settles once more tells the sender
     /// twice, for the first report may have left the queue, and with it the id that would have been refused.
-    async fn is_written(&self, recipients: &[QueuedRecipient]) -> bool {
-        match self.relay.store.show(&self.claim.entry.id).await {
-            // A settlement is written whole or not at all, and no recipient stood so before.
-            Ok(Some(item)) => recipients.iter().any(|recipient| item.recipients.contains(recipient)),
-            // Its last recipient was among these.
-            Ok(None) => true,
-            Err(_) => false,
+    /// Nor does it help to ask how the recipients stand: the next round may have begun.
+    async fn is_written(&self, tried: &[LedgerRecord], recipients: &[QueuedRecipient]) -> bool {
+        let id = &self.claim.entry.id;
+        // A settlement is written whole or not at all, and the ledger keeps its records.
+        if let Some(LedgerRecord { at_ms, .. }) = tried.first() {
+            let since_ms = Some(*at_ms);
+            let of_message =
+                LedgerQuery { message: Some(id.clone()), since_ms, limit: usize::MAX, ..LedgerQuery::default() };
+            let found = self.relay.store.ledger(of_message).await;
+            return found.is_ok_and(|lines| lines.iter().any(|line| tried.contains(&line.record)));
         }
+        // Without records it only moved the time of a hold.
+        let found = self.relay.store.show(id).await;
+        found.is_ok_and(|item| item.is_none_or(|item| recipients.iter().any(|r| item.recipients.contains(r))))
     }
 
     /// Ends the claim, unless the last settlement has.
