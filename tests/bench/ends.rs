@@ -25,11 +25,25 @@ pub(crate) struct Load {
     pub(crate) size: usize,
     pub(crate) pause_ms: u64,
     pub(crate) hold_secs: Option<u64>,
+    /// Over how many domains the recipients are spread.
+    pub(crate) domains: Option<u64>,
+    /// It gives way to everything else on the machine.
+    pub(crate) gives_way: bool,
 }
 
 impl Default for Load {
     fn default() -> Load {
-        Load { sessions: 20, messages: 0, first: 0, per_connection: 20, size: 4096, pause_ms: 0, hold_secs: None }
+        Load {
+            sessions: 20,
+            messages: 0,
+            first: 0,
+            per_connection: 20,
+            size: 4096,
+            pause_ms: 0,
+            hold_secs: None,
+            domains: None,
+            gives_way: false,
+        }
     }
 }
 
@@ -59,7 +73,7 @@ impl Load {
 
     /// Starts sending.
     pub(crate) fn start(&self, to: SocketAddr, around: &Surroundings) -> Sending {
-        let mut command = Command::new(relay::binary());
+        let mut command = command(self.gives_way);
         command.args(["bench-load", "--json"]).arg(to.to_string());
         let numbers = [
             ("--sessions", self.sessions as u64),
@@ -74,6 +88,9 @@ impl Load {
         }
         if let Some(seconds) = self.hold_secs {
             command.arg("--hold").arg(seconds.to_string());
+        }
+        if let Some(domains) = self.domains {
+            command.arg("--domains").arg(domains.to_string());
         }
         if around.secured {
             command.args(["--starttls", RELAY]).arg("--roots").arg(around.authority.file());
@@ -97,6 +114,11 @@ impl Sending {
         assert!(line.contains("all sessions are open"), "bench-load: {line}");
     }
 
+    /// Whether it is over.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child of our own").is_some()
+    }
+
     /// Waits for its end. Every message was accepted, or this is no measurement.
     pub(crate) fn finish(self) -> Sent {
         let output = self.child.wait_with_output().expect("a child of our own");
@@ -109,6 +131,12 @@ impl Sending {
         );
         serde_json::from_str(&text).expect("bench-load --json")
     }
+}
+
+/// `sealwire`, which may be one that gives way to everything else.
+fn command(gives_way: bool) -> Command {
+    let way = if gives_way { vec!["nice".to_owned(), "-n".to_owned(), "19".to_owned()] } else { Vec::new() };
+    place::command_under(&way, &relay::binary())
 }
 
 /// The sink; stops on drop.
@@ -136,16 +164,27 @@ pub(crate) struct Account {
 impl Sink {
     /// A sink where the surroundings say, that expects so many messages.
     pub(crate) fn start(around: &Surroundings, expected: u64) -> Sink {
+        Sink::start_at(around, around.sink, expected, &[], false)
+    }
+
+    /// The same elsewhere, with more arguments, giving way to everything else on the machine.
+    pub(crate) fn start_at(
+        around: &Surroundings,
+        listen: SocketAddr,
+        expected: u64,
+        more: &[&str],
+        gives_way: bool,
+    ) -> Sink {
         let (folder, status) = (place::folder(), place::free_address());
-        let mut command = Command::new(relay::binary());
+        let mut command = command(gives_way);
         command.args(["bench-sink", "--json", "--expect", &expected.to_string()]);
-        command.arg("--listen").arg(around.sink.to_string()).arg("--status").arg(status.to_string());
+        command.args(more).arg("--listen").arg(listen.to_string()).arg("--status").arg(status.to_string());
         if around.secured {
             command.arg("--certificate").arg(around.sink_leaf.cert_file());
             command.arg("--key").arg(around.sink_leaf.key_file());
         }
         let mut process = Process::start("the sink", &mut command, &folder.path().join("sink.log"));
-        process.ready_when("a greeting", || place::greeting(around.sink));
+        process.ready_when("a greeting", || place::greeting(listen));
         Sink { status, secured: around.secured, _process: process, _folder: folder }
     }
 

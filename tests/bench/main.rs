@@ -12,7 +12,9 @@ mod rows;
 mod flow;
 
 mod burst;
+mod deferred;
 mod edit;
+mod heavy;
 mod idle;
 mod overload;
 mod policy;

@@ -59,21 +59,22 @@ impl Surroundings {
 
     /// Starts sealwire with more configuration behind the usual one.
     pub(crate) fn sealwire_with(&self, more: &str) -> UnderTest {
+        self.sealwire_as(|ground| format!("{}{more}", self.sealwire(ground)))
+    }
+
+    /// Starts sealwire with this configuration.
+    pub(crate) fn sealwire_as(&self, config: impl FnOnce(&Ground) -> String) -> UnderTest {
         let meter = Meter::new("sealwire");
-        let under = meter.under();
-        self.start_under(Kind::Sealwire, meter, &under, more)
+        let running = Running::Sealwire(started(config, &meter.under()));
+        UnderTest { running, meter }
     }
 
     /// Starts a relay by this command, which must end in it.
     pub(crate) fn start_under(&self, kind: Kind, meter: Meter, under: &[String], more: &str) -> UnderTest {
+        let config = |ground: &Ground| format!("{}{more}", self.sealwire(ground));
         let running = match kind {
             Kind::Postfix => Running::Postfix(self.postfix(under)),
-            Kind::Sealwire => {
-                let mut relay = Relay::new(|ground| format!("{}{more}", self.sealwire(ground)));
-                relay.under(&under.iter().map(String::as_str).collect::<Vec<_>>());
-                relay.start();
-                Running::Sealwire(relay)
-            }
+            Kind::Sealwire => Running::Sealwire(started(config, under)),
         };
         UnderTest { running, meter }
     }
@@ -122,6 +123,13 @@ impl Surroundings {
             self.sink.port()
         )
     }
+}
+
+fn started(config: impl FnOnce(&Ground) -> String, under: &[String]) -> Relay {
+    let mut relay = Relay::new(config);
+    relay.under(&under.iter().map(String::as_str).collect::<Vec<_>>());
+    relay.start();
+    relay
 }
 
 /// A relay that runs; stops on drop.

@@ -2,7 +2,7 @@
 
 use crate::flow::{self, Flow};
 use crate::table::Row;
-use crate::{Extent, burst, edit, idle, overload, policy, syncs};
+use crate::{Extent, burst, deferred, edit, heavy, idle, overload, policy, syncs};
 
 /// Rows that come from the same runs.
 pub(crate) struct Group {
@@ -39,4 +39,14 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "syncs", says: "syncs per message, counted by strace", measure: syncs::measure },
     Group { name: "edit", says: "edits beside a list of 1,000,000, to effect, mail flowing", measure: edit::measure },
     Group { name: "overload", says: "queue growth under overload", measure: overload::measure },
+    Group {
+        name: "heavy",
+        says: "20 sessions of 50 MiB messages, and small mail beside them",
+        measure: heavy::measure,
+    },
+    Group {
+        name: "deferred",
+        says: "100,000 deferred messages, dead and slow destinations",
+        measure: deferred::measure,
+    },
 ];

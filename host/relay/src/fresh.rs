@@ -3,9 +3,9 @@
 //! An arrival that is committed is durable and claimed (H1), and its claim goes to the scheduler from memory, body and all.
 //! How much may lie in memory so is bounded; what finds no room is queued unclaimed and waits in the store for its turn.
 //!
-//! Both waits slow the client down, which waits for its 250: for room, and then until the first round has begun. Each takes
-//! a second at most, so that a queue grows when next hops are slow, but not because clients are faster than the way out
-//! (Postfix's `in_flow_delay` has the same purpose).
+//! Two waits slow a client down, which waits for its 250: for room, and, once more lies there than rounds under way account
+//! for, until the first round has begun. Each takes a second at most, so that a queue grows when next hops are slow, but not
+//! because clients are faster than the way out (Postfix's `in_flow_delay` has the same purpose).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +16,8 @@ use tokio::time::timeout;
 
 /// Octets of messages in memory between their 250 and the end of their first round.
 const MEMORY: usize = 8 * 1024 * 1024;
+/// With less than this in memory nobody is held back: so much are a few dozen small messages on their way.
+const FREE_FLOW: usize = 512 * 1024;
 /// Octets that one permit stands for.
 const UNIT: usize = 1024;
 /// What an entry takes beside header and body.
@@ -71,11 +73,13 @@ impl Fresh {
         Some(Room(room.ok()?.ok()?))
     }
 
-    /// Gives a claim to the scheduler; ready when its round begins, or the client was held back for long enough.
+    /// Gives a claim to the scheduler; ready when the client need not be held back any more.
     pub(crate) async fn hand_over(&self, claim: Claim, room: Room) {
         let (begins, begun) = oneshot::channel();
+        let free_flow = self.memory.available_permits() > (MEMORY - FREE_FLOW) / UNIT;
         // A scheduler that has stopped begins nothing: the lease ends with the next start.
-        if self.scheduler.send(Arrived { claim, room, begins }).is_ok() {
+        let handed = self.scheduler.send(Arrived { claim, room, begins });
+        if handed.is_ok() && !free_flow {
             let _ = timeout(HOLD_BACK, begun).await;
         }
     }

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwire_core::plan::NextHop;
-use sealwire_store::Claim;
+use sealwire_store::{CONTENT_INLINE_MAX, Claim};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::fresh::Arrived;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Way};
 use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
 use crate::spine::attempt;
@@ -130,7 +129,7 @@ impl Scheduler {
         let token = claim.token.clone();
         let round = async move {
             let width = relay.live().config.limits.deliveries_per_destination;
-            let Some(place) = lanes.place(lane_of(&relay, &claim), width).await else { return };
+            let Some(place) = lanes.place(way_of(&relay, &claim), width).await else { return };
             // Whoever waited for it may have gone.
             let _ = begins.map(|begins| begins.send(()));
             attempt(&relay, claim).await;
@@ -163,14 +162,15 @@ impl Scheduler {
     }
 }
 
-/// The next hop of the first recipient that is due, by the route table; policies have not been asked yet.
-fn lane_of(relay: &Relay, claim: &Claim) -> Option<NextHop> {
+/// By the next hop that the route table gives the first recipient that is due; policies have not been asked yet.
+fn way_of(relay: &Relay, claim: &Claim) -> Option<Way> {
     let now = relay.world.now();
     let first = claim.recipients.iter().find(|recipient| recipient.is_due(now))?;
     let live = relay.live();
     let routes = &live.config.routes;
     let reached = first.progress.route().and_then(|name| routes.by_name(name));
-    Some(reached.unwrap_or_else(|| routes.for_recipient(&first.mailbox)).next_hop(&first.mailbox))
+    let hop = reached.unwrap_or_else(|| routes.for_recipient(&first.mailbox)).next_hop(&first.mailbox);
+    Some(Way { hop, large: claim.entry.size > CONTENT_INLINE_MAX as u64 })
 }
 
 async fn until_due(relay: &Arc<Relay>) -> Duration {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use crate::api::{Answer, ContentWriter};
 use crate::error::StoreError;
@@ -18,8 +18,8 @@ use crate::folder::{Folder, OpenFile, StagedFile};
 /// database costs more than a file and its own sync.
 pub const CONTENT_INLINE_MAX: usize = 256 * 1024;
 
-/// Octets in one piece of a large body.
-const PIECE: usize = 64 * 1024;
+/// Octets in one piece of a large body, written or read: each costs a way to a thread that may wait for the disk.
+pub(crate) const PIECE: usize = 512 * 1024;
 
 /// A whole body, not yet committed.
 pub struct Content {
@@ -67,12 +67,13 @@ impl fmt::Debug for Content {
     }
 }
 
-/// Memory up to [`CONTENT_INLINE_MAX`], then a file.
+/// Memory up to [`CONTENT_INLINE_MAX`], then a file that grows by [`PIECE`].
 pub(crate) struct BodyWriter {
     folder: Arc<Folder>,
     arriving: bool,
+    /// What is in no file yet.
     memory: Vec<u8>,
-    file: Option<(StagedFile, tokio::fs::File)>,
+    file: Option<StagedFile>,
     octets: u64,
 }
 
@@ -86,31 +87,29 @@ impl BodyWriter {
         BodyWriter { folder, arriving: false, memory: Vec::new(), file: None, octets: 0 }
     }
 
-    /// What arrives grows no file into what is kept for the queue.
-    fn leave_room(&self) -> Result<(), StoreError> {
-        if self.arriving { self.folder.has_room(0) } else { Ok(()) }
-    }
-
     async fn add(&mut self, octets: Vec<u8>) -> Result<(), StoreError> {
         self.octets += octets.len() as u64;
-        if self.file.is_none() {
-            if self.memory.len() + octets.len() <= CONTENT_INLINE_MAX {
-                if self.memory.is_empty() {
-                    self.memory = octets;
-                } else {
-                    self.memory.extend_from_slice(&octets);
-                }
-                return Ok(());
-            }
-            self.leave_room()?;
-            self.file = Some(self.folder.stage().await?);
+        if self.memory.is_empty() {
+            self.memory = octets;
+        } else {
+            self.memory.extend_from_slice(&octets);
         }
-        self.leave_room()?;
-        let Some((staged, file)) = &mut self.file else { return Ok(()) };
-        let failed = |error| StoreError::file("write", staged.path(), &error);
-        let before = std::mem::take(&mut self.memory);
-        file.write_all(&before).await.map_err(failed)?;
-        file.write_all(&octets).await.map_err(failed)
+        if self.memory.len() < PIECE { Ok(()) } else { self.grow().await }
+    }
+
+    /// Writes what is in memory to the file and syncs it.
+    async fn grow(&mut self) -> Result<(), StoreError> {
+        // What arrives grows no file into what is kept for the queue.
+        if self.arriving {
+            self.folder.has_room(0)?;
+        }
+        let piece = std::mem::take(&mut self.memory);
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => self.folder.stage().await?,
+        };
+        self.file = Some(file.grow(piece).await?);
+        Ok(())
     }
 }
 
@@ -119,16 +118,17 @@ impl ContentWriter for BodyWriter {
         Box::pin(self.add(octets))
     }
 
-    fn finish(self: Box<Self>) -> Answer<'static, Content> {
+    fn finish(mut self: Box<Self>) -> Answer<'static, Content> {
         Box::pin(async move {
-            let Some((staged, mut file)) = self.file else {
+            if self.file.is_none() && self.memory.len() <= CONTENT_INLINE_MAX {
                 return Ok(Content { kept: Kept::Memory(self.memory.into()), octets: self.octets });
-            };
-            let failed = |error| StoreError::file("sync", staged.path(), &error);
-            file.flush().await.map_err(failed)?;
-            file.sync_all().await.map_err(failed)?;
+            }
+            if !self.memory.is_empty() {
+                self.grow().await?;
+            }
+            let Some(file) = self.file else { return Err(StoreError::Closed) };
             self.folder.sync().await?;
-            Ok(Content { kept: Kept::File(staged), octets: self.octets })
+            Ok(Content { kept: Kept::File(file), octets: self.octets })
         })
     }
 }

@@ -7,18 +7,20 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::content::PIECE;
 use crate::error::StoreError;
 
 /// Ending of a file that is being freed. No row ever names one.
 const GONE: &str = "gone";
 /// Zeros written at once when a file is overwritten.
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// The folder, shared by writers, readers and the thread that frees.
 pub(crate) struct Folder {
@@ -30,6 +32,9 @@ pub(crate) struct Folder {
     next: AtomicU64,
     readers: Mutex<Readers>,
     freeing: Sender<Free>,
+    /// Large bodies are written and synced piece by piece, in turns. Hundreds of megabytes that are synced at once keep the
+    /// disk from everything else, and the commit of a small message would wait behind them for half a second.
+    turn: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -58,12 +63,13 @@ impl Folder {
             if file.file_name().to_str().is_some_and(&is_known) {
                 continue;
             }
-            overwrite(&file.path()).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
+            overwrite(&file.path(), || None).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
             swept += 1;
         }
         let (freeing, requests) = channel();
         let readers = Mutex::new(Readers::default());
-        let folder = Arc::new(Folder { path, free, opening, next: AtomicU64::new(1), readers, freeing });
+        let (next, turn) = (AtomicU64::new(1), Mutex::new(()));
+        let folder = Arc::new(Folder { path, free, opening, next, readers, freeing, turn });
         let shared = Arc::clone(&folder);
         let thread = std::thread::Builder::new()
             .name("store-free".into())
@@ -85,18 +91,25 @@ impl Folder {
     }
 
     /// Creates a file that nothing refers to yet.
-    pub(crate) async fn stage(self: &Arc<Folder>) -> Result<(StagedFile, tokio::fs::File), StoreError> {
+    pub(crate) async fn stage(self: &Arc<Folder>) -> Result<StagedFile, StoreError> {
         let name = format!("{}-{}", self.opening, self.next.fetch_add(1, Ordering::Relaxed));
-        let path = self.path.join(&name);
-        let created = tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await;
-        let file = created.map_err(|error| StoreError::file("create", &path, &error))?;
-        Ok((StagedFile { folder: Arc::clone(self), name, path, owned: true }, file))
+        let (folder, path) = (Arc::clone(self), self.path.join(&name));
+        apart(move || {
+            let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            let file = created.map_err(|error| StoreError::file("create", &path, &error))?;
+            Ok(StagedFile { folder, name, path, file, owned: true })
+        })
+        .await
     }
 
     /// Makes the names of new files durable.
     pub(crate) async fn sync(&self) -> Result<(), StoreError> {
-        let failed = |error| StoreError::file("sync", &self.path, &error);
-        tokio::fs::File::open(&self.path).await.map_err(failed)?.sync_all().await.map_err(failed)
+        let path = self.path.clone();
+        let sync = move || {
+            let synced = File::open(&path).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| StoreError::file("sync", &path, &error))
+        };
+        apart(sync).await
     }
 
     /// Opens a committed file. None: it was freed meanwhile.
@@ -137,7 +150,11 @@ impl Folder {
             }
             fs::rename(self.path.join(&name), &gone)?;
         }
-        overwrite(&gone)
+        overwrite(&gone, || Some(self.turn()))
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn readers(&self) -> MutexGuard<'_, Readers> {
@@ -150,16 +167,32 @@ pub(crate) struct StagedFile {
     folder: Arc<Folder>,
     name: String,
     path: PathBuf,
+    file: File,
     owned: bool,
 }
 
+/// Does what waits for the disk on a thread that may wait.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
+}
+
 impl StagedFile {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// Adds a piece and syncs it. Where nobody waits for it any more the file is freed behind it, and not under it.
+    pub(crate) async fn grow(mut self, piece: Vec<u8>) -> Result<StagedFile, StoreError> {
+        apart(move || {
+            let turn = self.folder.turn();
+            let failed = |error| StoreError::file("write", &self.path, &error);
+            self.file.write_all(&piece).and_then(|()| self.file.sync_all()).map_err(failed)?;
+            drop(turn);
+            Ok(self)
+        })
+        .await
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Leaves the file where it is: its row is committed, or nobody can know whether it is. In the latter case the next
@@ -222,16 +255,17 @@ impl Drop for Freeing {
 
 /// Overwrites a file, makes that durable, and unlinks it. Where the file system copies on write this cannot reach the
 /// old blocks; encrypt the disk there.
-fn overwrite(path: &Path) -> io::Result<()> {
+fn overwrite<'a>(path: &Path, turn: impl Fn() -> Option<MutexGuard<'a, ()>>) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_file() {
         let mut file = OpenOptions::new().write(true).open(path)?;
         let mut left = file.metadata()?.len();
         while left > 0 {
+            let _turn = turn();
             let piece = left.min(ZEROS.len() as u64);
             file.write_all(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())])?;
+            file.sync_data()?;
             left -= piece;
         }
-        file.sync_data()?;
         return fs::remove_file(path);
     }
     Err(io::Error::other("it is no file; nothing but content belongs into this folder"))

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
 
 use crate::conformance::{self, NOW, Place, arrival};
+use crate::content::PIECE;
 use crate::{CONTENT_INLINE_MAX, MemoryPlace, Settled, SqliteStore, Store, StoreError};
 
 impl Place for tempfile::TempDir {
@@ -218,7 +219,7 @@ async fn arrivals_leave_room_for_what_is_queued() {
     assert!(matches!(refused, Err(StoreError::Low(_))), "{refused:?}");
     let mut large = store.begin_content();
     large.write(vec![0; CONTENT_INLINE_MAX]).await.expect("in memory still");
-    let refused = large.write(vec![0; 1]).await;
+    let refused = large.write(vec![0; PIECE - CONTENT_INLINE_MAX]).await;
     assert!(matches!(refused, Err(StoreError::Low(_))), "{refused:?}");
 
     let claim = store.claim(NOW, NOW + 60, 10).await.expect("claimed").remove(0);
