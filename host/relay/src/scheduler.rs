@@ -7,21 +7,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwire_store::{CONTENT_INLINE_MAX, Claim};
+use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
+use sealwire_core::plan::NextHop;
+use sealwire_store::{CONTENT_INLINE_MAX, Claim, Settled};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::fresh::Arrived;
-use crate::lanes::{Lanes, Way};
+use crate::lanes::{Lanes, NoPlace};
 use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
 use crate::spine::attempt;
 
 /// Entries claimed at once.
 const CLAIM_MAX: usize = 64;
-/// Claims from the store that may wait for a place, beside as many as there are places: they are in memory.
-const WAITING_MAX: usize = 256;
+/// Claims from the store in memory, for each place: one that runs and one that waits.
+const CLAIMS_PER_PLACE: usize = 2;
+/// How long an entry goes back into the queue whose destination is crowded.
+const PUT_BACK_SECS: u64 = 60;
 /// How long after a store error the queue is looked at again.
 const STORE_ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// How long rounds under way may take to end when the relay stops.
@@ -73,7 +77,7 @@ impl Scheduler {
             lanes: Arc::new(Lanes::new(places)),
             leases: Arc::new(Leases::new(relay.world.now())),
             rounds: JoinSet::new(),
-            room: Arc::new(Semaphore::new(places as usize + WAITING_MAX)),
+            room: Arc::new(Semaphore::new(places as usize * CLAIMS_PER_PLACE)),
             look_at: Instant::now(),
             more: false,
             relay,
@@ -112,7 +116,13 @@ impl Scheduler {
         let count = claims.len();
         for claim in claims {
             let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else { break };
-            self.begin(claim, room, None);
+            let crowded = |hop| self.lanes.is_crowded(&hop, self.room.available_permits());
+            if lane_of(&self.relay, &claim).is_some_and(crowded) && may_wait(&self.relay, &claim) {
+                let relay = Arc::clone(&self.relay);
+                self.rounds.spawn(async move { put_back(&relay, claim, room).await });
+            } else {
+                self.begin(claim, room, None);
+            }
         }
         Ok(count)
     }
@@ -128,8 +138,16 @@ impl Scheduler {
         let (relay, lanes) = (Arc::clone(&self.relay), Arc::clone(&self.lanes));
         let token = claim.token.clone();
         let round = async move {
-            let width = relay.live().config.limits.deliveries_per_destination;
-            let Some(place) = lanes.place(way_of(&relay, &claim), width).await else { return };
+            let place = loop {
+                let width = relay.live().config.limits.deliveries_per_destination;
+                let large = claim.entry.size > CONTENT_INLINE_MAX as u64;
+                match lanes.place(lane_of(&relay, &claim), large, width).await {
+                    Ok(place) => break place,
+                    Err(NoPlace::Stopping) => return,
+                    Err(NoPlace::Crowded) if may_wait(&relay, &claim) => return put_back(&relay, claim, room).await,
+                    Err(NoPlace::Crowded) => {}
+                }
+            };
             // Whoever waited for it may have gone.
             let _ = begins.map(|begins| begins.send(()));
             attempt(&relay, claim).await;
@@ -162,15 +180,36 @@ impl Scheduler {
     }
 }
 
-/// By the next hop that the route table gives the first recipient that is due; policies have not been asked yet.
-fn way_of(relay: &Relay, claim: &Claim) -> Option<Way> {
+/// Whether this entry may go back into the queue for a while: it has not expired and no hold of it has.
+fn may_wait(relay: &Relay, claim: &Claim) -> bool {
+    let now = relay.world.now();
+    let expires_at = relay.live().config.schedule.expires_at(claim.entry.arrived_at);
+    let held = claim.recipients.iter().any(|r| r.is_due(now) && r.status == RecipientStatus::Held);
+    now + PUT_BACK_SECS < expires_at && !held
+}
+
+/// Back into the queue, for other destinations to have room. This is no round and leaves no record.
+async fn put_back(relay: &Relay, claim: Claim, room: impl Send) {
+    let now = relay.world.now();
+    let later = |r: QueuedRecipient| QueuedRecipient { due_at: now + PUT_BACK_SECS, ..r };
+    let recipients = claim.recipients.into_iter().filter(|r| r.is_due(now)).map(later).collect();
+    let (reports, records) = (Vec::new(), Vec::new());
+    let settled = Settled { token: claim.token, recipients, reports, records, release: true };
+    if let Err(error) = relay.store.settle(settled).await {
+        // It comes back with the end of its lease.
+        tracing::warn!(message = %claim.entry.id, %error, "an entry could not be put back into the queue");
+    }
+    drop(room);
+}
+
+/// The next hop that the route table gives the first recipient that is due; policies have not been asked yet.
+fn lane_of(relay: &Relay, claim: &Claim) -> Option<NextHop> {
     let now = relay.world.now();
     let first = claim.recipients.iter().find(|recipient| recipient.is_due(now))?;
     let live = relay.live();
     let routes = &live.config.routes;
     let reached = first.progress.route().and_then(|name| routes.by_name(name));
-    let hop = reached.unwrap_or_else(|| routes.for_recipient(&first.mailbox)).next_hop(&first.mailbox);
-    Some(Way { hop, large: claim.entry.size > CONTENT_INLINE_MAX as u64 })
+    Some(reached.unwrap_or_else(|| routes.for_recipient(&first.mailbox)).next_hop(&first.mailbox))
 }
 
 async fn until_due(relay: &Arc<Relay>) -> Duration {

@@ -25,7 +25,7 @@ use crate::{schema, settings};
 /// Statements kept prepared for each connection; more than this crate has.
 const STATEMENTS: usize = 64;
 /// How long SQLite waits where a backup tool holds the database.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 
 /// For every connection: readers are not stopped by the writer (WAL), a commit is on the disk when it returns (H1), what
 /// is deleted is overwritten. A log four times SQLite's usual length (16 MiB) has pages of mail that came and went copied into

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::StoreError;
 use crate::folder::{Folder, StagedFile};
+use crate::sqlite::BUSY;
 
 /// Requests in one transaction: enough to share a sync, few enough to answer soon.
 const GROUP_REQUESTS: usize = 256;
@@ -26,6 +27,8 @@ const GROUP_OCTETS: usize = 8 * 1024 * 1024;
 const COMPANY_TIME: Duration = Duration::from_millis(2);
 /// How long what nobody waits for at a socket waits for others.
 const PATIENT_TIME: Duration = Duration::from_millis(5);
+/// How long the log's shortening waits for readers, while everybody waits for it.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 /// Requests that may wait; beyond it whoever asks waits instead, which is how a slow disk slows the clients.
 const WAITING: usize = 1024;
 
@@ -266,6 +269,21 @@ impl Group {
         let octets = pragma("PRAGMA page_size").unwrap_or(0);
         let reusable = pages.saturating_mul(octets).try_into().unwrap_or(0);
         self.written.reusable.store(reusable, Ordering::Relaxed);
+        if self.outside.folder.has_room(reusable).is_err() {
+            self.shorten_log();
+        }
+    }
+
+    /// Gives back the space of the log where space is short, if readers let it; else the next commit tries again.
+    fn shorten_log(&self) {
+        let shorten = || {
+            self.connection.busy_timeout(SHORT_WAIT)?;
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            self.connection.busy_timeout(BUSY)
+        };
+        if let Err(error) = shorten() {
+            tracing::warn!(%error, "the store's log could not be shortened");
+        }
     }
 
     fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Result<(), StoreError> {

@@ -73,7 +73,7 @@ fn limits(written: &WrittenLimits) -> Limits {
         connections: small(&written.connections, 2000),
         connections_per_address: small(&written.connections_per_address, 50),
         idle_secs: written.idle.as_ref().map_or(300, |at| at.value),
-        deliveries: small(&written.deliveries, 100),
+        deliveries: small(&written.deliveries, 500),
         deliveries_per_destination: small(&written.deliveries_per_destination, 20),
         free_space: written.free_space.as_ref().map_or(100 << 20, |at| at.value),
     }

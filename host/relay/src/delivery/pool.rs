@@ -17,6 +17,9 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 /// Messages over one connection; peers limit it, and fresh look-ups should have their turn.
 const MESSAGES_MAX: u32 = 100;
 
+/// Connections that wait for anything: each takes memory here and a session there.
+const WAITING_MAX: usize = 500;
+
 /// What a connection is good for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct PoolKey {
@@ -50,6 +53,7 @@ impl Pool {
         connection.quit().await;
     }
 
+    /// The one that is not kept: this one, where enough wait for the same, or the one that has waited longest of all.
     fn keep(&self, key: PoolKey, connection: Connection, most: u32) -> Option<Connection> {
         let Ok(mut waiting) = self.0.lock() else { return Some(connection) };
         let connections = waiting.entry(key).or_default();
@@ -57,7 +61,14 @@ impl Pool {
             return Some(connection);
         }
         connections.push((Instant::now(), connection));
-        None
+        if waiting.values().map(Vec::len).sum::<usize>() <= WAITING_MAX {
+            return None;
+        }
+        // A vector is in the order of waiting; ids make a tie repeatable.
+        let first =
+            |(_, waits): &(&PoolKey, &mut Vec<(Instant, Connection)>)| waits.first().map(|(since, c)| (*since, c.id));
+        let (_, longest) = waiting.iter_mut().filter(|(_, waits)| !waits.is_empty()).min_by_key(first)?;
+        Some(longest.remove(0).1)
     }
 
     /// No connection waits.

@@ -126,6 +126,7 @@ fn live(sandbox: &Sandbox, roots: &Path, broken: bool) -> Live {
     let mut text = format!(
         "hostname = \"{RELAY}\"\ntrusted-networks = [\"192.0.2.0/24\"]\n\
          [tls]\nroots = {roots:?}\n\
+         [limits]\ndeliveries = 3\ndeliveries-per-destination = 1\n\
          [schedule]\nexpire-after = \"{EXPIRE_AFTER_SECS}s\"\n\
          [[route]]\nname = \"mx\"\nmx = true\ndefault = true\n\
          [[route]]\nname = \"vault\"\nhosts = [{{ host = \"{VAULT}\" }}]\ntls = \"required\"\nalternate-secure = true\n\

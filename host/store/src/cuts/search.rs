@@ -222,13 +222,15 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// All of a transaction is in the log when the log is synced, and nothing of the next one.
+    /// All of a transaction is in the log when the log is synced, and nothing of the next one. It may be there as well when a
+    /// call fails before that; then it was refused, and is in doubt as behind a sync that failed.
     fn ends_transaction(&self, at: usize) -> bool {
         use Change::{SyncFile, SyncFileFailed, SyncForgotten};
         match self.recording.events.get(at) {
             Some(Event::Changed(SyncFile { file } | SyncFileFailed { file } | SyncForgotten { file })) => {
                 self.logs.contains(file)
             }
+            Some(Event::Failed) => true,
             event => at == 0 || event.is_none(),
         }
     }
@@ -322,7 +324,9 @@ impl<'a> Search<'a> {
     fn synced_before_answer(&self, at: usize) -> usize {
         let answer = self.recording.events[..at].iter().rposition(is_answer).unwrap_or(0);
         // A sync that failed ends a transaction too, yet promises nothing to an answer that came late for the one before.
-        let failed = |at: usize| matches!(self.recording.events[at], Event::Changed(Change::SyncFileFailed { .. }));
+        let failed = |at: usize| {
+            matches!(self.recording.events[at], Event::Failed | Event::Changed(Change::SyncFileFailed { .. }))
+        };
         (0..answer).rev().find(|at| self.ends_transaction(*at) && !failed(*at)).unwrap_or(0)
     }
 
