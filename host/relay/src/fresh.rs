@@ -15,7 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 /// Octets of messages in memory between their 250 and the end of their first round.
-const MEMORY: usize = 8 * 1024 * 1024;
+const MEMORY: usize = 16 * 1024 * 1024;
+/// Of one of them.
+const LARGEST: usize = 128 * 1024;
 /// With less than this in memory nobody is held back: so much are a few dozen small messages on their way.
 const FREE_FLOW: usize = 512 * 1024;
 /// Octets that one permit stands for.
@@ -39,6 +41,8 @@ pub(crate) struct Room(#[expect(dead_code, reason = "held, not read")] OwnedSema
 /// A claim for its first round.
 pub(crate) struct Arrived {
     pub(crate) claim: Claim,
+    /// Seconds since the Unix epoch.
+    pub(crate) lease_ends: u64,
     /// Kept until the round has ended.
     pub(crate) room: Room,
     /// Told, or dropped, when the round begins.
@@ -65,8 +69,8 @@ impl Fresh {
         }
         let octets = usize::try_from(octets).ok()?.checked_add(ROUND_OCTETS)?;
         let units = u32::try_from(octets.div_ceil(UNIT)).ok()?;
-        // What could never have room does not wait for it.
-        if octets > MEMORY / 4 {
+        // A few that hang must not take it all.
+        if octets > LARGEST {
             return None;
         }
         let room = timeout(HOLD_BACK, Arc::clone(&self.memory).acquire_many_owned(units)).await;
@@ -74,11 +78,11 @@ impl Fresh {
     }
 
     /// Gives a claim to the scheduler; ready when the client need not be held back any more.
-    pub(crate) async fn hand_over(&self, claim: Claim, room: Room) {
+    pub(crate) async fn hand_over(&self, claim: Claim, lease_ends: u64, room: Room) {
         let (begins, begun) = oneshot::channel();
         let free_flow = self.memory.available_permits() > (MEMORY - FREE_FLOW) / UNIT;
         // A scheduler that has stopped begins nothing: the lease ends with the next start.
-        let handed = self.scheduler.send(Arrived { claim, room, begins });
+        let handed = self.scheduler.send(Arrived { claim, lease_ends, room, begins });
         if handed.is_ok() && !free_flow {
             let _ = timeout(HOLD_BACK, begun).await;
         }

@@ -3,9 +3,10 @@
 //! A lane is a destination: the next hop that the route table gives an entry's first recipient. No peer sees more sessions of
 //! ours at a time than a lane is wide, and large messages take at most a quarter of it, so that small ones go by.
 //!
-//! A lane may have one place, and more of them up to an eighth of those that are free. One slow destination has its whole width; a hundred of
-//! them leave each other a few places, and always some to everybody else. (The rule is that of dynamic thresholds for queues
-//! that share a buffer: Choudhury and Hahne, 1998.)
+//! A lane may have one place, and more of them up to a part of those that are free: all of them where it is the only one, an
+//! eighth where there are many. One slow destination has its whole width; a hundred of them leave each other a few places, and
+//! always some to everybody else. (The rule is that of dynamic thresholds for queues that share a buffer: Choudhury and
+//! Hahne, 1998.)
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +43,8 @@ struct Lane {
     running: usize,
     /// Of these, for large messages.
     large: usize,
+    /// The last one who waited and was given a place had a large message.
+    large_last: bool,
     /// For large messages, and for others.
     waiting: [VecDeque<oneshot::Sender<Place>>; 2],
     /// How long a round took lately.
@@ -72,9 +75,18 @@ impl Lane {
     }
 
     /// Whether one more may run while so many places are free.
-    fn has_place(&self, free: usize, large: bool) -> bool {
-        let allowed = self.width.min((free / LANE_PART).max(1));
-        free > 0 && self.running < allowed && (!large || self.large < (self.width / LARGE_PART).max(1))
+    fn has_place(&self, free: usize, lanes: usize, large: bool) -> bool {
+        let allowed = self.width.min((free / lanes.clamp(1, LANE_PART)).max(1));
+        free > 0 && self.running < allowed && (!large || self.large < (allowed / LARGE_PART).max(1))
+    }
+
+    /// Those who wait in one class; whoever gave up is forgotten.
+    fn waiters(&mut self, large: bool) -> &mut VecDeque<oneshot::Sender<Place>> {
+        let waiters = &mut self.waiting[usize::from(!large)];
+        while waiters.front().is_some_and(oneshot::Sender::is_closed) {
+            waiters.pop_front();
+        }
+        waiters
     }
 
     fn take(&mut self, large: bool) {
@@ -96,29 +108,35 @@ impl State {
     fn next(&mut self, lanes: &Arc<Lanes>) -> Option<(oneshot::Sender<Place>, Place)> {
         for _ in 0..self.turns.len().min(LOOKED_AT) {
             let hop = self.turns.pop_front()?;
-            let Some(lane) = self.lanes.get_mut(&hop) else { continue };
-            let free = self.free;
-            let found = [true, false].into_iter().find_map(|large| {
-                let waits = &mut lane.waiting[usize::from(!large)];
-                while waits.front().is_some_and(oneshot::Sender::is_closed) {
-                    waits.pop_front();
+            let found = self.next_of(&hop, lanes);
+            if let Some(lane) = self.lanes.get(&hop) {
+                if lane.waiting() > 0 {
+                    self.turns.push_back(hop);
+                } else if lane.running == 0 {
+                    self.lanes.remove(&hop);
                 }
-                let next = if waits.is_empty() || !lane.has_place(free, large) { None } else { Some(large) };
-                next.and_then(|large| Some((large, lane.waiting[usize::from(!large)].pop_front()?)))
-            });
-            if let Some((large, _)) = &found {
-                lane.take(*large);
             }
-            if lane.waiting() > 0 {
-                self.turns.push_back(hop.clone());
-            } else if lane.running == 0 {
-                self.lanes.remove(&hop);
+            if found.is_some() {
+                return found;
             }
-            if let Some((large, waiter)) = found {
-                self.free -= 1;
-                let place = Place { lanes: Arc::clone(lanes), lane: Some((hop, large)), since: Instant::now() };
-                return Some((waiter, place));
+        }
+        None
+    }
+
+    /// The next in one lane. Large messages and others take turns.
+    fn next_of(&mut self, hop: &NextHop, lanes: &Arc<Lanes>) -> Option<(oneshot::Sender<Place>, Place)> {
+        let (free, many) = (self.free, self.lanes.len());
+        let lane = self.lanes.get_mut(hop)?;
+        for large in [!lane.large_last, lane.large_last] {
+            if lane.waiters(large).is_empty() || !lane.has_place(free, many, large) {
+                continue;
             }
+            let waiter = lane.waiters(large).pop_front()?;
+            lane.take(large);
+            lane.large_last = large;
+            self.free -= 1;
+            let place = Place { lanes: Arc::clone(lanes), lane: Some((hop.clone(), large)), since: Instant::now() };
+            return Some((waiter, place));
         }
         None
     }
@@ -147,16 +165,17 @@ impl Lanes {
                 return Ok(Place { lanes: Arc::clone(self), lane: None, since: Instant::now() });
             };
             let free = state.free;
+            let many = state.lanes.len() + usize::from(!state.lanes.contains_key(&hop));
             let lane = state.lanes.entry(hop.clone()).or_default();
             lane.width = width.max(1) as usize;
-            if lane.waiting[usize::from(!large)].is_empty() && lane.has_place(free, large) {
+            if lane.waiters(large).is_empty() && lane.has_place(free, many, large) {
                 lane.take(large);
                 state.free -= 1;
                 return Ok(Place { lanes: Arc::clone(self), lane: Some((hop, large)), since: Instant::now() });
             }
             let (place, wait) = oneshot::channel();
             let first = lane.waiting() == 0;
-            lane.waiting[usize::from(!large)].push_back(place);
+            lane.waiters(large).push_back(place);
             if first {
                 state.turns.push_back(hop);
             }
@@ -172,6 +191,11 @@ impl Lanes {
     pub(crate) fn is_crowded(&self, hop: &NextHop, room: usize) -> bool {
         let state = self.lock();
         state.lanes.get(hop).is_some_and(|lane| lane.waiting() > room / LANE_PART && lane.wait() > LONG_WAIT)
+    }
+
+    /// How long one more would have to wait in this lane, by what is known.
+    pub(crate) fn wait(&self, hop: &NextHop) -> Duration {
+        self.lock().lanes.get(hop).map_or(Duration::ZERO, Lane::wait)
     }
 
     /// Nobody gets a place any more.
@@ -205,6 +229,10 @@ impl Drop for Place {
         }
         let mut given = Vec::new();
         while let Some(next) = state.next(&self.lanes) {
+            given.push(next);
+        }
+        // It may not have been its turn among so many; what is left of its place must not lie idle.
+        while let Some(next) = state.next_of(&hop, &self.lanes) {
             given.push(next);
         }
         drop(state);

@@ -106,8 +106,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// A held recipient whose time is over is reported; one whose time was meant otherwise waits on.
-    pub(crate) async fn end_hold(&self, recipient: &QueuedRecipient, now: u64) {
+    /// A recipient whose time is over is reported; a held one whose time was meant otherwise waits on.
+    pub(crate) async fn end_by_time(&self, recipient: &QueuedRecipient, now: u64) {
         let schedule = &self.live.config.schedule;
         if let Some(failure) = expired(&recipient.progress, self.claim.entry.arrived_at, now, schedule) {
             let ended = QueuedRecipient { status: RecipientStatus::Reported, ..recipient.clone() };
@@ -168,7 +168,7 @@ impl<'a> Round<'a> {
             let mut with_report = records.clone();
             let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut with_report);
             with_report.extend(untold.iter().map(|text| self.relay.alert_record(text.clone())));
-            tried.extend(with_report.first().cloned());
+            tried.extend(with_report.iter().find(|record| is_unique(record)).cloned());
             let (token, recipients_now) = (self.claim.token.clone(), recipients.clone());
             let settled = Settled { token, recipients: recipients_now, reports, records: with_report, release };
             let Err(error) = self.relay.store.settle(settled).await else { break };
@@ -201,8 +201,8 @@ impl<'a> Round<'a> {
         // A settlement is written whole or not at all, and the ledger keeps its records.
         if let Some(LedgerRecord { at_ms, .. }) = tried.first() {
             let since_ms = Some(*at_ms);
-            let of_message =
-                LedgerQuery { message: Some(id.clone()), since_ms, limit: usize::MAX, ..LedgerQuery::default() };
+            let (message, events) = (Some(id.clone()), vec!["attempted".to_owned(), "reported".to_owned()]);
+            let of_message = LedgerQuery { message, since_ms, events, limit: usize::MAX, ..LedgerQuery::default() };
             let found = self.relay.store.ledger(of_message).await;
             return found.is_ok_and(|lines| lines.iter().any(|line| tried.contains(&line.record)));
         }
@@ -250,6 +250,11 @@ impl<'a> Round<'a> {
     fn take_records(&self) -> Vec<LedgerRecord> {
         self.records.lock().map(|mut records| std::mem::take(&mut *records)).unwrap_or_default()
     }
+}
+
+/// No other settlement of the message writes the same: it names a recipient's round, or a report.
+fn is_unique(record: &LedgerRecord) -> bool {
+    matches!(record.event, LedgerEvent::Attempted { .. } | LedgerEvent::Reported { .. })
 }
 
 /// What alerts say of failures that nobody can be told of, one each.

@@ -18,14 +18,15 @@ use crate::fresh::Arrived;
 use crate::lanes::{Lanes, NoPlace};
 use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
-use crate::spine::attempt;
+use crate::spine::{attempt, give_up};
 
 /// Entries claimed at once.
 const CLAIM_MAX: usize = 64;
 /// Claims from the store in memory, for each place: one that runs and one that waits.
 const CLAIMS_PER_PLACE: usize = 2;
-/// How long an entry goes back into the queue whose destination is crowded.
+/// How long an entry goes back into the queue whose destination is crowded: as long as it would have to wait, within these.
 const PUT_BACK_SECS: u64 = 60;
+const PUT_BACK_MAX_SECS: u64 = 600;
 /// How long after a store error the queue is looked at again.
 const STORE_ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// How long rounds under way may take to end when the relay stops.
@@ -41,16 +42,17 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*stopping.borrow() {
-        // In this order, so that what is rare is not kept waiting by what is ready all the time.
+        // In this order, so that what is rare or bounded is not kept waiting by what may be ready all the time.
         tokio::select! {
             biased;
             _ = stopping.changed() => {}
             // While no connection waits or may come to wait there is nothing to wake up for.
             _ = sweep.tick(), if !relay.pool.is_empty() || !scheduler.rounds.is_empty() => sweep_pool(&relay).await,
+            // These wait for their lease, and are never many: their memory is bounded.
+            Some(arrived) = arrivals.recv() => scheduler.arrived(arrived),
+            _ = scheduler.rounds.join_next(), if !scheduler.rounds.is_empty() => scheduler.ended().await,
             _ = changes.changed() => scheduler.look().await,
             () = tokio::time::sleep_until(scheduler.look_at) => scheduler.look().await,
-            _ = scheduler.rounds.join_next(), if !scheduler.rounds.is_empty() => scheduler.ended().await,
-            Some(arrived) = arrivals.recv() => scheduler.arrived(arrived),
         }
     }
     arrivals.close();
@@ -84,24 +86,21 @@ impl Scheduler {
         }
     }
 
-    /// Claims what is due, as long as there is room, and finds out when to look next.
+    /// Claims what is due, as far as there is room, and finds out when to look next.
     async fn look(&mut self) {
-        loop {
-            let room = self.room.available_permits().min(CLAIM_MAX);
-            self.more = room == 0;
-            if self.more {
-                // As soon as a round has ended; the time is for what nobody thought of.
-                return self.look_in(Duration::from_secs(LEASE_SECS));
-            }
-            match self.claim(room).await {
-                Ok(claimed) if claimed == room => {}
-                Ok(_) => {
-                    let wait = until_due(&self.relay).await;
-                    return self.look_in(wait);
-                }
-                Err(()) => return self.look_in(STORE_ERROR_PAUSE),
-            }
+        let room = self.room.available_permits().min(CLAIM_MAX);
+        self.more = room == 0;
+        if self.more {
+            // As soon as a round has ended; the time is for what nobody thought of.
+            return self.look_in(Duration::from_secs(LEASE_SECS));
         }
+        let wait = match self.claim(room).await {
+            // There may be more; first it is the turn of whatever else is ready.
+            Ok(claimed) if claimed == room => Duration::ZERO,
+            Ok(_) => until_due(&self.relay).await,
+            Err(()) => STORE_ERROR_PAUSE,
+        };
+        self.look_in(wait);
     }
 
     fn look_in(&mut self, wait: Duration) {
@@ -116,42 +115,47 @@ impl Scheduler {
         let count = claims.len();
         for claim in claims {
             let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else { break };
-            let crowded = |hop| self.lanes.is_crowded(&hop, self.room.available_permits());
-            if lane_of(&self.relay, &claim).is_some_and(crowded) && may_wait(&self.relay, &claim) {
-                let relay = Arc::clone(&self.relay);
-                self.rounds.spawn(async move { put_back(&relay, claim, room).await });
-            } else {
-                self.begin(claim, room, None);
-            }
+            self.begin(claim, room, None);
         }
         Ok(count)
     }
 
-    fn arrived(&mut self, Arrived { claim, room, begins }: Arrived) {
+    fn arrived(&mut self, Arrived { claim, lease_ends, room, begins }: Arrived) {
         // Should its lease be lost, the store has it again then.
         self.look_at = self.look_at.min(Instant::now() + Duration::from_secs(LEASE_SECS));
-        self.begin(claim, room, Some(begins));
+        // The lease began at the door. Where much of it is gone, or the clock was set, somebody else may soon have it.
+        if lease_ends.saturating_sub(self.relay.world.now()) > LEASE_SECS / 3 * 2 {
+            self.begin(claim, room, Some(begins));
+        }
     }
 
-    /// One round, once there is a place for it; `room` is kept until it has ended.
+    /// One round, once there is a place for it; `room` is kept until it has ended. What would wait long for a slow
+    /// destination goes back into the queue.
     fn begin(&mut self, claim: Claim, room: impl Send + 'static, begins: Option<oneshot::Sender<()>>) {
         let (relay, lanes) = (Arc::clone(&self.relay), Arc::clone(&self.lanes));
-        let token = claim.token.clone();
+        let (token, left) = (claim.token.clone(), self.room.available_permits());
         let round = async move {
-            let place = loop {
-                let width = relay.live().config.limits.deliveries_per_destination;
-                let large = claim.entry.size > CONTENT_INLINE_MAX as u64;
-                match lanes.place(lane_of(&relay, &claim), large, width).await {
-                    Ok(place) => break place,
-                    Err(NoPlace::Stopping) => return,
-                    Err(NoPlace::Crowded) if may_wait(&relay, &claim) => return put_back(&relay, claim, room).await,
-                    Err(NoPlace::Crowded) => {}
-                }
+            let limits = relay.live().config.limits;
+            let large = claim.entry.size > CONTENT_INLINE_MAX as u64;
+            let hop = lane_of(&relay, &claim);
+            let place = match &hop {
+                Some(hop) if lanes.is_crowded(hop, left) => Err(NoPlace::Crowded),
+                _ => lanes.place(hop.clone(), large, limits.deliveries_per_destination).await,
             };
-            // Whoever waited for it may have gone.
-            let _ = begins.map(|begins| begins.send(()));
-            attempt(&relay, claim).await;
-            drop((place, room));
+            match (place, hop) {
+                (Ok(place), _) => {
+                    // Whoever waited for it may have gone.
+                    let _ = begins.map(|begins| begins.send(()));
+                    attempt(&relay, claim).await;
+                    drop(place);
+                }
+                (Err(NoPlace::Crowded), Some(hop)) => {
+                    drop(begins);
+                    put_back(&relay, claim, &hop, lanes.wait(&hop)).await;
+                }
+                (Err(_), _) => {}
+            }
+            drop(room);
         };
         self.rounds.spawn(Arc::clone(&self.leases).keep(Arc::clone(&self.relay), token, round));
     }
@@ -180,36 +184,42 @@ impl Scheduler {
     }
 }
 
-/// Whether this entry may go back into the queue for a while: it has not expired and no hold of it has.
-fn may_wait(relay: &Relay, claim: &Claim) -> bool {
+/// Back into the queue for what goes to this destination, so that others have room. This is no round and leaves no record,
+/// unless the time is over: then it is reported without one more attempt.
+async fn put_back(relay: &Arc<Relay>, claim: Claim, hop: &NextHop, wait: Duration) {
     let now = relay.world.now();
-    let expires_at = relay.live().config.schedule.expires_at(claim.entry.arrived_at);
-    let held = claim.recipients.iter().any(|r| r.is_due(now) && r.status == RecipientStatus::Held);
-    now + PUT_BACK_SECS < expires_at && !held
-}
-
-/// Back into the queue, for other destinations to have room. This is no round and leaves no record.
-async fn put_back(relay: &Relay, claim: Claim, room: impl Send) {
-    let now = relay.world.now();
-    let later = |r: QueuedRecipient| QueuedRecipient { due_at: now + PUT_BACK_SECS, ..r };
-    let recipients = claim.recipients.into_iter().filter(|r| r.is_due(now)).map(later).collect();
+    let schedule = &relay.live().config.schedule;
+    if schedule.expires_at(claim.entry.arrived_at) <= now {
+        return give_up(relay, claim).await;
+    }
+    // Spread, so that not all come back at once.
+    let least = wait.as_secs().clamp(PUT_BACK_SECS, PUT_BACK_MAX_SECS);
+    let due_at = now + least + (relay.world.jitter() * PUT_BACK_SECS as f64) as u64;
+    let of_lane = |r: &QueuedRecipient| r.is_due(now) && next_hop(relay, r).as_ref() == Some(hop);
+    let recipients = claim.recipients.into_iter().filter(of_lane).map(|r| QueuedRecipient { due_at, ..r }).collect();
     let (reports, records) = (Vec::new(), Vec::new());
     let settled = Settled { token: claim.token, recipients, reports, records, release: true };
     if let Err(error) = relay.store.settle(settled).await {
         // It comes back with the end of its lease.
         tracing::warn!(message = %claim.entry.id, %error, "an entry could not be put back into the queue");
     }
-    drop(room);
 }
 
-/// The next hop that the route table gives the first recipient that is due; policies have not been asked yet.
+/// The destination of the first recipient that is due. None: nothing of it needs a connection.
 fn lane_of(relay: &Relay, claim: &Claim) -> Option<NextHop> {
     let now = relay.world.now();
-    let first = claim.recipients.iter().find(|recipient| recipient.is_due(now))?;
+    claim.recipients.iter().filter(|recipient| recipient.is_due(now)).find_map(|recipient| next_hop(relay, recipient))
+}
+
+/// Where the route table sends a recipient; policies have not been asked yet. None for one whose hold has ended.
+fn next_hop(relay: &Relay, recipient: &QueuedRecipient) -> Option<NextHop> {
+    if recipient.status == RecipientStatus::Held {
+        return None;
+    }
     let live = relay.live();
     let routes = &live.config.routes;
-    let reached = first.progress.route().and_then(|name| routes.by_name(name));
-    Some(reached.unwrap_or_else(|| routes.for_recipient(&first.mailbox)).next_hop(&first.mailbox))
+    let reached = recipient.progress.route().and_then(|name| routes.by_name(name));
+    Some(reached.unwrap_or_else(|| routes.for_recipient(&recipient.mailbox)).next_hop(&recipient.mailbox))
 }
 
 async fn until_due(relay: &Arc<Relay>) -> Duration {

@@ -139,8 +139,8 @@ impl Admission {
         match queue.await {
             Ok(claim) => {
                 relay.counters.accepted(&senders, secured);
-                if let Some((claim, room)) = claim.zip(room) {
-                    relay.fresh.hand_over(claim, room).await;
+                if let (Some(claim), Some(lease_ends), Some(room)) = (claim, lease_until, room) {
+                    relay.fresh.hand_over(claim, lease_ends, room).await;
                 }
                 Reply::new(250, (0, 0), format!("Queued as {id}"))
             }
@@ -168,7 +168,7 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
     for recipient in due {
         // A held recipient is due at its expiry, and then only.
         if recipient.status == RecipientStatus::Held {
-            round.end_hold(recipient, now).await;
+            round.end_by_time(recipient, now).await;
             continue;
         }
         match round.plan(recipient).await {
@@ -181,6 +181,19 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
     }
     let attempts = stream::iter(group(planned));
     attempts.for_each_concurrent(ATTEMPTS_AT_ONCE, |attempt| round.deliver(attempt)).await;
+    round.release().await;
+}
+
+/// Reports what has expired while it waited for its turn, without one more attempt.
+pub(crate) async fn give_up(relay: &Arc<Relay>, claim: Claim) {
+    let live = relay.live();
+    let now = relay.world.now();
+    let message = Arc::new(facts_of_entry(&claim.entry, Vec::new()));
+    let due: Vec<_> = claim.recipients.iter().filter(|recipient| recipient.is_due(now)).collect();
+    let round = Round::new(relay, &live, &claim, &message, due.len());
+    for recipient in due {
+        round.end_by_time(recipient, now).await;
+    }
     round.release().await;
 }
 

@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
 
 use crate::content::PIECE;
 use crate::error::StoreError;
@@ -34,7 +37,7 @@ pub(crate) struct Folder {
     freeing: Sender<Free>,
     /// Large bodies are written and synced piece by piece, in turns. Hundreds of megabytes that are synced at once keep the
     /// disk from everything else, and the commit of a small message would wait behind them for half a second.
-    turn: Mutex<()>,
+    turn: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -63,12 +66,12 @@ impl Folder {
             if file.file_name().to_str().is_some_and(&is_known) {
                 continue;
             }
-            overwrite(&file.path(), || None).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
+            overwrite(&file.path(), |_| ()).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
             swept += 1;
         }
         let (freeing, requests) = channel();
         let readers = Mutex::new(Readers::default());
-        let (next, turn) = (AtomicU64::new(1), Mutex::new(()));
+        let (next, turn) = (AtomicU64::new(1), Arc::new(Semaphore::new(1)));
         let folder = Arc::new(Folder { path, free, opening, next, readers, freeing, turn });
         let shared = Arc::clone(&folder);
         let thread = std::thread::Builder::new()
@@ -150,11 +153,7 @@ impl Folder {
             }
             fs::rename(self.path.join(&name), &gone)?;
         }
-        overwrite(&gone, || Some(self.turn()))
-    }
-
-    fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        overwrite(&gone, std::thread::sleep)
     }
 
     fn readers(&self) -> MutexGuard<'_, Readers> {
@@ -181,8 +180,8 @@ async fn apart<T: Send + 'static>(
 impl StagedFile {
     /// Adds a piece and syncs it. Where nobody waits for it any more the file is freed behind it, and not under it.
     pub(crate) async fn grow(mut self, piece: Vec<u8>) -> Result<StagedFile, StoreError> {
+        let turn = Arc::clone(&self.folder.turn).acquire_owned().await;
         apart(move || {
-            let turn = self.folder.turn();
             let failed = |error| StoreError::file("write", &self.path, &error);
             self.file.write_all(&piece).and_then(|()| self.file.sync_all()).map_err(failed)?;
             drop(turn);
@@ -254,17 +253,18 @@ impl Drop for Freeing {
 }
 
 /// Overwrites a file, makes that durable, and unlinks it. Where the file system copies on write this cannot reach the
-/// old blocks; encrypt the disk there.
-fn overwrite<'a>(path: &Path, turn: impl Fn() -> Option<MutexGuard<'a, ()>>) -> io::Result<()> {
+/// old blocks; encrypt the disk there. Behind each piece it may give way: it is told how long that took.
+fn overwrite(path: &Path, give_way: impl Fn(Duration)) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_file() {
         let mut file = OpenOptions::new().write(true).open(path)?;
         let mut left = file.metadata()?.len();
         while left > 0 {
-            let _turn = turn();
+            let began = Instant::now();
             let piece = left.min(ZEROS.len() as u64);
             file.write_all(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())])?;
             file.sync_data()?;
             left -= piece;
+            give_way(began.elapsed());
         }
         return fs::remove_file(path);
     }

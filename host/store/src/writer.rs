@@ -278,8 +278,9 @@ impl Group {
     fn shorten_log(&self) {
         let shorten = || {
             self.connection.busy_timeout(SHORT_WAIT)?;
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-            self.connection.busy_timeout(BUSY)
+            let shortened = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            self.connection.busy_timeout(BUSY)?;
+            shortened
         };
         if let Err(error) = shorten() {
             tracing::warn!(%error, "the store's log could not be shortened");
