@@ -15,13 +15,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::content::PIECE;
 use crate::error::StoreError;
 
 /// Ending of a file that is being freed. No row ever names one.
 const GONE: &str = "gone";
+/// How long a file that is being freed gives way to bodies that arrive, for each piece.
+const GIVES_WAY: Duration = Duration::from_millis(100);
 /// Zeros written at once when a file is overwritten.
 static ZEROS: [u8; PIECE] = [0; PIECE];
 
@@ -66,7 +68,7 @@ impl Folder {
             if file.file_name().to_str().is_some_and(&is_known) {
                 continue;
             }
-            overwrite(&file.path(), |_| ()).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
+            overwrite(&file.path(), || ()).map_err(|error| StoreError::file("sweep", &file.path(), &error))?;
             swept += 1;
         }
         let (freeing, requests) = channel();
@@ -153,7 +155,19 @@ impl Folder {
             }
             fs::rename(self.path.join(&name), &gone)?;
         }
-        overwrite(&gone, std::thread::sleep)
+        overwrite(&gone, || self.gives_way())
+    }
+
+    /// A turn when nobody who arrives waits for one, or when that takes too long.
+    fn gives_way(&self) -> Option<SemaphorePermit<'_>> {
+        let began = Instant::now();
+        loop {
+            match self.turn.try_acquire() {
+                Ok(turn) => return Some(turn),
+                Err(_) if began.elapsed() > GIVES_WAY => return None,
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
     }
 
     fn readers(&self) -> MutexGuard<'_, Readers> {
@@ -253,18 +267,17 @@ impl Drop for Freeing {
 }
 
 /// Overwrites a file, makes that durable, and unlinks it. Where the file system copies on write this cannot reach the
-/// old blocks; encrypt the disk there. Behind each piece it may give way: it is told how long that took.
-fn overwrite(path: &Path, give_way: impl Fn(Duration)) -> io::Result<()> {
+/// old blocks; encrypt the disk there. Each piece waits for its turn.
+fn overwrite<T>(path: &Path, turn: impl Fn() -> T) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_file() {
         let mut file = OpenOptions::new().write(true).open(path)?;
         let mut left = file.metadata()?.len();
         while left > 0 {
-            let began = Instant::now();
+            let _turn = turn();
             let piece = left.min(ZEROS.len() as u64);
             file.write_all(&ZEROS[..usize::try_from(piece).unwrap_or(ZEROS.len())])?;
             file.sync_data()?;
             left -= piece;
-            give_way(began.elapsed());
         }
         return fs::remove_file(path);
     }
