@@ -49,6 +49,8 @@ struct Lane {
     waiting: [VecDeque<oneshot::Sender<Place>>; 2],
     /// How long a round took lately.
     mean: Duration,
+    /// It stands among the turns.
+    in_turn: bool,
     /// When a round last began or ended; the epoch is of no meaning.
     moved: Option<Instant>,
 }
@@ -109,8 +111,9 @@ impl State {
         for _ in 0..self.turns.len().min(LOOKED_AT) {
             let hop = self.turns.pop_front()?;
             let found = self.next_of(&hop, lanes);
-            if let Some(lane) = self.lanes.get(&hop) {
-                if lane.waiting() > 0 {
+            if let Some(lane) = self.lanes.get_mut(&hop) {
+                lane.in_turn = lane.waiting() > 0;
+                if lane.in_turn {
                     self.turns.push_back(hop);
                 } else if lane.running == 0 {
                     self.lanes.remove(&hop);
@@ -174,9 +177,8 @@ impl Lanes {
                 return Ok(Place { lanes: Arc::clone(self), lane: Some((hop, large)), since: Instant::now() });
             }
             let (place, wait) = oneshot::channel();
-            let first = lane.waiting() == 0;
             lane.waiters(large).push_back(place);
-            if first {
+            if !std::mem::replace(&mut lane.in_turn, true) {
                 state.turns.push_back(hop);
             }
             wait
@@ -223,7 +225,7 @@ impl Drop for Place {
             let took = self.since.elapsed();
             lane.mean = if lane.mean.is_zero() { took } else { (lane.mean * 3 + took) / 4 };
             lane.moved = Some(Instant::now());
-            if lane.running == 0 && lane.waiting() == 0 {
+            if lane.running == 0 && !lane.in_turn {
                 state.lanes.remove(&hop);
             }
         }
@@ -383,5 +385,9 @@ mod tests {
         let came = Instant::now();
         assert_eq!(lanes.place(hop("a"), false, 1).await.err(), Some(NoPlace::Crowded));
         assert_eq!(came.elapsed(), LONG_WAIT);
+        for _ in 0..3 {
+            assert_eq!(lanes.place(hop("a"), false, 1).await.err(), Some(NoPlace::Crowded));
+        }
+        assert_eq!(lanes.lock().turns.len(), 1, "however many gave up, a lane stands once among the turns");
     }
 }
