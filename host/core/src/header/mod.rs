@@ -10,19 +10,24 @@ pub mod from;
 
 pub use from::{FromFacts, from_of};
 
-/// Splits a header at CR LF. The empty line that ends a header ends the reading too.
+/// Splits a header at CR LF. The empty line that ends a header ends the reading too. Only a field is continued by a line
+/// that begins with white space: `From`, without a colon, and a mailbox on the next line are no From.
 pub fn split(header: &[u8]) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
+    let mut in_field = false;
     for line in lines(header) {
         if line.is_empty() {
             break;
         }
         match fields.last_mut() {
-            Some(field) if is_space(line[0]) => {
+            Some(field) if in_field && is_space(line[0]) => {
                 field.value.extend_from_slice(b"\r\n");
                 field.value.extend_from_slice(line);
             }
-            _ => fields.push(field_of(line)),
+            _ => {
+                in_field = line.contains(&b':');
+                fields.push(field_of(line));
+            }
         }
     }
     fields
@@ -88,11 +93,12 @@ mod tests {
     #[test]
     fn a_header_splits_into_its_fields() {
         type Row = (&'static [u8], &'static [(&'static str, &'static [u8])]);
-        let rows: [Row; 8] = [
+        let rows: [Row; 9] = [
             (b"A: 1\r\nb:2\r\n\r\nbody: no\r\n", &[("A", b" 1"), ("b", b"2")]),
             (b"A: 1\r\n 2\r\n\t3\r\nB: 4", &[("A", b" 1\r\n 2\r\n\t3"), ("B", b" 4")]),
             (b"From \t: x\r\n", &[("From", b" x")]),
             (b"no colon\r\nA: 1\r\n", &[("no colon", b""), ("A", b" 1")]),
+            (b"From\r\n a@b\r\n\tc: d\r\n e\r\n", &[("From", b""), (" a@b", b""), ("\tc", b" d\r\n e")]),
             (b" starts folded: x\r\n", &[(" starts folded", b" x")]),
             (b"A: 1\nFrom: x\r\n", &[("A", b" 1\nFrom: x")]),
             (b"A: 1\r\r\nB: 2\r\n", &[("A", b" 1\r"), ("B", b" 2")]),
