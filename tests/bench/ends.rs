@@ -119,6 +119,15 @@ impl Sending {
         self.child.try_wait().expect("a child of our own").is_some()
     }
 
+    /// The same for so long and no longer; None: it was not over, and is ended.
+    pub(crate) fn finish_within(mut self, time: Duration) -> Option<Sent> {
+        if wait::within(time, || self.has_ended().then_some(())).is_none() {
+            self.child.kill().and_then(|()| self.child.wait()).expect("a child of our own");
+            return None;
+        }
+        Some(self.finish())
+    }
+
     /// Waits for its end. Every message was accepted, or this is no measurement.
     pub(crate) fn finish(self) -> Sent {
         let output = self.child.wait_with_output().expect("a child of our own");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::Extent;
 use crate::ends::{Load, Sink};
-use crate::relays::{BOTH, Surroundings, UnderTest};
+use crate::relays::{Surroundings, UnderTest};
 use crate::table::{Budget, Figures, Row, say};
 
 /// Sent first and not counted: processes are started, connections and pages are warm.
@@ -76,11 +76,11 @@ fn cpu_row(flow: &Flow, part: f64, postfix: &Measured, sealwire: &Measured) -> R
 fn both(flow: &Flow, extent: &Extent) -> [Measured; 2] {
     let mut measured = [Measured::default(), Measured::default()];
     for run in 1..=extent.runs {
-        for (kind, measured) in BOTH.into_iter().zip(&mut measured) {
+        for &kind in extent.relays() {
             say(&format!("{}, {kind:?}, run {run} of {}", flow.what, extent.runs));
             let around = Surroundings::new(flow.secured);
             let relay = around.start(kind);
-            once(flow, extent.messages, &around, &relay, measured);
+            once(flow, extent.messages, &around, &relay, &mut measured[kind as usize]);
         }
     }
     measured

@@ -2,7 +2,7 @@
 
 use crate::Extent;
 use crate::ends::Load;
-use crate::relays::{BOTH, Kind, Surroundings, UnderTest};
+use crate::relays::{Kind, Surroundings, UnderTest};
 use crate::table::{Budget, Figures, Row, say};
 
 /// The budget is for a relay with many; Postfix has a process for each and 100 at most by default.
@@ -14,11 +14,12 @@ const WARM_UP_SESSIONS: usize = 20;
 pub(crate) fn measure(extent: &Extent) -> Vec<Row> {
     let mut measured = [Figures::default(), Figures::default()];
     for run in 1..=extent.runs {
-        for ((kind, sessions), figures) in BOTH.into_iter().zip(SESSIONS).zip(&mut measured) {
+        for &kind in extent.relays() {
+            let sessions = SESSIONS[kind as usize];
             say(&format!("{sessions} idle sessions, {kind:?}, run {run} of {}", extent.runs));
             let around = Surroundings::new(true);
             let relay = around.start(kind);
-            figures.add(once(&around, &relay, kind, sessions));
+            measured[kind as usize].add(once(&around, &relay, kind, sessions));
         }
     }
     let [postfix, sealwire] = measured;

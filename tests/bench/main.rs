@@ -1,4 +1,4 @@
-//! `cargo xtask bench [GROUP...] [--quick] [--runs N] [--messages N]`: sealwire beside Postfix on this machine.
+//! `cargo xtask bench [GROUP...] [--quick] [--alone] [--runs N] [--messages N]`: sealwire beside Postfix on this machine.
 //!
 //! 1. [`rows`] lists the groups of rows; each measures both relays in turn, over and over, and gives rows with figures.
 //! 2. [`relays`] starts Postfix and sealwire with equal configurations; [`ends`] are the load before them and the sink
@@ -27,6 +27,8 @@ mod table;
 
 use std::process::ExitCode;
 
+use crate::relays::Kind;
+
 /// How much is measured.
 pub(crate) struct Extent {
     /// Runs of each relay; the figure is their median.
@@ -35,16 +37,26 @@ pub(crate) struct Extent {
     pub(crate) messages: u64,
     /// Small numbers, to see whether all works.
     pub(crate) quick: bool,
+    /// Sealwire without Postfix: for comparing builds of it. No ratios then.
+    pub(crate) alone: bool,
+}
+
+impl Extent {
+    /// The relays that are measured, in turn.
+    pub(crate) fn relays(&self) -> &'static [Kind] {
+        if self.alone { &[Kind::Sealwire] } else { &[Kind::Postfix, Kind::Sealwire] }
+    }
 }
 
 fn main() -> ExitCode {
-    let mut extent = Extent { runs: 5, messages: 5_000, quick: false };
+    let mut extent = Extent { runs: 5, messages: 5_000, quick: false, alone: false };
     let mut groups = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok());
         match argument.as_str() {
-            "--quick" => extent = Extent { runs: 2, messages: 400, quick: true },
+            "--quick" => extent = Extent { runs: 2, messages: 400, quick: true, ..extent },
+            "--alone" => extent.alone = true,
             "--runs" => match number() {
                 Some(runs) if runs > 0 => extent.runs = runs as usize,
                 _ => return refuse("--runs takes a number"),
@@ -71,7 +83,7 @@ fn main() -> ExitCode {
 }
 
 fn refuse(why: &str) -> ExitCode {
-    eprintln!("bench: {why}\n\nUsage: cargo xtask bench [GROUP...] [--quick] [--runs N] [--messages N]\n");
+    eprintln!("bench: {why}\n\nUsage: cargo xtask bench [GROUP...] [--quick] [--alone] [--runs N] [--messages N]\n");
     for group in rows::GROUPS {
         eprintln!("  {:<12} {}", group.name, group.says);
     }

@@ -22,14 +22,12 @@ const RESTING_SECONDS: f64 = 0.004;
 const WHILE: Duration = Duration::from_millis(250);
 const REST_TIME: Duration = Duration::from_secs(10);
 
-/// Which relay.
+/// Which relay; as a number, its place among the figures of both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Postfix,
     Sealwire,
 }
-
-pub(crate) const BOTH: [Kind; 2] = [Kind::Postfix, Kind::Sealwire];
 
 /// What surrounds the relay: certificates, and where the sink is.
 pub(crate) struct Surroundings {

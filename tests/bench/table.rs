@@ -67,7 +67,8 @@ impl From<f64> for Figures {
 
 impl Row {
     fn ratio(&self) -> Option<f64> {
-        Some(self.sealwire.median() / self.postfix.as_ref()?.median())
+        let postfix = self.postfix.as_ref()?.median();
+        (!postfix.is_nan()).then(|| self.sealwire.median() / postfix)
     }
 
     fn ratio_text(&self) -> String {
