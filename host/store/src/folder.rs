@@ -1,4 +1,5 @@
-//! The folder of large contents: one file for each, named by the store, referred to by a row once it is committed.
+//! Contents outside the database. Large ones have a folder with a file for each, named by the store, referred to by a row
+//! once it is committed; middling ones share a file ([`Extents`]).
 //!
 //! A file without a row is an orphan. It is freed when its [`StagedFile`] is dropped, or, after a crash, swept at the
 //! next opening. Freed files are overwritten before they are unlinked, on a thread of their own, and never while
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,17 +20,29 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::content::PIECE;
 use crate::error::StoreError;
+use crate::extents::{Extent, Extents};
 
 /// Ending of a file that is being freed. No row ever names one.
 const GONE: &str = "gone";
 /// How long a file that is being freed gives way to bodies that arrive, for each piece.
 const GIVES_WAY: Duration = Duration::from_millis(100);
-/// Zeros written at once when a file is overwritten.
-static ZEROS: [u8; PIECE] = [0; PIECE];
+/// How long what is free in the file of bodies may still hold what was there.
+const REST: Duration = Duration::from_secs(1);
+/// Zeros written at once where something is overwritten.
+pub(crate) static ZEROS: [u8; PIECE] = [0; PIECE];
+
+/// Where a content lies outside the database.
+pub(crate) enum Apart {
+    /// In the file of this name.
+    File(String),
+    /// In the file of bodies.
+    Extent(Extent),
+}
 
 /// The folder, shared by writers, readers and the thread that frees.
 pub(crate) struct Folder {
     path: PathBuf,
+    pub(crate) extents: Arc<Extents>,
     /// Octets to be kept free.
     free: u64,
     /// Counts the openings of the store: names never repeat.
@@ -48,8 +61,10 @@ struct Readers {
     doomed: HashSet<String>,
 }
 
-enum Free {
+pub(crate) enum Free {
     File(String),
+    /// Something in the file of bodies.
+    Extents,
     Stop,
 }
 
@@ -57,6 +72,7 @@ impl Folder {
     /// Opens the folder and frees every file that `is_known` does not claim; returns how many there were.
     pub(crate) fn open(
         path: PathBuf,
+        (bodies, named): (PathBuf, Vec<Extent>),
         free: u64,
         opening: u64,
         is_known: impl Fn(&str) -> bool,
@@ -72,9 +88,10 @@ impl Folder {
             swept += 1;
         }
         let (freeing, requests) = channel();
+        let extents = Extents::open(bodies, named, freeing.clone())?;
         let readers = Mutex::new(Readers::default());
         let (next, turn) = (AtomicU64::new(1), Arc::new(Semaphore::new(1)));
-        let folder = Arc::new(Folder { path, free, opening, next, readers, freeing, turn });
+        let folder = Arc::new(Folder { path, extents, free, opening, next, readers, freeing, turn });
         let shared = Arc::clone(&folder);
         let thread = std::thread::Builder::new()
             .name("store-free".into())
@@ -131,17 +148,47 @@ impl Folder {
         Ok(Some((file, OpenFile { folder: Arc::clone(self), name: name.to_owned(), path })))
     }
 
-    /// Frees a file that no row names any longer.
-    pub(crate) fn free(&self, name: String) {
-        // A store that is closed no longer listens; the next opening sweeps the file.
-        let _ = self.freeing.send(Free::File(name));
+    /// Frees what no row names any longer.
+    pub(crate) fn free(&self, content: Apart) {
+        match content {
+            Apart::Extent(extent) => self.extents.free(extent),
+            // A store that is closed no longer listens; the next opening sweeps the file.
+            Apart::File(name) => drop(self.freeing.send(Free::File(name))),
+        }
     }
 
     fn free_all(&self, requests: &Receiver<Free>) {
-        while let Ok(Free::File(name)) = requests.recv() {
-            if let Err(error) = self.free_now(name) {
-                tracing::warn!(folder = %self.path.display(), %error, "content was not freed; the next start sweeps it");
+        let mut sweep_at = Instant::now() + REST;
+        loop {
+            let rest = if self.extents.is_stale() { sweep_at.duration_since(Instant::now()) } else { Duration::MAX };
+            match requests.recv_timeout(rest) {
+                Ok(Free::File(name)) => self.warn_of(&self.path, self.free_now(name)),
+                Ok(Free::Extents) => sweep_at = Instant::now() + REST,
+                Ok(Free::Stop) | Err(RecvTimeoutError::Disconnected) => break self.sweep_extents(true),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.sweep_extents(false);
+                    sweep_at = Instant::now() + REST;
+                }
             }
+        }
+    }
+
+    /// Overwrites what is free in the file of bodies now, piece by piece; what becomes free meanwhile has its own time.
+    fn sweep_extents(&self, at_close: bool) {
+        let sweep = || {
+            let mut left = self.extents.stale_octets();
+            while left > 0 && self.extents.is_stale() {
+                let _turn = self.gives_way();
+                left = left.saturating_sub(self.extents.sweep()?);
+            }
+            self.extents.shorten(at_close)
+        };
+        self.warn_of(self.extents.path(), sweep());
+    }
+
+    fn warn_of(&self, path: &Path, freed: io::Result<()>) {
+        if let Err(error) = freed {
+            tracing::warn!(path = %path.display(), %error, "content was not freed; it is tried again, at the next start too");
         }
     }
 
@@ -218,7 +265,7 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         if self.owned {
-            self.folder.free(std::mem::take(&mut self.name));
+            self.folder.free(Apart::File(std::mem::take(&mut self.name)));
         }
     }
 }
@@ -246,7 +293,7 @@ impl Drop for OpenFile {
         }
         readers.open.remove(&self.name);
         if readers.doomed.remove(&self.name) {
-            self.folder.free(std::mem::take(&mut self.name));
+            self.folder.free(Apart::File(std::mem::take(&mut self.name)));
         }
     }
 }

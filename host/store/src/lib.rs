@@ -18,6 +18,7 @@ mod error;
 // The engine: its threads, then what they run, then what lies beside the database.
 mod content;
 mod engine;
+mod extents;
 mod folder;
 mod ledger;
 mod numbers;

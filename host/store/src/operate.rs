@@ -8,6 +8,7 @@ use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use crate::api::{QueueCounts, QueueFilter, QueueItem, Retry};
 use crate::content::BodyReader;
 use crate::error::StoreError;
+use crate::extents::Extent;
 use crate::folder::Folder;
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
@@ -61,20 +62,26 @@ pub(crate) fn body(
     folder: &std::sync::Arc<Folder>,
     id: &str,
 ) -> Result<BodyReader, ReadError> {
-    let found: Option<(Option<Vec<u8>>, Option<String>, i64)> = connection
+    type Found = (Option<Vec<u8>>, Option<String>, Option<i64>, i64);
+    let reading = folder.extents.reading();
+    let found: Option<Found> = connection
         .prepare_cached(
-            "SELECT body, file, octets FROM messages JOIN entries ON entries.number = messages.entry
+            "SELECT body, file, at, octets FROM messages JOIN entries ON entries.number = messages.entry
              WHERE entries.id = ?1",
         )?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         .optional()?;
     let gone = || StoreError::NoEntry { id: id.to_owned() };
     match found.ok_or_else(gone)? {
-        (_, Some(name), octets) => {
+        (_, Some(name), _, octets) => {
             let (file, open) = folder.read(&name)?.ok_or_else(gone)?;
             Ok(BodyReader::file(file, open, natural(octets)))
         }
-        (body, None, _) => Ok(BodyReader::memory(body.unwrap_or_default().into())),
+        (_, None, Some(at), octets) => {
+            let body = reading.read(Extent { at: natural(at), octets: natural(octets) })?;
+            Ok(BodyReader::memory(body.into()))
+        }
+        (body, None, None, _) => Ok(BodyReader::memory(body.unwrap_or_default().into())),
     }
 }
 

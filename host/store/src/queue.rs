@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::settle::Progress;
@@ -13,12 +13,13 @@ use sealwire_core::settle::Progress;
 use crate::api::{Claim, ClaimToken, NewEntry, Settled};
 use crate::content::Kept;
 use crate::error::StoreError;
-use crate::folder::Folder;
+use crate::extents::{EXTENT_MIN, Extent};
+use crate::folder::{Apart, Folder};
 use crate::ledger;
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
 use crate::rows;
-use crate::writer::Turn;
+use crate::writer::{Staged, Turn};
 
 /// Octets a request is taken to write beside its content: rows, indexes, records.
 const ROWS_OCTETS: usize = 4096;
@@ -91,25 +92,35 @@ pub(crate) fn commit(
     let Some(number) = insert(turn, &arrival, lease).map_err(|error| turn.failed(&error))? else {
         return Err(StoreError::Exists { id: arrival.id });
     };
-    let (file, body) = match &arrival.content {
-        Kept::Memory(octets) => (None, Some(&octets[..])),
-        Kept::File(staged) => (Some(staged.name()), None),
+    let (file, at, body) = match &arrival.content {
+        Kept::Memory(octets) if octets.len() >= EXTENT_MIN => (None, Some(put(turn, octets)?), None),
+        Kept::Memory(octets) => (None, None, Some(&octets[..])),
+        Kept::File(staged) => (Some(staged.name()), None, None),
     };
     turn.connection
         .prepare_cached(
-            "INSERT INTO messages (entry, meta, octets, file, header, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO messages (entry, meta, octets, file, at, header, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .and_then(|mut statement| {
-            statement.execute(params![number, arrival.meta, integer(arrival.octets), file, arrival.header, body])
+            let octets = integer(arrival.octets);
+            statement.execute(params![number, arrival.meta, octets, file, at, arrival.header, body])
         })
         .map_err(|error| turn.failed(&error))?;
     ledger::append(turn, &arrival.records)?;
     if let Kept::File(staged) = arrival.content {
-        turn.effects.kept.push(staged);
+        turn.effects.kept.push(Staged::File(staged));
     }
     // Whoever claimed it knows of it.
     turn.effects.sooner |= lease.is_none();
     Ok(lease.map(|(lease, _)| ClaimToken { entry: arrival.id, lease }))
+}
+
+/// Puts a body into the file of bodies; where.
+fn put(turn: &mut Turn<'_>, body: &[u8]) -> Result<i64, StoreError> {
+    let staged = turn.folder.extents.put(body)?;
+    let at = integer(staged.extent().at);
+    turn.effects.kept.push(Staged::Extent(staged));
+    Ok(at)
 }
 
 /// The entry's number; None if its id is taken.
@@ -276,20 +287,25 @@ fn conclude(turn: &mut Turn<'_>, number: i64, release: bool) -> Result<(), Store
     Ok(())
 }
 
-/// Deletes an entry with everything of it but its ledger records; its file is freed once that is durable.
+/// Deletes an entry with everything of it but its ledger records; its content is freed once that is durable.
 pub(crate) fn forget(turn: &mut Turn<'_>, number: i64) -> Result<(), StoreError> {
-    let delete = || -> rusqlite::Result<Option<String>> {
-        let file = turn
+    let apart = |row: &Row<'_>| {
+        let (file, at, octets): (Option<String>, Option<i64>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let extent = at.map(|at| Apart::Extent(Extent { at: natural(at), octets: natural(octets) }));
+        Ok(file.map(Apart::File).or(extent))
+    };
+    let delete = || -> rusqlite::Result<Option<Apart>> {
+        let content = turn
             .connection
-            .prepare_cached("DELETE FROM messages WHERE entry = ?1 RETURNING file")?
-            .query_row([number], |row| row.get(0))
+            .prepare_cached("DELETE FROM messages WHERE entry = ?1 RETURNING file, at, octets")?
+            .query_row([number], apart)
             .optional()?;
         turn.connection.prepare_cached("DELETE FROM recipients WHERE entry = ?1")?.execute([number])?;
         turn.connection.prepare_cached("DELETE FROM entries WHERE number = ?1")?.execute([number])?;
-        Ok(file.flatten())
+        Ok(content.flatten())
     };
-    let file = delete().map_err(|error| turn.failed(&error))?;
-    turn.effects.freed.extend(file);
+    let content = delete().map_err(|error| turn.failed(&error))?;
+    turn.effects.freed.extend(content);
     Ok(())
 }
 

@@ -79,8 +79,13 @@ CREATE INDEX ledger_at ON ledger (at_ms);
 CREATE INDEX messages_file ON messages (file) WHERE file IS NOT NULL;
 ";
 
+/// Version 3: middling bodies lie in a file that they share, `at` so many octets.
+const VERSION_3: &str = "
+ALTER TABLE messages ADD COLUMN at INTEGER;
+";
+
 /// What leads from one version to the next; the first makes version 1 from nothing.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// The schema this program writes.
 pub(crate) const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -155,7 +160,8 @@ pub(crate) mod tests {
                 .execute_batch(
                     "INSERT INTO entries VALUES (7, 'seven', 100, 160, 1, 160);
                      INSERT INTO recipients VALUES (7, 0, 'b', 'y.example', 'queued', 100, 0, NULL);
-                     INSERT INTO messages VALUES (7, '{}', 2, NULL, x'0d0a', x'6869');
+                     INSERT INTO messages (entry, meta, octets, file, header, body)
+                       VALUES (7, '{}', 2, NULL, x'0d0a', x'6869');
                      INSERT INTO ledger VALUES (3, 100000, 'seven', 'alert', '', '{}');
                      INSERT INTO settings VALUES (1, 100, 'root', '', 'units = []');",
                 )
@@ -179,7 +185,7 @@ pub(crate) mod tests {
     fn what_is_not_ours_is_refused() {
         let newer = "PRAGMA application_id = 1936023916; PRAGMA user_version = 7;";
         let cases = [
-            (newer, "made by a newer sealwire: schema 7, this one knows 2"),
+            (newer, "made by a newer sealwire: schema 7, this one knows 3"),
             ("CREATE TABLE recipes (name TEXT);", "no store of sealwire's"),
             ("PRAGMA application_id = 5;", "no store of sealwire's"),
             ("PRAGMA user_version = 1;", "no store of sealwire's"),

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row};
 use tokio::sync::watch;
 
 use crate::api::StoreStatus;
 use crate::error::StoreError;
+use crate::extents::Extent;
 use crate::folder::{Folder, Freeing};
 use crate::numbers::natural;
 use crate::reader::Reader;
@@ -86,8 +87,9 @@ impl SqliteStore {
         let recovered = recover(&mut connection).map_err(failed)?;
         let newest = settings::newest(&connection).map_err(failed)?;
 
+        let bodies = (path.join("bodies"), recovered.extents);
         let (folder, freeing, orphans_swept) =
-            Folder::open(contents, free, recovered.opening, |name| recovered.files.contains(name))?;
+            Folder::open(contents, bodies, free, recovered.opening, |name| recovered.files.contains(name))?;
         sync_folder(path)?;
         for holder in holders {
             match sync_folder(&holder) {
@@ -189,6 +191,7 @@ struct Recovered {
     opening: u64,
     leases: u64,
     files: HashSet<String>,
+    extents: Vec<Extent>,
 }
 
 /// Ends all leases, and makes what they covered due as its recipients say.
@@ -209,6 +212,11 @@ fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
         let mut statement = transaction.prepare("SELECT file FROM messages WHERE file IS NOT NULL")?;
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
+    let extents = {
+        let mut statement = transaction.prepare("SELECT at, octets FROM messages WHERE at IS NOT NULL")?;
+        let extent = |row: &Row<'_>| Ok(Extent { at: natural(row.get(0)?), octets: natural(row.get(1)?) });
+        statement.query_map([], extent)?.collect::<Result<_, _>>()?
+    };
     transaction.commit()?;
-    Ok(Recovered { opening: natural(opening), leases: leases as u64, files })
+    Ok(Recovered { extents, opening: natural(opening), leases: leases as u64, files })
 }

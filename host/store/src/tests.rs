@@ -90,6 +90,13 @@ async fn contents_are_freed_with_their_entries() {
     drop(store.begin_content());
     drop(store);
     assert_eq!(contents(place.path()), 0);
+    let store = place.open();
+    store.commit(conformance::arrival("e2", &["b@x.example"], &large[..100_000])).await.expect("committed");
+    store.commit(conformance::arrival("e3", &["b@x.example"], &large[..100_000])).await.expect("committed");
+    assert_eq!(store.remove("e2", 0, "root".into()).await, Ok(true));
+    drop(store);
+    let bodies = fs::read(place.path().join("bodies")).expect("read");
+    assert_eq!(bodies.iter().filter(|octet| **octet == 7).count(), 100_000, "what is deleted is overwritten");
     let database = fs::read(place.path().join("sealwire.db")).expect("read");
     assert!(!database.windows(11).any(|octets| octets == b"Subject: e1"), "what is deleted is overwritten");
 }
@@ -116,7 +123,7 @@ fn what_will_not_open_says_why() {
     let file = |place: &Path| fs::write(place.join("content"), b"").expect("written");
     type Spoil<'a> = &'a dyn Fn(&Path);
     let cases: [(Spoil<'_>, &str); 4] = [
-        (&newer, "was made by a newer sealwire: schema 7, this one knows 2"),
+        (&newer, "was made by a newer sealwire: schema 7, this one knows 3"),
         (&garbage, "is damaged"),
         (&stray, "cannot sweep"),
         (&file, "cannot create"),
@@ -166,8 +173,9 @@ async fn a_full_disk_is_told_and_outlived() {
     };
     store.writer.write(0, limit).await.expect("limited");
     let commit = |id, body: &[u8]| store.commit(conformance::arrival(id, &["b@x.example"], body));
-    let large = [7; 200_000];
-    let requests = async { tokio::join!(commit("e1", b"hi"), commit("large", &large), commit("e2", b"hi")) };
+    let mut large = conformance::arrival("large", &["b@x.example"], b"hi");
+    large.entry.header = vec![7; 200_000];
+    let requests = async { tokio::join!(commit("e1", b"hi"), store.commit(large), commit("e2", b"hi")) };
     let (before, full, behind) = together(&store, requests).await;
     // SQLite gives up the whole transaction where space ends, so those who shared it are told the same.
     let error = StoreError::Full(place.path().join("sealwire.db"));

@@ -16,7 +16,8 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::StoreError;
-use crate::folder::{Folder, StagedFile};
+use crate::extents::StagedExtent;
+use crate::folder::{Apart, Folder, StagedFile};
 use crate::sqlite::BUSY;
 
 /// Requests in one transaction: enough to share a sync, few enough to answer soon.
@@ -24,7 +25,7 @@ const GROUP_REQUESTS: usize = 256;
 /// Octets in one transaction: keeps the log within a few times its usual size.
 const GROUP_OCTETS: usize = 8 * 1024 * 1024;
 /// How long arrivals wait for each other, once the group before held several.
-const COMPANY_TIME: Duration = Duration::from_millis(2);
+const COMPANY_TIME: Duration = Duration::from_millis(3);
 /// How long what nobody waits for at a socket waits for others.
 const PATIENT_TIME: Duration = Duration::from_millis(5);
 /// How long the log's shortening waits for readers, while everybody waits for it.
@@ -59,6 +60,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) connection: &'a Connection,
     /// What to do after the commit.
     pub(crate) effects: Effects,
+    /// For contents outside the database.
+    pub(crate) folder: &'a Folder,
     path: &'a Path,
     next_lease: &'a mut i64,
     /// Why the whole transaction is gone: SQLite rolls back by itself where it finds no space or cannot read.
@@ -102,14 +105,29 @@ impl Turn<'_> {
 /// What a request wants done outside the database once it is durable.
 #[derive(Default)]
 pub(crate) struct Effects {
-    /// Files whose row is now committed.
-    pub(crate) kept: Vec<StagedFile>,
-    /// Files whose row is now gone.
-    pub(crate) freed: Vec<String>,
+    /// Contents whose row is now committed.
+    pub(crate) kept: Vec<Staged>,
+    /// Contents whose row is now gone.
+    pub(crate) freed: Vec<Apart>,
     /// Something may be due sooner than before.
     pub(crate) sooner: bool,
     /// The newest revision of the settings.
     pub(crate) revision: Option<u64>,
+}
+
+/// A content outside the database that no row names yet; freed when dropped.
+pub(crate) enum Staged {
+    File(StagedFile),
+    Extent(StagedExtent),
+}
+
+impl Staged {
+    fn leave(self) {
+        match self {
+            Staged::File(file) => file.leave(),
+            Staged::Extent(extent) => extent.leave(),
+        }
+    }
 }
 
 /// What lies outside the database: contents and those who wait for a change.
@@ -121,8 +139,8 @@ pub(crate) struct Outside {
 
 impl Effects {
     fn take(self, outside: &Outside) {
-        self.kept.into_iter().for_each(StagedFile::leave);
-        self.freed.into_iter().for_each(|file| outside.folder.free(file));
+        self.kept.into_iter().for_each(Staged::leave);
+        self.freed.into_iter().for_each(|content| outside.folder.free(content));
         if self.sooner {
             outside.queue.send_modify(|changes| *changes += 1);
         }
@@ -131,9 +149,9 @@ impl Effects {
         }
     }
 
-    /// After a failed commit nobody knows what a crash would bring back: the files stay until the next opening.
+    /// After a failed commit nobody knows what a crash would bring back: contents stay until the next opening.
     fn abandon(self) {
-        self.kept.into_iter().for_each(StagedFile::leave);
+        self.kept.into_iter().for_each(Staged::leave);
     }
 }
 
@@ -294,12 +312,15 @@ impl Group {
                 answers.push((request.work)(Err(error.clone())));
                 continue;
             }
-            let Group { connection, path, next_lease, .. } = self;
-            let mut turn = Turn { connection, effects: Effects::default(), path, next_lease, lost: None };
+            let Group { connection, path, next_lease, outside, .. } = self;
+            let folder = &*outside.folder;
+            let mut turn = Turn { connection, effects: Effects::default(), folder, path, next_lease, lost: None };
             answers.push((request.work)(Ok(&mut turn)));
             state = turn.lost.take().map_or(Ok(()), Err);
         }
         state?;
+        // What the rows name is durable before they are (H1).
+        self.outside.folder.extents.sync()?;
         self.execute("COMMIT")
     }
 

@@ -15,6 +15,7 @@ use super::search::{Bench, Plan, Where};
 use super::witness::Witness;
 use super::{Recorded, plan, runtime, search_all};
 use crate::conformance::{NOW, alert, arrival, moved, settled};
+use crate::extents::EXTENT_MIN;
 use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, Store, StoreError};
 
 /// How often an opening or a last commit is tried: more often than calls fail.
@@ -44,8 +45,8 @@ impl Met {
         let store = self.open(place);
         checkpoint_often(store.store()).await;
         let large = vec![b'l'; CONTENT_INLINE_MAX + 3000];
-        for id in ["e1", "e2"] {
-            self.note(store.commit(arrival(id, &["b@x.example"], &[b'e'; 3000])).await);
+        for (id, octets) in [("e1", 3000), ("e2", 3000), ("m1", EXTENT_MIN + 1000)] {
+            self.note(store.commit(arrival(id, &["b@x.example"], &vec![b'e'; octets])).await);
         }
         let mut writer = store.begin_content();
         if self.note(writer.write(large.clone()).await).is_some()
@@ -62,7 +63,7 @@ impl Met {
         for claim in self.note(store.claim(NOW, NOW + 60, 9).await).unwrap_or_default() {
             let outcome = match claim.entry.id.as_str() {
                 "e1" => Settled {
-                    reports: vec![arrival("r1", &["s@a.example"], &large)],
+                    reports: vec![arrival("r1", &["s@a.example"], &large[..2 * EXTENT_MIN])],
                     ..settled(&claim, moved(&claim, Reported, NOW))
                 },
                 "e2" => settled(&claim, moved(&claim, Held, NOW + 1000)),

@@ -214,6 +214,11 @@ fn large_contents() {
 }
 
 #[test]
+fn middling_contents() {
+    survives("middling contents", fresh(), scenarios::middling_contents);
+}
+
+#[test]
 fn settling() {
     survives("settling", fresh(), scenarios::settling);
 }
@@ -248,8 +253,12 @@ fn the_conformance_suite() {
 /// A store that forgets a sync must not pass: these bugs are planted, and each must be found.
 #[test]
 fn forgotten_syncs_are_found() {
-    for lie in [Lie::Log, Lie::Content, Lie::ContentFolder, Lie::Parent] {
-        let recording = record(Recorded::new(Recorder::lying(Some(lie))), scenarios::large_contents);
+    for lie in [Lie::Log, Lie::Bodies, Lie::Content, Lie::ContentFolder, Lie::Parent] {
+        let lying = Recorded::new(Recorder::lying(Some(lie)));
+        let recording = match lie {
+            Lie::Bodies => record(lying, scenarios::middling_contents),
+            _ => record(lying, scenarios::large_contents),
+        };
         let found = search::search(&Bench::new(), &recording, plan());
         let found = found.expect_err(&format!("{lie:?} was not found"));
         eprintln!("{lie:?}: {:?}: {}", found.cut, found.why);

@@ -74,6 +74,8 @@ pub(super) enum Opened {
 pub(super) enum Lie {
     /// Of the database's log.
     Log,
+    /// Of the file of bodies.
+    Bodies,
     /// Of large contents.
     Content,
     /// Of the folder they lie in.
@@ -349,6 +351,7 @@ impl State {
         match self.lie {
             None => false,
             Some(Lie::Log) => name.ends_with("-wal"),
+            Some(Lie::Bodies) => name.ends_with("bodies"),
             Some(Lie::Content) => name.contains("content/"),
             Some(Lie::ContentFolder) => name.ends_with("content"),
             Some(Lie::Parent) => name.is_empty(),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued, Reported};
 
 use crate::conformance::{LEASE, NOW, alert, arrival, claim, moved, settled};
+use crate::extents::EXTENT_MIN;
 use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, SqliteStore, Store};
 
 use super::Recorded;
@@ -37,7 +38,7 @@ pub(super) async fn group_commits(place: &Recorded) {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 for number in 0..3 {
-                    let body = vec![b'a' + client; 700 * usize::from(client + 1)];
+                    let body = vec![b'a' + client; 1_800 * usize::from(client + 1)];
                     let id = format!("e{client}-{number}");
                     let new = arrival(&id, &["b@x.example", "c@y.example"], &body);
                     let lease_until = (number == 1).then_some(NOW + LEASE);
@@ -88,6 +89,43 @@ pub(super) async fn large_contents(place: &Recorded) {
     let reports = vec![arrival("r1", &["s@a.example"], &large(5, 3))];
     let outcome = Settled { reports, ..settled(&left, moved(&left, Reported, NOW)) };
     store.settle(outcome).await.expect("settled");
+}
+
+/// Bodies in the file that they share: committed together, freed, their places taken by others, given back at the close.
+pub(super) async fn middling_contents(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    let body = |fill: u8, more: usize| vec![fill; EXTENT_MIN + more];
+    for (id, fill, more) in [("m1", 1, 0), ("m2", 2, 9_000), ("m3", 3, 1)] {
+        store.commit(arrival(id, &["b@x.example"], &body(fill, more))).await.expect("committed");
+    }
+    for claim in claim(&*store, NOW).await {
+        match claim.entry.id.as_str() {
+            "m1" => {
+                let reports = vec![arrival("r1", &["s@a.example"], &body(4, 500))];
+                let told = Settled { reports, ..settled(&claim, moved(&claim, Reported, NOW)) };
+                store.settle(told).await.expect("settled");
+            }
+            "m2" => store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled"),
+            _ => {}
+        }
+    }
+    // In what m1 and m2 left, and beyond.
+    let (one, two, small) =
+        (arrival("m4", &["b@x.example"], &body(5, 7_000)), arrival("m5", &["b@x.example"], &body(6, 20_000)), b"hi");
+    let small = store.commit(arrival("s1", &["b@x.example"], small));
+    let (one, two, small) = tokio::join!(store.commit(one), store.commit(two), small);
+    one.and(two).and(small).expect("committed");
+    // Refused: its place is free again.
+    store.commit(arrival("m4", &["b@x.example"], &body(7, 3))).await.expect_err("the id is taken");
+    drop(store);
+    let store = place.open();
+    for claim in claim(&*store, NOW).await {
+        if claim.entry.id != "m4" {
+            store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");
+        }
+    }
+    store.commit(arrival("m6", &["b@x.example"], &body(8, 11))).await.expect("committed");
 }
 
 /// Settling in all its forms, and what operators do meanwhile.

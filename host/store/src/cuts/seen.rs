@@ -29,6 +29,7 @@ pub(super) struct Seen {
 pub(super) struct SeenEntry {
     times: (i64, i64, i64),
     file: Option<String>,
+    at: Option<i64>,
     pub(super) meta: String,
     pub(super) header: Vec<u8>,
     pub(super) body: Arc<[u8]>,
@@ -89,13 +90,15 @@ pub(super) fn look_twice(place: &Path, runtime: &Runtime) -> Result<Seen, String
 fn look_once(place: &Path, runtime: &Runtime) -> Result<(Seen, u64), String> {
     let store = SqliteStore::open(place).map_err(|error| format!("it does not open: {error}"))?;
     let status = store.status();
-    let contents = place.join("content");
-    let all = store.people.read(move |connection| Ok(read_all(connection, &contents)));
+    let folder = place.to_owned();
+    let all = store.people.read(move |connection| Ok(read_all(connection, &folder)));
     let seen = runtime.block_on(all).map_err(|error| format!("it cannot be read: {error}"))??;
+    drop(store);
+    nothing_else_is_in_bodies(&seen, place)?;
     Ok((seen, status.orphans_swept + status.leases_cleared))
 }
 
-fn read_all(connection: &Connection, contents: &Path) -> Result<Seen, String> {
+fn read_all(connection: &Connection, place: &Path) -> Result<Seen, String> {
     let failed = |error: rusqlite::Error| format!("it cannot be read: {error}");
     let integrity: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).map_err(failed)?;
     if integrity != "ok" {
@@ -122,8 +125,39 @@ fn read_all(connection: &Connection, contents: &Path) -> Result<Seen, String> {
             return Err(format!("{count} {what}"));
         }
     }
-    read_contents(&mut seen, contents)?;
+    read_contents(&mut seen, &place.join("content"))?;
+    read_bodies(&mut seen, place)?;
     Ok(seen)
+}
+
+/// Every body that a row names lies in the file of bodies.
+fn read_bodies(seen: &mut Seen, place: &Path) -> Result<(), String> {
+    let file = fs::read(place.join("bodies")).map_err(|error| format!("the file of bodies: {error}"))?;
+    for (id, entry) in &mut seen.entries {
+        let Some(at) = entry.at else { continue };
+        let body = file.get(at as usize..(at + entry.times.2) as usize);
+        entry.body = body.ok_or_else(|| format!("the body of {id} lies behind the file's end"))?.into();
+    }
+    Ok(())
+}
+
+/// In a store that is closed, what no row names has been overwritten, and the file ends with the last body.
+fn nothing_else_is_in_bodies(seen: &Seen, place: &Path) -> Result<(), String> {
+    let mut file = fs::read(place.join("bodies")).map_err(|error| format!("the file of bodies: {error}"))?;
+    let mut end = 0;
+    for entry in seen.entries.values() {
+        let Some(at) = entry.at else { continue };
+        let to = (at + entry.times.2) as usize;
+        file[at as usize..to].fill(0);
+        end = end.max(to);
+    }
+    if let Some(at) = file.iter().position(|octet| *octet != 0) {
+        return Err(format!("at {at} the file of bodies holds what no row names"));
+    }
+    if file.len() >= end + 2 * 4096 {
+        return Err(format!("the file of bodies has {} octets and is used up to {end}", file.len()));
+    }
+    Ok(())
 }
 
 /// Every file that a row names is whole, and there is no other.
@@ -160,7 +194,7 @@ const NONE_OF_THESE: [(&str, &str); 3] = [
            (SELECT min(due_at) FROM recipients WHERE entry = number AND status IN ('queued', 'held'))",
     ),
 ];
-const ENTRIES: &str = "SELECT id, arrived_at, ready_at, octets, file, meta, header, body
+const ENTRIES: &str = "SELECT id, arrived_at, ready_at, octets, file, meta, header, body, at
     FROM entries JOIN messages ON messages.entry = entries.number";
 const RECIPIENTS: &str = "SELECT id, local || '@' || domain, status, due_at, progress
     FROM recipients LEFT JOIN entries ON entries.number = recipients.entry ORDER BY recipients.entry, position";
@@ -174,6 +208,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<(String, SeenEntry)> {
     let entry = SeenEntry {
         times: (row.get(1)?, row.get(2)?, row.get(3)?),
         file: row.get(4)?,
+        at: row.get(8)?,
         meta: row.get(5)?,
         header: row.get(6)?,
         body: body.unwrap_or_default().into(),
