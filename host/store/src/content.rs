@@ -46,7 +46,9 @@ impl Content {
         match self.kept {
             Kept::Memory(octets) if octets.len() > CONTENT_INLINE_MAX => {
                 let mut writer = Box::new(BodyWriter::new(Arc::clone(folder)));
-                writer.write(octets.into()).await?;
+                for piece in octets.chunks(PIECE) {
+                    writer.write(piece.to_vec()).await?;
+                }
                 writer.finish().await
             }
             kept => Ok(Content { kept, octets: self.octets }),

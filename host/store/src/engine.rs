@@ -135,11 +135,15 @@ impl Store for SqliteStore {
         expected: Option<u64>,
     ) -> Answer<'_, u64> {
         let new = Revision { revision: 0, at: now, by, note, document };
-        Box::pin(self.writer.write(SMALL + new.document.len(), move |turn| settings::put(turn, &new, expected)))
+        Box::pin(async move {
+            let new = settings::NewRevision::of(new, &self.folder).await?;
+            self.writer.write(SMALL + new.octets(), move |turn| settings::put(turn, new, expected)).await
+        })
     }
 
     fn settings(&self, revision: Option<u64>) -> Answer<'_, Option<Revision>> {
-        Box::pin(self.people.read(move |connection| settings::get(connection, revision)))
+        let folder = Arc::clone(&self.folder);
+        Box::pin(self.people.read(move |connection| settings::get(connection, &folder, revision)))
     }
 
     fn revisions(&self, limit: usize) -> Answer<'_, Vec<Revision>> {

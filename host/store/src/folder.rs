@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -146,6 +146,16 @@ impl Folder {
         };
         *readers.open.entry(name.to_owned()).or_default() += 1;
         Ok(Some((file, OpenFile { folder: Arc::clone(self), name: name.to_owned(), path })))
+    }
+
+    /// A committed file that is a text.
+    pub(crate) fn read_text(self: &Arc<Folder>, name: &str) -> Result<String, StoreError> {
+        let mut text = String::new();
+        let read = match self.read(name)? {
+            Some((mut file, _open)) => file.read_to_string(&mut text),
+            None => Err(io::ErrorKind::NotFound.into()),
+        };
+        read.map(|_| text).map_err(|error| StoreError::file("read", &self.path.join(name), &error))
     }
 
     /// Frees what no row names any longer.

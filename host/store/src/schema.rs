@@ -79,9 +79,11 @@ CREATE INDEX ledger_at ON ledger (at_ms);
 CREATE INDEX messages_file ON messages (file) WHERE file IS NOT NULL;
 ";
 
-/// Version 3: middling bodies lie in a file that they share, `at` so many octets.
+/// Version 3: middling bodies lie in a file that they share, `at` so many octets; a large settings document lies in a file
+/// as a large body does, so that no mail waits for its megabytes.
 const VERSION_3: &str = "
 ALTER TABLE messages ADD COLUMN at INTEGER;
+ALTER TABLE settings ADD COLUMN file TEXT;
 ";
 
 /// What leads from one version to the next; the first makes version 1 from nothing.
@@ -163,7 +165,8 @@ pub(crate) mod tests {
                      INSERT INTO messages (entry, meta, octets, file, header, body)
                        VALUES (7, '{}', 2, NULL, x'0d0a', x'6869');
                      INSERT INTO ledger VALUES (3, 100000, 'seven', 'alert', '', '{}');
-                     INSERT INTO settings VALUES (1, 100, 'root', '', 'units = []');",
+                     INSERT INTO settings (revision, at, by, note, document)
+                       VALUES (1, 100, 'root', '', 'units = []');",
                 )
                 .expect("data of an older version");
             migrate(&mut store, Path::new("older")).expect("migrates");

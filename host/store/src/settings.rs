@@ -1,15 +1,47 @@
-//! Revisions of the settings document in SQL. A revision is never changed; an older one is put again to go back.
+//! Revisions of the settings document in SQL. A revision is never changed; an older one is put again to go back. A large
+//! document lies in a file of its own, as a large body does.
+
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::api::Revision;
+use crate::content::{CONTENT_INLINE_MAX, Content, Kept};
 use crate::error::StoreError;
+use crate::folder::{Folder, StagedFile};
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
-use crate::writer::Turn;
+use crate::writer::{Staged, Turn};
+
+/// A revision ready to be bound to statements.
+pub(crate) struct NewRevision {
+    revision: Revision,
+    /// Its document, where that is large; the revision's is empty then.
+    file: Option<StagedFile>,
+}
+
+impl NewRevision {
+    /// Writes a large document apart.
+    pub(crate) async fn of(mut revision: Revision, folder: &Arc<Folder>) -> Result<NewRevision, StoreError> {
+        if revision.document.len() <= CONTENT_INLINE_MAX {
+            return Ok(NewRevision { revision, file: None });
+        }
+        let document = std::mem::take(&mut revision.document);
+        match Content::from(document.into_bytes()).apart(folder).await?.kept {
+            Kept::File(file) => Ok(NewRevision { revision, file: Some(file) }),
+            Kept::Memory(_) => Err(StoreError::Closed),
+        }
+    }
+
+    /// About what it writes.
+    pub(crate) fn octets(&self) -> usize {
+        self.revision.document.len()
+    }
+}
 
 /// Adds a revision, if the newest is the expected one.
-pub(crate) fn put(turn: &mut Turn<'_>, new: &Revision, expected: Option<u64>) -> Result<u64, StoreError> {
+pub(crate) fn put(turn: &mut Turn<'_>, new: NewRevision, expected: Option<u64>) -> Result<u64, StoreError> {
+    let NewRevision { revision: new, file } = new;
     let found = newest(turn.connection).map_err(|error| turn.failed(&error))?;
     if let Some(expected) = expected.filter(|expected| *expected != found) {
         return Err(StoreError::Conflict { expected, found });
@@ -17,10 +49,18 @@ pub(crate) fn put(turn: &mut Turn<'_>, new: &Revision, expected: Option<u64>) ->
     let revision = found + 1;
     turn.connection
         .execute(
-            "INSERT INTO settings (revision, at, by, note, document) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![integer(revision), integer(new.at), new.by, new.note, new.document],
+            "INSERT INTO settings (revision, at, by, note, document, file) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                integer(revision),
+                integer(new.at),
+                new.by,
+                new.note,
+                new.document,
+                file.as_ref().map(StagedFile::name)
+            ],
         )
         .map_err(|error| turn.failed(&error))?;
+    turn.effects.kept.extend(file.map(Staged::File));
     turn.effects.revision = Some(revision);
     Ok(revision)
 }
@@ -31,15 +71,23 @@ pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<u64> {
 }
 
 /// A revision, or the newest.
-pub(crate) fn get(connection: &Connection, revision: Option<u64>) -> Result<Option<Revision>, ReadError> {
-    let found = connection
+pub(crate) fn get(
+    connection: &Connection,
+    folder: &Arc<Folder>,
+    revision: Option<u64>,
+) -> Result<Option<Revision>, ReadError> {
+    let found: Option<(Revision, Option<String>)> = connection
         .prepare_cached(
-            "SELECT revision, at, by, note, document FROM settings
+            "SELECT revision, at, by, note, document, file FROM settings
              WHERE revision = coalesce(?1, (SELECT max(revision) FROM settings))",
         )?
-        .query_row([revision.map(integer)], |row| read(row, row.get(4)?))
+        .query_row([revision.map(integer)], |row| Ok((read(row, row.get(4)?)?, row.get(5)?)))
         .optional()?;
-    Ok(found)
+    let Some((mut revision, file)) = found else { return Ok(None) };
+    if let Some(name) = file {
+        revision.document = folder.read_text(&name)?;
+    }
+    Ok(Some(revision))
 }
 
 /// The newest revisions without their documents.

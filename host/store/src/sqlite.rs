@@ -209,7 +209,9 @@ fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
         [],
     )?;
     let files = {
-        let mut statement = transaction.prepare("SELECT file FROM messages WHERE file IS NOT NULL")?;
+        let mut statement = transaction.prepare(
+            "SELECT file FROM messages WHERE file IS NOT NULL UNION ALL SELECT file FROM settings WHERE file IS NOT NULL",
+        )?;
         statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     let extents = {

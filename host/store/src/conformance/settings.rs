@@ -25,10 +25,14 @@ async fn revisions_are_counted_and_kept(place: &dyn Place) {
     assert_eq!(put("early", Some(3)).await, Err(StoreError::Conflict { expected: 3, found: 2 }));
     assert!(!changes.has_changed().expect("open"), "nothing was written");
     assert_eq!(put("three", Some(2)).await, Ok(3));
+    let large = "a list of thousands\n".repeat(20_000);
+    assert_eq!(store.put_settings(large.clone(), "root".into(), "large".into(), NOW, None).await, Ok(4));
+    let late = store.put_settings(large.clone(), "root".into(), "late".into(), NOW, Some(3)).await;
+    assert_eq!(late, Err(StoreError::Conflict { expected: 3, found: 4 }));
     drop(store);
 
     let store = place.open();
-    assert_eq!(*store.settings_changes().borrow(), 3);
+    assert_eq!((*store.settings_changes().borrow(), store.status().orphans_swept), (4, 0));
     let revision = |revision, document: &str, whole: bool| Revision {
         revision,
         at: NOW,
@@ -36,10 +40,13 @@ async fn revisions_are_counted_and_kept(place: &dyn Place) {
         note: format!("note on {document}"),
         document: if whole { document.into() } else { String::new() },
     };
-    assert_eq!(store.settings(None).await, Ok(Some(revision(3, "three", true))));
+    let newest = store.settings(None).await.expect("read").expect("there");
+    assert!((newest.revision, newest.document) == (4, large));
+    assert_eq!(store.settings(Some(3)).await, Ok(Some(revision(3, "three", true))));
     assert_eq!(store.settings(Some(1)).await, Ok(Some(revision(1, "one", true))));
-    assert_eq!(store.settings(Some(4)).await, Ok(None));
-    assert_eq!(store.revisions(2).await, Ok(vec![revision(3, "three", false), revision(2, "two", false)]));
+    assert_eq!(store.settings(Some(5)).await, Ok(None));
+    let newest = store.revisions(3).await.expect("read");
+    assert_eq!(newest[1..], [revision(3, "three", false), revision(2, "two", false)]);
 }
 
 async fn one_of_two_wins(store: Arc<dyn Store>) {

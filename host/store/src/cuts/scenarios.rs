@@ -55,7 +55,7 @@ pub(super) async fn group_commits(place: &Recorded) {
     }
 }
 
-/// Contents in files: committed, given up, settled and freed, while small mail passes.
+/// Contents in files: committed, given up, settled and freed, while small mail passes; a large settings document.
 pub(super) async fn large_contents(place: &Recorded) {
     let store = place.open();
     checkpoint_often(store.store()).await;
@@ -77,6 +77,8 @@ pub(super) async fn large_contents(place: &Recorded) {
     let (third, small) = tokio::join!(in_memory, store.commit(small));
     third.and(small).expect("committed");
     drop(given_up);
+    let settings = "s".repeat(CONTENT_INLINE_MAX + 3);
+    store.put_settings(settings, "root".into(), String::new(), NOW, None).await.expect("put");
     for claim in claim(&*store, NOW).await {
         if claim.entry.id != "l1" {
             store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");

@@ -110,11 +110,18 @@ fn read_all(connection: &Connection, place: &Path) -> Result<Seen, String> {
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(failed)?,
-        settings: rows(connection, "SELECT revision, at, by, note, document FROM settings", revision)
-            .map_err(failed)?
-            .into_iter()
-            .collect(),
+        ..Seen::default()
     };
+    let mut named = BTreeSet::new();
+    let revisions = "SELECT revision, at, by, note, document, file FROM settings";
+    for (number, mut row, file) in rows(connection, revisions, revision).map_err(failed)? {
+        if let Some(name) = file {
+            let text = fs::read_to_string(place.join("content").join(&name));
+            row.push_str(&text.map_err(|error| format!("settings {number} in {name}: {error}"))?);
+            named.insert(name);
+        }
+        seen.settings.insert(number, row);
+    }
     for (id, mailbox, state) in rows(connection, RECIPIENTS, recipient).map_err(failed)? {
         let entry = id.as_ref().and_then(|id| seen.entries.get_mut(id));
         entry.ok_or_else(|| format!("{mailbox} is a recipient of no entry"))?.recipients.push((mailbox, state));
@@ -125,7 +132,7 @@ fn read_all(connection: &Connection, place: &Path) -> Result<Seen, String> {
             return Err(format!("{count} {what}"));
         }
     }
-    read_contents(&mut seen, &place.join("content"))?;
+    read_contents(&mut seen, &place.join("content"), named)?;
     read_bodies(&mut seen, place)?;
     Ok(seen)
 }
@@ -160,9 +167,8 @@ fn nothing_else_is_in_bodies(seen: &Seen, place: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Every file that a row names is whole, and there is no other.
-fn read_contents(seen: &mut Seen, contents: &Path) -> Result<(), String> {
-    let mut named = BTreeSet::new();
+/// Every file that a row names is whole, and there is no other; `named` are those of the settings.
+fn read_contents(seen: &mut Seen, contents: &Path, mut named: BTreeSet<String>) -> Result<(), String> {
     for (id, entry) in &mut seen.entries {
         if entry.recipients.is_empty() {
             return Err(format!("entry {id} has no recipients"));
@@ -222,7 +228,7 @@ fn recipient(row: &Row<'_>) -> rusqlite::Result<(Option<String>, String, String)
     Ok((row.get(0)?, row.get(1)?, format!("{status} {due_at} {progress:?}")))
 }
 
-fn revision(row: &Row<'_>) -> rusqlite::Result<(u64, String)> {
+fn revision(row: &Row<'_>) -> rusqlite::Result<(u64, String, Option<String>)> {
     let (at, by, note, document): (i64, String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-    Ok((row.get::<_, i64>(0)? as u64, format!("{at} {by} {note} {document}")))
+    Ok((row.get::<_, i64>(0)? as u64, format!("{at} {by} {note} {document}"), row.get(5)?))
 }
