@@ -18,8 +18,8 @@ use tokio::time::timeout;
 const MEMORY: usize = 16 * 1024 * 1024;
 /// Of one of them.
 const LARGEST: usize = 128 * 1024;
-/// With less than this in memory nobody is held back: so much are a few dozen small messages on their way.
-const FREE_FLOW: usize = 512 * 1024;
+/// With less than this in memory nobody is held back: so much are some eighty small messages on their way.
+const FREE_FLOW: usize = 1024 * 1024;
 /// Octets that one permit stands for.
 const UNIT: usize = 1024;
 /// What an entry takes beside header and body.

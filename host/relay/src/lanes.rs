@@ -1,7 +1,7 @@
 //! Places: how many rounds run at a time, in all and to one destination, and who is next.
 //!
 //! A lane is a destination: the next hop that the route table gives an entry's first recipient. No peer sees more sessions of
-//! ours at a time than a lane is wide, and large messages take at most a quarter of it, so that small ones go by.
+//! ours at a time than a lane is wide, and large messages take at most a quarter of it and pause while small ones wait.
 //!
 //! A lane may have one place, and more of them up to a part of those that are free: all of them where it is the only one, an
 //! eighth where there are many. One slow destination has its whole width; a hundred of them leave each other a few places, and
@@ -22,6 +22,10 @@ const LANE_PART: usize = 8;
 const LARGE_PART: usize = 4;
 /// Whoever waits longer than this for its place may as well wait in the queue: a destination this slow has time.
 const LONG_WAIT: Duration = Duration::from_secs(3);
+/// How long a large message lets small ones by, before each of its pieces.
+const GIVES_WAY: Duration = Duration::from_millis(500);
+/// Between two looks whether any still wait.
+const LOOKS_AGAIN: Duration = Duration::from_millis(5);
 /// Lanes that are looked at for each place that comes free.
 const LOOKED_AT: usize = 64;
 
@@ -200,6 +204,10 @@ impl Lanes {
         self.lock().lanes.get(hop).map_or(Duration::ZERO, Lane::wait)
     }
 
+    fn small_ones_wait(&self, hop: &NextHop) -> bool {
+        self.lock().lanes.get_mut(hop).is_some_and(|lane| !lane.waiters(false).is_empty())
+    }
+
     /// Nobody gets a place any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
@@ -211,6 +219,18 @@ impl Lanes {
     /// No panic leaves half a change under this lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// A large message lets small ones by that wait for the same destination, for a moment: half a megabyte at a time it
+    /// still goes on, at least as slowly as a slow line would have it.
+    pub(crate) async fn give_way(&self) {
+        let Some((hop, true)) = &self.lane else { return };
+        let began = Instant::now();
+        while began.elapsed() < GIVES_WAY && self.lanes.small_ones_wait(hop) {
+            tokio::time::sleep(LOOKS_AGAIN).await;
+        }
     }
 }
 
@@ -244,150 +264,4 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-    use std::pin::pin;
-    use std::task::Poll;
-
-    use sealwire_core::facts::RouteKind;
-    use sealwire_core::plan::Target;
-
-    use super::*;
-
-    fn hop(route: &str) -> Option<NextHop> {
-        let target = Target::Hosts(Vec::new());
-        Some(NextHop { route: route.into(), kind: RouteKind::SmartHost, target, implicit_tls: false })
-    }
-
-    /// What it gives if it is ready at once.
-    async fn now(future: impl Future<Output = Result<Place, NoPlace>>) -> Option<Place> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(place) => Poll::Ready(place.ok()),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
-
-    /// Places in a lane, as many as there are.
-    async fn fill(lanes: &Arc<Lanes>, route: &str, width: u32) -> Vec<Place> {
-        let mut places = Vec::new();
-        while let Some(place) = now(lanes.place(hop(route), false, width)).await {
-            places.push(place);
-        }
-        places
-    }
-
-    #[tokio::test]
-    async fn a_full_lane_keeps_nobody_else_from_a_place() {
-        let lanes = Arc::new(Lanes::new(100));
-        let mut slow = fill(&lanes, "slow", 3).await;
-        assert_eq!(slow.len(), 3, "its width");
-        let mut next = Box::pin(lanes.place(hop("slow"), false, 3));
-        assert!(now(&mut next).await.is_none(), "the lane is full");
-        assert!(now(lanes.place(hop("well"), false, 3)).await.is_some(), "another is not");
-        slow.pop();
-        assert!(now(&mut next).await.is_some(), "it was next");
-    }
-
-    #[tokio::test]
-    async fn many_full_lanes_leave_each_other_few_places_and_some_to_others() {
-        let lanes = Arc::new(Lanes::new(500));
-        let mut taken: Vec<Vec<Place>> = (0..100).map(|_| Vec::new()).collect();
-        for _ in 0..20 {
-            for (n, places) in taken.iter_mut().enumerate() {
-                places.extend(now(lanes.place(hop(&format!("slow{n}")), false, 20)).await);
-            }
-        }
-        assert!(taken.iter().all(|places| (4..=5).contains(&places.len())), "each has its part");
-        assert!(fill(&lanes, "well", 20).await.len() >= 4, "and there is one for others");
-    }
-
-    #[tokio::test]
-    async fn a_place_that_comes_free_goes_round_the_lanes() {
-        let lanes = Arc::new(Lanes::new(2));
-        let mut a = fill(&lanes, "a", 9).await;
-        let mut b = fill(&lanes, "b", 9).await;
-        assert_eq!((a.len(), b.len()), (1, 1), "all are taken");
-        let (mut c, mut d) = (Box::pin(lanes.place(hop("c"), false, 9)), Box::pin(lanes.place(hop("d"), false, 9)));
-        assert!(now(&mut c).await.is_none() && now(&mut d).await.is_none());
-        a.pop();
-        let c = now(&mut c).await;
-        assert!(c.is_some() && now(&mut d).await.is_none(), "c came first");
-        b.pop();
-        assert!(now(&mut d).await.is_some());
-    }
-
-    #[tokio::test]
-    async fn large_messages_leave_room_for_small_ones() {
-        let lanes = Arc::new(Lanes::new(100));
-        let large = now(lanes.place(hop("a"), true, 4)).await.expect("a place");
-        let mut second = Box::pin(lanes.place(hop("a"), true, 4));
-        assert!(now(&mut second).await.is_none(), "a quarter of the lane");
-        assert_eq!(fill(&lanes, "a", 4).await.len(), 3, "small ones have the rest");
-        drop(large);
-        assert!(now(&mut second).await.is_some(), "it was next");
-    }
-
-    #[tokio::test]
-    async fn whoever_goes_away_takes_no_place_along() {
-        let lanes = Arc::new(Lanes::new(100));
-        let mut taken = fill(&lanes, "a", 1).await;
-        let mut goes = Box::pin(lanes.place(hop("a"), false, 1));
-        let mut stays = Box::pin(lanes.place(hop("a"), false, 1));
-        assert!(now(&mut goes).await.is_none() && now(&mut stays).await.is_none());
-        drop(goes);
-        taken.clear();
-        drop(now(&mut stays).await.expect("the other's place"));
-        let mut given = Box::pin(lanes.place(hop("a"), false, 1));
-        let first = now(&mut given).await.expect("a place");
-        let mut unread = Box::pin(lanes.place(hop("a"), false, 1));
-        assert!(now(&mut unread).await.is_none());
-        drop(first);
-        drop(unread);
-        let state = lanes.lock();
-        assert_eq!((state.free, state.lanes.len(), state.turns.len()), (100, 0, 0), "and nothing is left");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lane_is_crowded_where_many_wait_long() {
-        let lanes = Arc::new(Lanes::new(100));
-        let a = hop("a").expect("a hop");
-        let mut taken = fill(&lanes, "a", 1).await;
-        let mut waits: Vec<_> = (0..3).map(|_| Box::pin(lanes.place(hop("a"), false, 1))).collect();
-        for wait in &mut waits {
-            assert!(now(wait).await.is_none());
-        }
-        assert!(!lanes.is_crowded(&a, 8), "nobody knows how long a round takes");
-        tokio::time::advance(LONG_WAIT).await;
-        assert!(lanes.is_crowded(&a, 8), "the round goes on and on");
-        assert!(!lanes.is_crowded(&a, 100), "there is room for them");
-        taken.clear();
-        assert!(lanes.is_crowded(&a, 8), "it was slow, and the next will be");
-        assert!(!lanes.is_crowded(&hop("b").expect("a hop"), 0), "nobody waits there");
-    }
-
-    #[tokio::test]
-    async fn a_relay_that_stops_gives_no_place() {
-        let lanes = Arc::new(Lanes::new(100));
-        let _taken = fill(&lanes, "a", 1).await;
-        let waits = lanes.place(hop("a"), false, 1);
-        let close = async { lanes.close() };
-        let (waited, ()) = tokio::join!(waits, close);
-        assert_eq!(waited.err(), Some(NoPlace::Stopping), "whoever waits is told");
-        assert_eq!(lanes.place(hop("b"), false, 1).await.err(), Some(NoPlace::Stopping), "and whoever comes");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nobody_waits_long() {
-        let lanes = Arc::new(Lanes::new(100));
-        let _taken = fill(&lanes, "a", 1).await;
-        let came = Instant::now();
-        assert_eq!(lanes.place(hop("a"), false, 1).await.err(), Some(NoPlace::Crowded));
-        assert_eq!(came.elapsed(), LONG_WAIT);
-        for _ in 0..3 {
-            assert_eq!(lanes.place(hop("a"), false, 1).await.err(), Some(NoPlace::Crowded));
-        }
-        assert_eq!(lanes.lock().turns.len(), 1, "however many gave up, a lane stands once among the turns");
-    }
-}
+mod tests;

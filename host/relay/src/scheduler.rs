@@ -146,7 +146,7 @@ impl Scheduler {
                 (Ok(place), _) => {
                     // Whoever waited for it may have gone.
                     let _ = begins.map(|begins| begins.send(()));
-                    attempt(&relay, claim).await;
+                    attempt(&relay, claim, &place).await;
                     drop(place);
                 }
                 (Err(NoPlace::Crowded), Some(hop)) => {

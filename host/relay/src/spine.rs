@@ -30,6 +30,7 @@ use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 use crate::counters::senders_of;
 use crate::delivery::{Delivered, deliver};
 use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
+use crate::lanes::Place;
 use crate::leases::LEASE_SECS;
 use crate::live::Live;
 use crate::relay::Relay;
@@ -157,7 +158,7 @@ impl Admission {
 
 /// One round of an entry: plans every due recipient, delivers attempt by attempt side by side, and settles each as it
 /// ends. The generation is taken once (H4).
-pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
+pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim, place: &Place) {
     let live = relay.live();
     let now = relay.world.now();
     let everybody = claim.recipients.iter().map(|r| r.mailbox.clone()).collect();
@@ -180,7 +181,7 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim) {
         }
     }
     let attempts = stream::iter(group(planned));
-    attempts.for_each_concurrent(ATTEMPTS_AT_ONCE, |attempt| round.deliver(attempt)).await;
+    attempts.for_each_concurrent(ATTEMPTS_AT_ONCE, |attempt| round.deliver(attempt, place)).await;
     round.release().await;
 }
 
@@ -250,10 +251,10 @@ impl Round<'_> {
         join_plans(&standing, decided.result)
     }
 
-    async fn deliver(&self, attempt: Attempt) {
+    async fn deliver(&self, attempt: Attempt, place: &Place) {
         let began_ms = self.relay.world.now_ms();
         let Delivered { outcomes, decisions } =
-            deliver(self.relay, self.live, self.claim, self.message, &attempt).await;
+            deliver(self.relay, self.live, self.claim, self.message, &attempt, place).await;
         self.record(decisions);
         let took_ms = self.relay.world.now_ms().saturating_sub(began_ms);
         let mut ended = Vec::new();

@@ -87,7 +87,9 @@ struct Spans(BTreeMap<u64, u64>);
 impl Spans {
     fn add(&mut self, span: Span) {
         let Span { mut at, mut octets } = span;
-        if let Some((&before, &length)) = self.0.range(..at).next_back().filter(|(before, length)| *before + **length == at) {
+        if let Some((&before, &length)) =
+            self.0.range(..at).next_back().filter(|(before, length)| *before + **length == at)
+        {
             self.0.remove(&before);
             (at, octets) = (before, octets + length);
         }
@@ -99,7 +101,8 @@ impl Spans {
 
     /// So much of the first that is large enough.
     fn take(&mut self, octets: u64) -> Option<Span> {
-        let (at, found) = self.0.iter().take(LOOKS).find(|(_, found)| **found >= octets).map(|(at, found)| (*at, *found))?;
+        let (at, found) =
+            self.0.iter().take(LOOKS).find(|(_, found)| **found >= octets).map(|(at, found)| (*at, *found))?;
         self.0.remove(&at);
         if found > octets {
             self.0.insert(at + octets, found - octets);
@@ -405,7 +408,9 @@ mod tests {
         let expected = [&gap, &vec![2; 10_000], &tail, &gap, &vec![4; 10_000], &tail].map(|part| &part[..]).concat();
         assert!(place.octets() == expected);
         let overlapping = Extent { at: all[1].at + GRAIN, octets: 1 };
-        let error = Extents::open(place.path(), vec![all[1], overlapping], std::sync::mpsc::channel().0).err().expect("it is damaged");
+        let error = Extents::open(place.path(), vec![all[1], overlapping], std::sync::mpsc::channel().0)
+            .err()
+            .expect("it is damaged");
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     }
 

@@ -15,9 +15,10 @@ use sealwire_core::facts::{ChannelFacts, ChannelState};
 use sealwire_core::floor::{ConnectionId, Permit, TlsProof};
 use sealwire_core::plan::HostName;
 use sealwire_core::smtp::client::{Awaiting, Client, ClientConfig, ClientStep, MessageResult, Misuse, Outgoing};
-use sealwire_store::BodyReader;
+use sealwire_store::{BodyReader, StoreError};
 use tokio::time::Instant;
 
+use crate::lanes::Place;
 use crate::socket::Socket;
 use crate::stream::Stream;
 use crate::tls::{Connector, client_side};
@@ -27,6 +28,21 @@ use crate::world::World;
 const CONNECT_TIME: Duration = Duration::from_secs(30);
 /// Time for a TLS handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
+
+/// A body on its way out.
+pub(crate) struct Body<'a> {
+    pub(crate) reader: BodyReader,
+    /// Of its round.
+    pub(crate) place: &'a Place,
+}
+
+impl Body<'_> {
+    /// The next piece; a large message's lets small ones by.
+    async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, StoreError> {
+        self.place.give_way().await;
+        self.reader.next().await
+    }
+}
 
 /// How to open a connection.
 pub(crate) struct Opening<'a> {
@@ -168,7 +184,7 @@ impl Connection {
         permit: Permit,
         message: &Outgoing,
         head: &[u8],
-        body: &mut BodyReader,
+        body: &mut Body<'_>,
     ) -> Result<MessageResult, Misuse> {
         self.sent += 1;
         self.client.send(permit, message)?;
@@ -184,14 +200,14 @@ impl Connection {
     }
 
     /// A fault on the way is told to the machine, which settles the message by it.
-    async fn send_content(&mut self, head: &[u8], body: &mut BodyReader) {
+    async fn send_content(&mut self, head: &[u8], body: &mut Body<'_>) {
         if self.client.content(head).is_err() {
             return;
         }
         loop {
             match body.next().await {
                 Ok(Some(piece)) => {
-                    if self.client.content(&piece).is_err() {
+                    if self.client.content(piece.as_ref()).is_err() {
                         return;
                     }
                     if let Err(error) = self.flush(Awaiting::DataBlock).await {

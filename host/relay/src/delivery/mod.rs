@@ -30,11 +30,12 @@ use sealwire_core::smtp::client::{Outgoing, RecipientResult};
 use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
 
-use connection::{Connection, OpenError, Opening, open};
+use connection::{Body, Connection, OpenError, Opening, open};
 use hosts::{HostToAsk, hosts_of};
 use pool::PoolKey;
 use tally::{Tally, found_in_words};
 
+use crate::lanes::Place;
 use crate::live::Live;
 use crate::relay::Relay;
 
@@ -59,9 +60,10 @@ pub(crate) async fn deliver(
     claim: &Claim,
     message: &Arc<MessageFacts>,
     attempt: &Attempt,
+    place: &Place,
 ) -> Delivered {
     let mut delivering =
-        Delivering { relay, live, claim, message, attempt, tally: Tally::of(attempt), decisions: Vec::new() };
+        Delivering { relay, live, claim, message, attempt, place, tally: Tally::of(attempt), decisions: Vec::new() };
     let me = [live.config.hostname.clone()];
     match hosts_of(&attempt.next_hop, &me, &*live.resolver, &*relay.world).await {
         Err(outcome) => delivering.tally.settle_rest(&outcome),
@@ -88,6 +90,7 @@ struct Delivering<'a> {
     claim: &'a Claim,
     message: &'a Arc<MessageFacts>,
     attempt: &'a Attempt,
+    place: &'a Place,
     tally: Tally,
     decisions: Vec<DecisionRecord>,
 }
@@ -206,7 +209,7 @@ impl Delivering<'_> {
         };
         let entry = &self.claim.entry;
         let mut body = match self.body().await {
-            Ok(body) => body,
+            Ok(reader) => Body { reader, place: self.place },
             Err(error) => {
                 tracing::error!(message = %entry.id, %error, "content cannot be read");
                 self.tally.settle_rest(&Outcome::Inconclusive { host: None, why: error.to_string(), reply: None });
