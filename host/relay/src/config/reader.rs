@@ -78,8 +78,21 @@ impl Faults {
     }
 }
 
+/// Dots in one line, before any value. The parser's time grows with the square of a key's parts: 64 KiB of dots take it
+/// seconds, and no setting has more than a handful.
+const KEY_DOTS: usize = 500;
+
+/// The text, or nothing where a key has more parts than anybody means.
+fn without_endless_keys<'a>(text: &'a str, faults: &Faults) -> &'a str {
+    let dots = |line: &str| line.split(['=', '"', '\'', '#']).next().map_or(0, |key| key.matches('.').count());
+    let Some(line) = text.lines().position(|line| dots(line) > KEY_DOTS) else { return text };
+    faults.note(line + 1, "", format!("a key with more than {KEY_DOTS} dots: no setting has one; take the line out"));
+    ""
+}
+
 /// Parses a document as far as it can be and hands its top-level table on. Faults of syntax are noted.
 pub(crate) fn read<T>(text: &str, faults: &Faults, read: impl FnOnce(&Table<'_>) -> T) -> T {
+    let text = without_endless_keys(text, faults);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = error.span().map_or(0, |span| faults.line(&span));

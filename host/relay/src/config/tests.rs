@@ -176,3 +176,13 @@ fn every_key_is_documented_and_exemplified() {
     }
     assert_eq!(tables.len(), 9, "every kind of table was met: {tables:#?}");
 }
+
+/// The parser alone would take minutes for this one; a text of dots is none of a key.
+#[test]
+fn a_key_without_an_end_is_told_at_once() {
+    let problems = read(&format!("hostname = \"a.example\"\n{}", "a.".repeat(500_000))).expect_err("endless");
+    let told: Vec<(usize, &str)> = problems.iter().map(|problem| (problem.line, problem.key.as_str())).collect();
+    assert!(told == [(2, "")] && problems[0].text.contains("500 dots"), "{:?}", &problems[..1]);
+    let config = read(&format!("hostname = \"a.example\" # {}", ".".repeat(1_000))).expect("a comment");
+    assert_eq!(config.hostname.as_str(), "a.example");
+}
