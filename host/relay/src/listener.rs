@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::{Limits, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -21,6 +21,9 @@ use crate::relay::Relay;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
 use crate::tls::acceptor;
+
+/// Connections that may wait to be accepted; the system's own bound (`net.core.somaxconn`) may be lower.
+const BACKLOG: u32 = 4096;
 
 /// A bound listener.
 pub(crate) struct Bound {
@@ -36,15 +39,14 @@ pub(crate) struct Serving {
 }
 
 /// Binds every listener of the configuration.
-pub(crate) async fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, Vec<Problem>> {
+pub(crate) fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, Vec<Problem>> {
     let (mut bound, mut problems) = (Vec::new(), Vec::new());
     for listener in listeners {
-        let opened = async {
-            let socket = TcpListener::bind(listener.address).await?;
+        let opened = listen(listener.address).and_then(|socket| {
             let address = socket.local_addr()?;
-            io::Result::Ok(Bound { name: listener.name.clone(), address, socket })
-        };
-        match opened.await {
+            Ok(Bound { name: listener.name.clone(), address, socket })
+        });
+        match opened {
             Ok(listener) => bound.push(listener),
             Err(error) => problems.push(Problem::of_file(
                 format!("listener {}", listener.name),
@@ -53,6 +55,16 @@ pub(crate) async fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, V
         }
     }
     if problems.is_empty() { Ok(bound) } else { Err(problems) }
+}
+
+/// With a queue that a burst of clients fits into. Beyond it the system drops what would complete a connection, and the client,
+/// which believes it is connected, waits for a greeting until the system tries again, seconds or a minute later.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As the usual way to listen has it: a relay that is started again finds its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// What each listener serves its connections with, by name; reads certificates.

@@ -66,7 +66,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
     let servings = listener::servings(&config)?;
-    let bound = listener::bind(&config.listeners).await?;
+    let bound = listener::bind(&config.listeners)?;
     let world: Arc<dyn World> = Arc::new(ThisMachine);
     let relay = Arc::new(Relay {
         sandbox,
