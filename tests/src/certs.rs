@@ -20,6 +20,7 @@ use crate::place;
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
+    certificate: CertificateDer<'static>,
     file: PathBuf,
     _folder: TempDir,
 }
@@ -31,16 +32,22 @@ impl Authority {
         let mut params = params(&[], name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let pem = params.self_signed(&key).expect("our own parameters can be signed").pem();
+        let certificate = params.self_signed(&key).expect("our own parameters can be signed");
+        let (pem, certificate) = (certificate.pem(), certificate.der().clone());
         let folder = place::folder();
         let file = folder.path().join("authority.pem");
         place::write(&file, &pem);
-        Self { issuer: Issuer::new(params, key), pem, file, _folder: folder }
+        Self { issuer: Issuer::new(params, key), pem, certificate, file, _folder: folder }
     }
 
     /// The authority's certificate.
     pub fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// The same as DER.
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
     }
 
     /// A file with the authority's certificate, readable by every user.
@@ -90,6 +97,7 @@ pub struct Leaf {
     key_file: PathBuf,
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
+    public_key: Vec<u8>,
     _folder: Arc<TempDir>,
 }
 
@@ -109,6 +117,11 @@ impl Leaf {
         self.certificate.clone()
     }
 
+    /// The public key (SubjectPublicKeyInfo).
+    pub fn public_key(&self) -> &[u8] {
+        &self.public_key
+    }
+
     /// The private key.
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
@@ -120,7 +133,8 @@ impl Leaf {
         place::write(&cert_file, certificate.pem());
         place::write(&key_file, key.serialize_pem());
         let certificate = certificate.der().clone();
-        Self { cert_file, key_file, certificate, key: key.serialize_der(), _folder: Arc::new(folder) }
+        let public_key = rcgen::PublicKeyData::subject_public_key_info(key);
+        Self { cert_file, key_file, certificate, key: key.serialize_der(), public_key, _folder: Arc::new(folder) }
     }
 }
 

@@ -18,5 +18,6 @@ pub mod place;
 pub mod postfix;
 pub mod process;
 pub mod relay;
+pub mod signed;
 pub mod swaks;
 pub mod wait;

@@ -1,6 +1,7 @@
 //! NSD, a real authoritative name server, on a loopback port with the zones of the test.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use tempfile::TempDir;
 
 use crate::place;
 use crate::process::Process;
+use crate::signed::{self, Zone};
 
 /// A running NSD; stops on drop.
 #[derive(Debug)]
 pub struct Nsd {
     address: SocketAddr,
+    trust_anchor: PathBuf,
     _process: Process,
     _folder: TempDir,
 }
@@ -27,13 +30,29 @@ impl Nsd {
     /// The same, and for every name in the `broken` zones it answers SERVFAIL: it should have had them from another server,
     /// which is not there. At least one zone must be whole; by it the server is known to answer.
     pub fn start_with_broken(zones: &[(&str, &str)], broken: &[&str]) -> Self {
-        assert!(!zones.is_empty(), "by what should the name server be known to answer?");
         let folder = place::folder();
+        for (name, records) in zones {
+            place::write(&folder.path().join(format!("{name}.zone")), zone_file(name, records));
+        }
+        let served: Vec<&str> = zones.iter().map(|(name, _)| *name).collect();
+        Self::serve(folder, &served, broken)
+    }
+
+    /// Serves a signed root with these zones below it, each signed as it says ([`signed`](crate::signed)).
+    pub fn start_signed(zones: &[Zone<'_>]) -> Self {
+        let folder = place::folder();
+        let trust_anchor = signed::make(folder.path(), zones);
+        let served: Vec<&str> = ["."].into_iter().chain(zones.iter().map(|zone| zone.name)).collect();
+        Self { trust_anchor, ..Self::serve(folder, &served, &[]) }
+    }
+
+    /// Zone files lie in the folder.
+    fn serve(folder: TempDir, zones: &[&str], broken: &[&str]) -> Self {
+        assert!(!zones.is_empty(), "by what should the name server be known to answer?");
         let address = place::free_address();
         let config = folder.path().join("nsd.conf");
         let mut text = server_section(folder.path(), address);
-        for (name, records) in zones {
-            place::write(&folder.path().join(format!("{name}.zone")), zone_file(name, records));
+        for name in zones {
             text.push_str(&format!("zone:\n  name: \"{name}\"\n  zonefile: \"{name}.zone\"\n"));
         }
         for name in broken {
@@ -44,10 +63,15 @@ impl Nsd {
         let mut nsd = Command::new(place::program("nsd"));
         nsd.arg("-d").arg("-c").arg(&config);
         let mut process = Process::start("NSD", &mut nsd, &folder.path().join("nsd.log"));
-        for (name, _) in zones {
+        for name in zones {
             process.ready_when(&format!("an answer for {name}"), || answers(address, name).then_some(()));
         }
-        Self { address, _process: process, _folder: folder }
+        Self { address, trust_anchor: PathBuf::new(), _process: process, _folder: folder }
+    }
+
+    /// A file with the key that the signed root is proven by.
+    pub fn trust_anchor(&self) -> &Path {
+        &self.trust_anchor
     }
 
     /// Where it answers, by UDP and TCP.
@@ -56,7 +80,7 @@ impl Nsd {
     }
 }
 
-fn server_section(folder: &std::path::Path, address: SocketAddr) -> String {
+fn server_section(folder: &Path, address: SocketAddr) -> String {
     let folder = folder.display();
     format!(
         "server:\n  ip-address: {}@{}\n  do-ip6: no\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  database: \"\"\n  \
@@ -68,7 +92,7 @@ fn server_section(folder: &std::path::Path, address: SocketAddr) -> String {
     )
 }
 
-fn zone_file(name: &str, records: &str) -> String {
+pub(crate) fn zone_file(name: &str, records: &str) -> String {
     format!("$ORIGIN {name}.\n$TTL 60\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n{records}\n")
 }
 

@@ -17,6 +17,7 @@ const NEEDED: &[(Sign, &str)] = &[
     (Sign::Program("swaks"), "swaks"),
     (Sign::PerlModule("Net::SSLeay"), "libnet-ssleay-perl"), // swaks speaks TLS through it
     (Sign::Program("nsd"), "nsd"),
+    (Sign::Program("ldns-signzone"), "ldnsutils"),
     (Sign::File("/etc/ssl/certs/ca-certificates.crt"), "ca-certificates"), // the system's roots
     (Sign::Program("faketime"), "faketime"), // brings the library that sets a clock for one process
 ];

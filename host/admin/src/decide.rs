@@ -348,6 +348,7 @@ fn channel_of(asked: ChannelAsked, host: Option<&str>) -> ChannelFacts {
         chain,
         name_matches: host.is_some() && asked != ChannelAsked::TlsWrongName,
         certificates: Vec::new(),
+        dane: None,
     };
     ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
 }

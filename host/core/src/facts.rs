@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
+use crate::dane::Tlsa;
 
 /// A TLS protocol version by its number on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Debug)]
@@ -149,6 +150,9 @@ pub struct Handshake {
     pub name_matches: bool,
     /// End-entity first; empty where none was presented.
     pub certificates: Vec<Certificate>,
+    /// The TLSA record that the certificate met, where the host has some (RFC 7672).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dane: Option<Tlsa>,
 }
 
 /// The verdict on a chain, in the words of RFC 8460 §4.3.

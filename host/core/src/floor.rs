@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dane::Tlsa;
 use crate::facts::{ChainVerdict, Handshake, TlsVersion};
 
 /// One thing a channel must give.
@@ -29,6 +30,8 @@ pub enum Demand {
     Pin(PinKind, BTreeSet<[u8; 32]>),
     /// One of these cipher suites, by IANA name.
     CipherSuite(BTreeSet<String>),
+    /// A certificate that one of these TLSA records names (RFC 7672 §3.1).
+    Dane(BTreeSet<Tlsa>),
 }
 
 /// What a pin is the digest of.
@@ -41,7 +44,7 @@ pub enum PinKind {
     SpkiSha256,
 }
 
-/// Who demands. Room is left for DANE, MTA-STS and REQUIRETLS.
+/// Who demands. Room is left for MTA-STS and REQUIRETLS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -58,6 +61,8 @@ pub enum Source {
     Route(String),
     /// H6: the report of a message that came by TLS.
     Report,
+    /// The TLSA records of this name, under DNSSEC (RFC 7672): the host's own demand, known once it was looked up.
+    Dane(String),
 }
 
 /// A demand with its source.
@@ -151,6 +156,7 @@ impl TlsProof {
                 PinKind::SpkiSha256 => digests.contains(&certificate.spki_sha256),
             }),
             Demand::CipherSuite(names) => names.contains(&handshake.cipher_suite),
+            Demand::Dane(records) => handshake.dane.as_ref().is_some_and(|met| records.contains(met)),
         }
     }
 }
@@ -191,6 +197,7 @@ impl fmt::Display for Demand {
             Demand::CipherSuite(names) => {
                 write!(f, "one of the cipher suites {}", names.iter().cloned().collect::<Vec<_>>().join(", "))
             }
+            Demand::Dane(_) => f.write_str("a certificate that the host's TLSA records name (DANE)"),
         }
     }
 }
@@ -203,6 +210,7 @@ impl fmt::Display for Source {
             Source::Flag(policy) => write!(f, "policy {policy}, which asked for secure transport on arrival"),
             Source::Route(name) => write!(f, "route {name}"),
             Source::Report => f.write_str("the original message, which came by TLS"),
+            Source::Dane(name) => write!(f, "DANE, by the TLSA records of {name}"),
         }
     }
 }
@@ -224,6 +232,7 @@ mod tests {
             name_matches: false,
             // The second is anybody's to present: no pin may be met by it.
             certificates: vec![certificate(1, 2), certificate(3, 4)],
+            dane: None,
         }
     }
 
@@ -245,7 +254,10 @@ mod tests {
         let pin = |kind, octet| Demand::Pin(kind, BTreeSet::from([[octet; 32], [9; 32]]));
         let suite = |name: &str| Demand::CipherSuite(BTreeSet::from([name.to_owned()]));
         // (demand, met in clear, met by TLS 1.2 with a self-signed certificate, met once chain and name are good)
+        let tlsa = |octet: u8| Tlsa { usage: 3, selector: 1, matching: 1, data: vec![octet; 32] };
         let rows = [
+            (Demand::Dane(BTreeSet::from([tlsa(1), tlsa(2)])), false, true),
+            (Demand::Dane(BTreeSet::from([tlsa(2)])), false, false),
             (Demand::Tls, true, true),
             (Demand::MinimumVersion(TlsVersion::TLS12), true, true),
             (Demand::MinimumVersion(TlsVersion::TLS13), false, false),
@@ -261,7 +273,7 @@ mod tests {
         ];
         let clear = TlsProof::of_nothing(ConnectionId(1));
         let weak = TlsProof::of_handshake(ConnectionId(1), Arc::new(handshake()));
-        let good = Handshake { chain: ChainVerdict::Trusted, name_matches: true, ..handshake() };
+        let good = Handshake { chain: ChainVerdict::Trusted, name_matches: true, dane: Some(tlsa(1)), ..handshake() };
         let good = TlsProof::of_handshake(ConnectionId(1), Arc::new(good));
         for (demand, by_weak, by_good) in rows {
             let floor = TlsFloor::of_finished_chain([(demand.clone(), Source::Report)]);

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dane::Tlsa;
 use crate::decision::FailedDecision;
 use crate::facts::ChannelState;
 use crate::floor::Sourced;
@@ -68,6 +69,9 @@ pub struct TlsEvidence {
     pub chain: String,
     /// The certificate names the host.
     pub name_matches: bool,
+    /// The TLSA record that it met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dane: Option<Tlsa>,
 }
 
 /// A floor that no host met.

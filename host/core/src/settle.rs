@@ -295,8 +295,8 @@ impl Settling<'_> {
 /// What an unmet demand leads to, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Consequence {
-    /// Deferred and looked up again: the seam for what is published in the DNS (DANE, MTA-STS; RFC 8461 §5), which is
-    /// no source yet.
+    /// Deferred and looked up again: what is published in the DNS may have been changed since, and a server with it
+    /// (RFC 7672 §2.2, RFC 8461 §5).
     Deferral,
     /// One attempt, then the fallback.
     Fallback,
@@ -306,6 +306,7 @@ enum Consequence {
 fn consequence_of(source: &Source) -> Consequence {
     match source {
         Source::Rule { .. } | Source::Flag(_) | Source::Route(_) | Source::Report => Consequence::Fallback,
+        Source::Dane(_) => Consequence::Deferral,
     }
 }
 

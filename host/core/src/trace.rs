@@ -92,6 +92,7 @@ mod tests {
             chain: ChainVerdict::None,
             name_matches: false,
             certificates: Vec::new(),
+            dane: None,
         };
         ClientFacts {
             address: address.parse().expect("an address"),

@@ -98,6 +98,7 @@ fn secured() -> ChannelFacts {
         chain: ChainVerdict::Trusted,
         name_matches: true,
         certificates: Vec::new(),
+        dane: None,
     };
     ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
 }

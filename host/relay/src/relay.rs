@@ -58,6 +58,8 @@ pub struct RelayStatus {
     pub generation: GenerationStatus,
     /// Of the settings the generation was built from.
     pub settings_revision: u64,
+    /// Whether the DNS proves what it says (DNSSEC), as DANE needs it: `on`, or why not.
+    pub dnssec: String,
     /// How decisions run.
     pub sandbox: SandboxStatus,
     /// What waits; None if the store did not answer.
@@ -97,6 +99,7 @@ impl Relay {
             sessions: self.sessions.open(),
             generation: live.generation.status(),
             settings_revision: live.settings_revision,
+            dnssec: live.resolver.dnssec(),
             sandbox: self.sandbox.status(),
             queue: self.store.counts().await.ok(),
             store: self.store.status(),

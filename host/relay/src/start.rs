@@ -162,7 +162,8 @@ impl Relay {
         revision: u64,
     ) -> Result<Live, Vec<Problem>> {
         let live = self.live();
-        let resolver = resolver(&config)?;
+        // What is known of names, and that they are proven, outlives an edit of the settings.
+        let resolver = if Arc::ptr_eq(&config, &live.config) { Arc::clone(&live.resolver) } else { resolver(&config)? };
         let number = live.generation.number() + 1;
         let parts = Parts { config, settings, settings_revision: revision, resolver, number };
         build_apart(parts, &self.sandbox, &self.builtins, Some(live)).await
@@ -234,7 +235,7 @@ async fn build_apart(
 }
 
 fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, Vec<Problem>> {
-    let resolver = SystemResolver::new(&config.dns_servers).map_err(|why| one("[dns]", why))?;
+    let resolver = SystemResolver::new(&config.dns).map_err(|why| vec![config.problem("dns.trust-anchor", why)])?;
     Ok(Arc::new(resolver))
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::Script;
+use sealwire_tests::nsd::Nsd;
 use sealwire_tests::relay::{Ground, Relay};
 use sealwire_tests::{guests, place};
 
@@ -22,6 +23,7 @@ pub(super) struct Given {
     top: String,
     schedule: String,
     dns: Option<SocketAddr>,
+    dnssec: String,
     routes: String,
     policies: String,
     settings: String,
@@ -73,6 +75,18 @@ impl Given {
     /// Names are asked of this server. Without one, of a port where nobody answers.
     pub(super) fn dns(mut self, server: SocketAddr) -> Self {
         self.dns = Some(server);
+        self
+    }
+
+    /// A name server whose zones are proven by its own root.
+    pub(super) fn signed_dns(self, server: &Nsd) -> Self {
+        let lines = format!("trust-anchor = \"{}\"", server.trust_anchor().display());
+        self.dns(server.address()).dnssec(&lines)
+    }
+
+    /// Further lines of `[dns]`.
+    pub(super) fn dnssec(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.dnssec);
         self
     }
 
@@ -138,10 +152,11 @@ impl Given {
         let written = Written {
             before_listener: format!(
                 "hostname = \"relay.test\"\ndata-directory = \"data\"\nlog-level = \"info\"\n{}\n\
-                 [tls]\nroots = \"{}\"\n[dns]\nservers = [\"{}\"]\n[schedule]\n{}\n",
+                 [tls]\nroots = \"{}\"\n[dns]\nservers = [\"{}\"]\n{}\n[schedule]\n{}\n",
                 self.top,
                 authority.file().display(),
                 self.dns.unwrap_or(nobody),
+                self.dnssec,
                 self.schedule,
             ),
             certificate: leaf.cert_file().to_owned(),

@@ -12,6 +12,7 @@ mod certificates;
 mod check;
 mod clock;
 mod crash;
+mod dane;
 mod disk;
 mod door;
 mod exhausted;

@@ -170,6 +170,13 @@ impl Scene {
         status["totals"][name].as_u64().unwrap_or_else(|| panic!("status has no total `{name}`: {status:#}"))
     }
 
+    /// What `status` says of proofs by DNSSEC.
+    #[track_caller]
+    pub(super) fn dnssec(&self) -> String {
+        let status = self.relay.json(&["status"]);
+        status["dnssec"].as_str().unwrap_or_else(|| panic!("status says nothing of DNSSEC: {status:#}")).to_owned()
+    }
+
     /// The number of the generation that is live.
     #[track_caller]
     pub(super) fn generation(&self) -> u64 {

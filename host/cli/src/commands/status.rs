@@ -49,6 +49,7 @@ fn tell(status: &Value, output: &Output) {
         ("  by domain", unmet_by_domain(status)),
         ("decisions", format!("{}, {} failed", number("/totals/decisions"), number("/totals/failed-decisions"))),
         ("sandbox", sandbox(status)),
+        ("DNSSEC", text("/dnssec")),
     ]);
     for alert in array(status, "/alerts") {
         let at = alert["at-ms"].as_u64().unwrap_or(0) / 1000;

@@ -130,6 +130,7 @@ pub fn demand_word(demand: &Demand) -> String {
         Demand::MinimumVersion(TlsVersion(other)) => format!("minimum-version-0x{other:04x}"),
         Demand::TrustedChain => "trusted-chain".into(),
         Demand::MatchingName => "matching-name".into(),
+        Demand::Dane(_) => "dane".into(),
         Demand::Pin(..) => "pin".into(),
         Demand::CipherSuite(_) => "cipher-suite".into(),
     }

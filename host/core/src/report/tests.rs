@@ -31,6 +31,7 @@ fn client(state: ChannelState) -> ClientFacts {
         chain: ChainVerdict::None,
         name_matches: false,
         certificates: Vec::new(),
+        dane: None,
     };
     let handshake = (state == ChannelState::Secured).then(|| Arc::new(handshake));
     ClientFacts {

@@ -194,6 +194,7 @@ fn lack(demand: &Demand) -> &'static str {
         Demand::MatchingName => "its certificate names another server",
         Demand::Pin(..) => "its certificate is not the one expected",
         Demand::CipherSuite(_) => "its cipher suite is not one of those required",
+        Demand::Dane(_) => "its certificate is not the one that its TLSA records name (DANE)",
     }
 }
 
@@ -230,6 +231,7 @@ fn required(demand: &Demand) -> Option<String> {
         Demand::MatchingName => "a certificate that names the mail server".into(),
         Demand::Pin(..) => "the certificate that is expected there".into(),
         Demand::CipherSuite(_) => quote(&demand.to_string()),
+        Demand::Dane(_) => "a certificate that the mail server's TLSA records name (DANE)".into(),
     })
 }
 
@@ -244,6 +246,10 @@ fn demanded_by(source: &Source, reasons: &[Reason]) -> String {
         }
         Source::Route(name) => format!("The route \"{}\" that this message takes demands it.", quote(name)),
         Source::Report => "The message that this one reports on came over a secure connection.".into(),
+        Source::Dane(name) => format!(
+            "The owner of the mail server demands it: see the TLSA records of {} (DANE, RFC 7672).",
+            quote(name)
+        ),
     }
 }
 
@@ -286,6 +292,9 @@ fn remedy(demand: &Demand, name: &str) -> String {
         }
         Demand::Pin(..) => format!("Tell the sender's postmaster about the new certificate of {name}."),
         Demand::CipherSuite(_) => format!("Enable one of the cipher suites named above on {name}."),
+        Demand::Dane(_) => format!(
+            "Publish TLSA records for {name} that name the certificate it has now, or give it back the one they name."
+        ),
     }
 }
 

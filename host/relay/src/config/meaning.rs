@@ -10,6 +10,7 @@ use super::reader::{At, Faults};
 use super::routes;
 use super::surroundings::Surroundings;
 use super::written::{Written, WrittenLimits, WrittenListener, WrittenPolicy, WrittenSchedule};
+use crate::dns::Dns;
 use crate::tls::Roots;
 
 /// Name of the policy, and of its built-in component, that is the chain when the file names none.
@@ -32,7 +33,11 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         routes,
         route_roots,
         roots: value(written.roots).unwrap_or(Roots::System),
-        dns_servers: values(written.dns_servers),
+        dns: Dns {
+            servers: values(written.dns_servers),
+            dnssec: value(written.dnssec).unwrap_or_default(),
+            trust_anchor: value(written.trust_anchor),
+        },
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),
         log_level: value(written.log_level).unwrap_or(LogLevel::Info),
@@ -47,6 +52,9 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
     };
     if let Some(at) = &written.roots {
         place("tls.roots".to_owned(), at.line, &at.key);
+    }
+    if let Some(at) = &written.trust_anchor {
+        place("dns.trust-anchor".to_owned(), at.line, &at.key);
     }
     for listener in &written.listeners {
         if let (Some(name), Some(at)) = (&listener.name, &listener.certificate) {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::problem::Problem;
 use super::values::Network;
+use crate::dns::Dns;
 use crate::tls::Roots;
 
 /// Everything that is read at start and on reload.
@@ -39,8 +40,8 @@ pub struct Config {
     pub roots: Roots,
     /// Instead of those, for the routes of these names.
     pub route_roots: BTreeMap<String, Roots>,
-    /// Empty: as the system says.
-    pub dns_servers: Vec<SocketAddr>,
+    /// Who is asked for names, and what is made of DNSSEC.
+    pub dns: Dns,
     /// The chain, at least one.
     pub policies: Vec<Policy>,
     /// When to try again and when to give up.

@@ -12,6 +12,7 @@ use sealwire_core::plan::{DomainPattern, HostName};
 use super::meant::{Component, LogLevel, Profile};
 use super::reader::{At, Table};
 use super::values::{self, Network};
+use crate::dns::Dnssec;
 use crate::tls::Roots;
 
 /// A duration no schedule needs to exceed: a year.
@@ -29,6 +30,8 @@ pub(super) struct Written {
     pub(super) log_level: Option<At<LogLevel>>,
     pub(super) roots: Option<At<Roots>>,
     pub(super) dns_servers: Vec<At<SocketAddr>>,
+    pub(super) dnssec: Option<At<Dnssec>>,
+    pub(super) trust_anchor: Option<At<PathBuf>>,
     pub(super) limits: WrittenLimits,
     pub(super) schedule: WrittenSchedule,
     pub(super) listeners: Vec<WrittenListener>,
@@ -113,11 +116,22 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         log_level: file.parsed("log-level", log_level),
         roots: tls.as_ref().and_then(|tls| tls.parsed("roots", |text| roots(folder, text))),
         dns_servers: dns.as_ref().and_then(|dns| dns.list("servers", values::server_address)).unwrap_or_default(),
+        dnssec: dns.as_ref().and_then(|dns| dns.parsed("dnssec", dnssec)),
+        trust_anchor: dns.as_ref().and_then(|dns| dns.parsed("trust-anchor", path)),
         limits: file.table("limits").map(|table| limits(&table)).unwrap_or_default(),
         schedule: file.table("schedule").map(|table| schedule(&table)).unwrap_or_default(),
         listeners: file.tables("listener").iter().map(|table| listener(table, folder)).collect(),
         routes: file.tables("route").iter().map(|table| route(table, folder)).collect(),
         policies: file.tables("policy").iter().map(|table| policy(table, folder)).collect(),
+    }
+}
+
+fn dnssec(text: &str) -> Result<Dnssec, String> {
+    match text {
+        "auto" => Ok(Dnssec::Auto),
+        "required" => Ok(Dnssec::Required),
+        "off" => Ok(Dnssec::Off),
+        _ => Err("must be \"auto\", \"required\" or \"off\"".to_owned()),
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::lanes::Place;
 use crate::socket::Socket;
 use crate::stream::Stream;
-use crate::tls::{Connector, client_side};
+use crate::tls::{Connector, DaneCheck, client_side};
 use crate::world::World;
 
 /// Time for a TCP connection to come about; RFC 5321 names none, and the system's own is minutes.
@@ -52,6 +52,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) host: &'a HostName,
     pub(crate) address: SocketAddr,
     pub(crate) connector: &'a Connector,
+    /// What the host's TLSA records ask.
+    pub(crate) dane: Option<&'a DaneCheck>,
     pub(crate) implicit_tls: bool,
     /// False only on the new connection after a failed handshake of opportunistic mail.
     pub(crate) want_tls: bool,
@@ -142,7 +144,9 @@ impl Connection {
         let Some(stream) = self.stream.take_clear() else {
             return Err(failed(ChannelState::Failed, "TLS was started twice".into()));
         };
-        let handshake = opening.connector.tls().connect(name.clone(), stream);
+        // RFC 7672 §8.1: the name that the TLSA records are found at.
+        let base = opening.dane.and_then(|dane| ServerName::try_from(dane.base.clone()).ok());
+        let handshake = opening.connector.tls().connect(base.unwrap_or_else(|| name.clone()), stream);
         let stream = match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -151,9 +155,8 @@ impl Connection {
             }
             Err(_) => return Err(failed(ChannelState::Inconclusive, "the TLS handshake timed out".into())),
         };
-        let proof =
-            client_side(opening.connector, stream.get_ref().1, &name, opening.implicit_tls, opening.world.now());
-        let proof = Arc::new(proof);
+        let (session, now) = (stream.get_ref().1, opening.world.now());
+        let proof = Arc::new(client_side(opening.connector, session, &name, opening.dane, opening.implicit_tls, now));
         self.proof = TlsProof::of_handshake(opening.id, Arc::clone(&proof));
         self.channel = ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(proof) };
         self.stream = Stream::Client(Box::new(stream));

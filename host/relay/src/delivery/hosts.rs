@@ -10,7 +10,8 @@ use sealwire_core::plan::hosts::literal_address;
 use sealwire_core::plan::{HostName, NextHop, Target, order_hosts, order_route_hosts};
 use sealwire_core::reply::Reply;
 
-use crate::dns::{DnsError, Resolver};
+use super::dane::{Dane, dane_of};
+use crate::dns::{Answer, DnsError, Resolver};
 use crate::world::World;
 
 /// Most hosts asked in one round, and most addresses of one host: what a hostile zone may cost us.
@@ -24,6 +25,8 @@ pub(crate) struct HostToAsk {
     pub(crate) port: u16,
     /// Where it is, or why that could not be found out.
     pub(crate) addresses: Result<Vec<IpAddr>, String>,
+    /// What it demands of a channel itself.
+    pub(crate) dane: Option<Dane>,
 }
 
 /// The hosts of this next hop; `me` are this relay's own names.
@@ -33,19 +36,23 @@ pub(crate) async fn hosts_of(
     resolver: &dyn Resolver,
     world: &dyn World,
 ) -> Result<Vec<HostToAsk>, Outcome> {
-    let names: Vec<(HostName, u16)> = match &next_hop.target {
+    let (names, proven): (Vec<(HostName, u16)>, Option<&Domain>) = match &next_hop.target {
         Target::Mx { domain, port } => {
-            let names = mail_exchangers(domain, me, resolver, world).await?;
-            names.into_iter().map(|name| (name, *port)).collect()
+            let Answer { found, secure } = mail_exchangers(domain, me, resolver, world).await?;
+            (found.into_iter().map(|name| (name, *port)).collect(), secure.then_some(domain))
         }
         Target::Hosts(hosts) => {
-            order_route_hosts(hosts, world.roll()).into_iter().map(|h| (h.host.clone(), h.port)).collect()
+            let ordered = order_route_hosts(hosts, world.roll()).into_iter();
+            (ordered.map(|host| (host.host.clone(), host.port)).collect(), None)
         }
     };
     let mut hosts = Vec::new();
     for (host, port) in names.into_iter().take(HOSTS_MAX) {
-        let addresses = addresses_of(&host, resolver).await;
-        hosts.push(HostToAsk { host, port, addresses });
+        let (addresses, dane) = match look_up(&host, port, proven, resolver).await {
+            Ok((addresses, dane)) => (Ok(addresses), dane),
+            Err(why) => (Err(why), None),
+        };
+        hosts.push(HostToAsk { host, port, addresses, dane });
     }
     Ok(hosts)
 }
@@ -55,13 +62,14 @@ async fn mail_exchangers(
     me: &[Domain],
     resolver: &dyn Resolver,
     world: &dyn World,
-) -> Result<Vec<HostName>, Outcome> {
+) -> Result<Answer<Vec<HostName>>, Outcome> {
     if domain.is_literal() {
         let unusable = || refused(Reply::new(550, (1, 2), "the address literal names no host"));
-        return literal_address(domain).map(|a| vec![HostName::Address(a)]).ok_or_else(unusable);
+        let address = literal_address(domain).ok_or_else(unusable)?;
+        return Ok(Answer { found: vec![HostName::Address(address)], secure: false });
     }
-    let records = match resolver.mx(domain).await {
-        Ok(records) => records,
+    let Answer { found, secure } = match resolver.mx(domain).await {
+        Ok(answer) => answer,
         // RFC 5321 §5.1: a domain that does not exist is an error at once.
         Err(DnsError::NoSuchName) => {
             return Err(refused(Reply::new(550, (1, 2), format!("the domain {domain} does not exist"))));
@@ -71,20 +79,27 @@ async fn mail_exchangers(
             return Err(Outcome::Inconclusive { host: None, why: format!("DNS: {why}"), reply: None });
         }
     };
-    let hosts = order_hosts(domain, &records, me, world.roll()).map_err(|problem| refused(problem.reply()))?;
-    Ok(hosts.into_iter().map(HostName::Name).collect())
+    let hosts = order_hosts(domain, &found, me, world.roll()).map_err(|problem| refused(problem.reply()))?;
+    Ok(Answer { found: hosts.into_iter().map(HostName::Name).collect(), secure })
 }
 
-async fn addresses_of(host: &HostName, resolver: &dyn Resolver) -> Result<Vec<IpAddr>, String> {
+/// Its addresses, and what it demands.
+async fn look_up(
+    host: &HostName,
+    port: u16,
+    next_hop: Option<&Domain>,
+    resolver: &dyn Resolver,
+) -> Result<(Vec<IpAddr>, Option<Dane>), String> {
     let name = match host {
-        HostName::Address(address) => return Ok(vec![*address]),
+        HostName::Address(address) => return Ok((vec![*address], None)),
         HostName::Name(name) => name,
     };
-    match resolver.addresses(name.as_str()).await {
-        Ok(addresses) if addresses.is_empty() => Err("it has no address".into()),
-        Ok(addresses) => Ok(addresses.into_iter().take(ADDRESSES_MAX).collect()),
-        Err(error) => Err(error.to_string()),
+    let addresses = resolver.addresses(name.as_str()).await.map_err(|error| error.to_string())?;
+    if addresses.answer.found.is_empty() {
+        return Err("it has no address".into());
     }
+    let dane = dane_of(name, port, &addresses, next_hop, resolver).await?;
+    Ok((addresses.answer.found.into_iter().take(ADDRESSES_MAX).collect(), dane))
 }
 
 fn refused(reply: Reply) -> Outcome {

@@ -9,6 +9,7 @@
 //! It decides nothing about time: that is settle's.
 
 mod connection;
+mod dane;
 mod hosts;
 mod pool;
 mod tally;
@@ -31,6 +32,7 @@ use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
 
 use connection::{Body, Connection, OpenError, Opening, open};
+use dane::Dane;
 use hosts::{HostToAsk, hosts_of};
 use pool::PoolKey;
 use tally::{Tally, found_in_words};
@@ -103,7 +105,7 @@ impl Delivering<'_> {
         };
         let mark = self.tally.mark();
         for address in addresses {
-            self.ask_address(&host.host, SocketAddr::new(*address, host.port)).await;
+            self.ask_address(host, SocketAddr::new(*address, host.port)).await;
             if self.tally.is_complete() {
                 return;
             }
@@ -111,35 +113,42 @@ impl Delivering<'_> {
         self.tally.host_done(mark);
     }
 
-    async fn ask_address(&mut self, host: &HostName, address: SocketAddr) {
+    async fn ask_address(&mut self, to: &HostToAsk, address: SocketAddr) {
+        let host = &to.host;
+        // The host's own demand is known only now. It raises the floor, and no message goes by less.
+        let own = to.dane.iter().map(|dane| dane.demand.clone());
+        let floor = own.fold(self.attempt.floor.clone(), |floor, (demand, source)| floor.raised(demand, source));
         let key = PoolKey {
             generation: self.live.generation.number(),
             next_hop: self.attempt.next_hop.clone(),
             host: host.clone(),
             address,
-            floor: self.attempt.floor.clone(),
+            floor,
         };
+        let dane = to.dane.as_ref();
         // A connection that waited may have been closed by the peer meanwhile; that is known at the first command.
         if let Some(connection) = self.relay.pool.take(&key)
-            && self.send_over(connection, &key).await == Sent::Settled
+            && self.send_over(connection, &key, dane).await == Sent::Settled
         {
             return;
         }
-        match self.open(host, address).await {
+        match self.open(&key, dane).await {
             Ok(connection) => {
-                let _ = self.send_over(connection, &key).await;
+                let _ = self.send_over(connection, &key, dane).await;
             }
             Err(OpenError::NotAnswered(why)) => self.tally.not_asked(host, why),
             Err(OpenError::Handshake { state, detail }) => {
                 let channel = ChannelFacts { state, detail, handshake: None };
                 let proof = TlsProof::of_nothing(ConnectionId(0));
-                self.unmet(host, address, &channel, &proof);
+                self.unmet(&key, &channel, &proof);
             }
         }
     }
 
     /// Opens a connection; for opportunistic mail a second one in clear if the first one's handshake failed.
-    async fn open(&self, host: &HostName, address: SocketAddr) -> Result<Connection, OpenError> {
+    async fn open(&self, key: &PoolKey, dane: Option<&Dane>) -> Result<Connection, OpenError> {
+        let PoolKey { host, address, floor, .. } = key;
+        let address = *address;
         let connector = self.live.connector(&self.attempt.next_hop.route);
         let opening = |want_tls| Opening {
             world: &*self.relay.world,
@@ -148,11 +157,12 @@ impl Delivering<'_> {
             host,
             address,
             connector,
+            dane: dane.map(|dane| &dane.check),
             implicit_tls: self.attempt.next_hop.implicit_tls,
             want_tls,
         };
         match open(opening(true)).await {
-            Err(OpenError::Handshake { state, detail }) if !self.attempt.floor.requires_tls() => {
+            Err(OpenError::Handshake { state, detail }) if !floor.requires_tls() => {
                 tracing::info!(%host, %address, %detail, "TLS failed, opportunistic mail goes on in clear");
                 let mut connection = open(opening(false)).await?;
                 connection.channel = ChannelFacts { state, detail, handshake: None };
@@ -162,18 +172,18 @@ impl Delivering<'_> {
         }
     }
 
-    async fn send_over(&mut self, mut connection: Connection, key: &PoolKey) -> Sent {
+    async fn send_over(&mut self, mut connection: Connection, key: &PoolKey, dane: Option<&Dane>) -> Sent {
         let was_used = connection.sent > 0;
-        let floor = &self.attempt.floor;
+        let floor = &key.floor;
         #[cfg(test)]
         let floor = &crate::simulation::planted::floor(floor.clone());
         // What the floor refuses needs no opinion of a policy: the host is out either way.
         if !floor.unmet(&connection.proof).is_empty() {
-            self.unmet(&key.host, key.address, &connection.channel, &connection.proof);
+            self.unmet(key, &connection.channel, &connection.proof);
             connection.quit().await;
             return Sent::Settled;
         }
-        let hop = Arc::new(self.hop(&connection, &key.host));
+        let hop = Arc::new(self.hop(&connection, &key.host, dane));
         let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, self.relay.world.now()).await;
         self.decisions.extend(decided.records);
         let cleared = match decided.result {
@@ -202,7 +212,7 @@ impl Delivering<'_> {
         let permit = match floor.permit(&connection.proof, cleared) {
             Ok(permit) => permit,
             Err(_) => {
-                self.unmet(&key.host, key.address, &connection.channel, &connection.proof);
+                self.unmet(key, &connection.channel, &connection.proof);
                 connection.quit().await;
                 return Sent::Settled;
             }
@@ -250,7 +260,7 @@ impl Delivering<'_> {
         }
     }
 
-    fn hop(&self, connection: &Connection, host: &HostName) -> HopFacts {
+    fn hop(&self, connection: &Connection, host: &HostName, dane: Option<&Dane>) -> HopFacts {
         HopFacts {
             recipients: self.attempt.recipients.iter().map(|r| r.mailbox.clone()).collect(),
             route_kind: self.attempt.next_hop.kind,
@@ -259,16 +269,16 @@ impl Delivering<'_> {
             address: connection.address.ip(),
             extensions: connection.extensions(),
             channel: connection.channel.clone(),
-            published: Vec::new(),
+            published: dane.map(|dane| ("dane".to_owned(), dane.verdict().to_owned())).into_iter().collect(),
         }
     }
 
-    fn unmet(&mut self, host: &HostName, address: SocketAddr, channel: &ChannelFacts, proof: &TlsProof) {
+    fn unmet(&mut self, key: &PoolKey, channel: &ChannelFacts, proof: &TlsProof) {
         self.tally.unmet(HostUnmet {
-            host: host.to_string(),
-            address: address.to_string(),
+            host: key.host.to_string(),
+            address: key.address.to_string(),
             channel: channel.state,
-            unmet: self.attempt.floor.unmet(proof),
+            unmet: key.floor.unmet(proof),
             objection: None,
             found: found_in_words(channel),
             conclusive: channel.state != ChannelState::Inconclusive,

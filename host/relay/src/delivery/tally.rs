@@ -87,6 +87,7 @@ impl Tally {
             key_exchange: handshake.key_exchange.clone(),
             chain: handshake.chain.as_str().to_owned(),
             name_matches: handshake.name_matches,
+            dane: handshake.dane.clone(),
         });
         let host = host.to_string();
         for ((index, _), result) in recipients.iter().zip(result.recipients) {

@@ -1,29 +1,55 @@
 //! Names of next hops: the only place that asks the DNS.
 //!
 //! A failure is never an answer: "no such name" and "no records" are told apart from "could not be asked", because
-//! only the first two may end a message (RFC 5321 §5.1); whatever else happens is inconclusive.
+//! only the first two may end a message (RFC 5321 §5.1); whatever else happens is inconclusive, an answer that DNSSEC
+//! shows to be forged too.
 
 mod system;
 
-pub use system::SystemResolver;
+pub(crate) use system::trust_anchors;
+pub use system::{Dns, Dnssec, SystemResolver};
 
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
 use sealwire_core::address::Domain;
+use sealwire_core::dane::Tlsa;
 
 /// An answer that is on its way.
 pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<T, DnsError>> + Send + 'a>>;
 
+/// What was found, and whether DNSSEC vouches for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// Empty where the name exists without any such record.
+    pub found: T,
+    /// Every record on the way, aliases included, is proven down from the root.
+    pub secure: bool,
+}
+
+/// The addresses of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// IPv6 and IPv4.
+    pub answer: Answer<Vec<IpAddr>>,
+    /// The name that the host is an alias of (CNAME), where it is one.
+    pub alias_of: Option<String>,
+}
+
 /// Asks for names. The system's resolver in service, a table in tests.
 pub trait Resolver: Send + Sync + 'static {
-    /// The MX records as (preference, exchange); the root `.` of a null MX is the empty text (RFC 7505). Empty where
-    /// the name exists without any.
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Lookup<'a, Vec<(u16, String)>>;
+    /// The MX records as (preference, exchange); the root `.` of a null MX is the empty text (RFC 7505).
+    fn mx<'a>(&'a self, domain: &'a Domain) -> Lookup<'a, Answer<Vec<(u16, String)>>>;
 
-    /// IPv6 and IPv4 addresses. Empty where the name exists without any.
-    fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Vec<IpAddr>>;
+    /// IPv6 and IPv4 addresses.
+    fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Addresses>;
+
+    /// The TLSA records of a name such as `_25._tcp.mx.example`.
+    fn tlsa<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>>;
+
+    /// Whether answers are proven by DNSSEC, in words for the status: `on`, or why not.
+    fn dnssec(&self) -> String;
 }
 
 /// Why a look-up gave no answer.

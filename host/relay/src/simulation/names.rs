@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealwire_core::address::Domain;
+use sealwire_core::dane::Tlsa;
 
 use super::fault::Fault;
 use super::scene::Scene;
-use crate::dns::{DnsError, Lookup, Resolver};
+use crate::dns::{Addresses, Answer, DnsError, Lookup, Resolver};
 
 /// The resolver of a simulated relay.
 pub(super) struct Names {
@@ -41,18 +42,28 @@ impl Names {
 }
 
 impl Resolver for Names {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Lookup<'a, Vec<(u16, String)>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> Lookup<'a, Answer<Vec<(u16, String)>>> {
         Box::pin(async move {
             self.trouble(domain.as_str(), Fault::MxInconclusive, Fault::MxNoSuchName).await?;
             let hosts = [("mx1", 10), ("mx2", self.scene.second_preference)];
-            Ok(hosts.map(|(host, preference)| (preference, format!("{host}.{domain}"))).to_vec())
+            let found = hosts.map(|(host, preference)| (preference, format!("{host}.{domain}"))).to_vec();
+            Ok(Answer { found, secure: false })
         })
     }
 
-    fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Addresses> {
         Box::pin(async move {
             self.trouble(host, Fault::AddressesInconclusive, Fault::AddressesNoSuchName).await?;
-            self.addresses.get(host).map(|address| vec![*address]).ok_or(DnsError::NoSuchName)
+            let found = self.addresses.get(host).map(|address| vec![*address]).ok_or(DnsError::NoSuchName)?;
+            Ok(Addresses { answer: Answer { found, secure: false }, alias_of: None })
         })
+    }
+
+    fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
+        Box::pin(async { Err(DnsError::NoSuchName) })
+    }
+
+    fn dnssec(&self) -> String {
+        "off: these names are not signed".to_owned()
     }
 }

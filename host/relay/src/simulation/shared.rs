@@ -14,7 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::hop::{Nature, VAULT, names};
 use crate::config::{self, Surroundings};
-use crate::dns::{Lookup, Resolver};
+use crate::dns::{Addresses, Answer, Lookup, Resolver};
 use crate::live::{Builtins, Live, Parts, build};
 use crate::settings::SettingsDocument;
 use crate::tls::{Connector, Roots};
@@ -157,12 +157,20 @@ fn guest(package: &str) -> PathBuf {
 struct Nobody;
 
 impl Resolver for Nobody {
-    fn mx<'a>(&'a self, _: &'a sealwire_core::address::Domain) -> Lookup<'a, Vec<(u16, String)>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn mx<'a>(&'a self, _: &'a sealwire_core::address::Domain) -> Lookup<'a, Answer<Vec<(u16, String)>>> {
+        Box::pin(async { Ok(Answer::default()) })
     }
 
-    fn addresses<'a>(&'a self, _: &'a str) -> Lookup<'a, Vec<std::net::IpAddr>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn addresses<'a>(&'a self, _: &'a str) -> Lookup<'a, Addresses> {
+        Box::pin(async { Ok(Addresses::default()) })
+    }
+
+    fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<sealwire_core::dane::Tlsa>>> {
+        Box::pin(async { Ok(Answer::default()) })
+    }
+
+    fn dnssec(&self) -> String {
+        "off: nobody is asked".to_owned()
     }
 }
 

@@ -6,11 +6,13 @@
 
 mod certificate;
 mod connect;
+mod dane;
 mod proof;
 mod serve;
 
 pub use certificate::{load_certificates, load_key, read_certificate};
 pub use connect::{Connector, Roots};
+pub use dane::DaneCheck;
 pub use proof::client_side;
 pub use serve::{acceptor, server_side};
 

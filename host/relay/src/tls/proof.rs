@@ -6,21 +6,27 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConnection, CommonState, Error};
 use sealwire_core::facts::{ChainVerdict, Handshake, TlsVersion};
 
+use super::dane::{DaneCheck, Verifying, met};
 use super::{Connector, read_certificate};
 
-/// Reads a completed handshake. `host` is the name connected to (or the text of an address), `now` is seconds since
-/// the Unix epoch; an expired certificate is judged by it.
+/// Reads a completed handshake. `host` is the name connected to (or the text of an address), `dane` what its TLSA records
+/// ask, `now` seconds since the Unix epoch; an expired certificate is judged by it.
 pub fn client_side(
     connector: &Connector,
     connection: &ClientConnection,
     host: &ServerName<'_>,
+    dane: Option<&DaneCheck>,
     implicit: bool,
     now: u64,
 ) -> Handshake {
     let presented = connection.peer_certificates().unwrap_or_default();
-    let (chain, name_matches) = judge(connector, presented, host, now);
-    let server_name = match host {
-        ServerName::DnsName(name) => Some(name.as_ref().to_owned()),
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
+    let algorithms = connector.provider.signature_verification_algorithms.all;
+    let verifying = Verifying { algorithms, now };
+    let (chain, name_matches) = judge(connector, presented, host, &verifying);
+    let server_name = match (dane, host) {
+        (Some(check), _) => Some(check.base.clone()),
+        (None, ServerName::DnsName(name)) => Some(name.as_ref().to_owned()),
         _ => None,
     };
     Handshake {
@@ -29,6 +35,7 @@ pub fn client_side(
         chain,
         name_matches,
         certificates: presented.iter().map(read_certificate).collect(),
+        dane: dane.and_then(|check| met(check, presented, &verifying)),
         ..negotiated(connection)
     }
 }
@@ -51,6 +58,7 @@ pub(super) fn negotiated(connection: &CommonState) -> Handshake {
         chain: ChainVerdict::None,
         name_matches: false,
         certificates: Vec::new(),
+        dane: None,
     }
 }
 
@@ -58,7 +66,7 @@ fn judge(
     connector: &Connector,
     presented: &[CertificateDer<'_>],
     host: &ServerName<'_>,
-    now: u64,
+    verifying: &Verifying<'_>,
 ) -> (ChainVerdict, bool) {
     let Some((end_entity, intermediates)) = presented.split_first() else {
         return (ChainVerdict::CertificateNotTrusted, false);
@@ -66,8 +74,7 @@ fn judge(
     let Ok(parsed) = ParsedCertificate::try_from(end_entity) else {
         return (ChainVerdict::ValidationFailure, false);
     };
-    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
-    let algorithms = connector.provider.signature_verification_algorithms.all;
+    let Verifying { algorithms, now } = *verifying;
     let chain =
         match verify_server_cert_signed_by_trust_anchor(&parsed, &connector.roots, intermediates, now, algorithms) {
             Ok(()) => ChainVerdict::Trusted,

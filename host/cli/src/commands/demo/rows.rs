@@ -229,6 +229,7 @@ mod tests {
             key_exchange: String::new(),
             chain: "trusted".into(),
             name_matches: true,
+            dane: None,
         };
         Row {
             number: 1,

@@ -1,0 +1,168 @@
+//! DANE (RFC 7672): what a host's TLSA records demand holds for mail that nobody listed too, and nothing an attacker can do to
+//! the DNS brings that mail into clear text. Real zones, signed, in a real name server.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use sealwire_tests::certs::{self, Authority};
+use sealwire_tests::fake_peer::{FakePeer, Handshake, Script, reply};
+use sealwire_tests::nsd::Nsd;
+use sealwire_tests::place;
+use sealwire_tests::signed::{Signing, Zone};
+use sha2::{Digest, Sha256, Sha512};
+
+use super::scene::{ALICE, given};
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+/// A zone whose one host has this record; `{port}` is the peers'.
+struct Row<'a> {
+    zone: &'a str,
+    records: String,
+    signing: Signing<'a>,
+    peer: Script,
+    /// "by TLS", "in clear", or a part of why it waits.
+    expected: &'a str,
+}
+
+#[test]
+fn what_a_host_publishes_holds_and_nothing_is_let_down() {
+    let authority = Authority::new("An authority of nobody's");
+    // Neither names, nor dates, nor a trusted root: DANE-EE asks for none of these.
+    let leaf = certs::self_signed(&["elsewhere.test"]);
+    let other = certs::self_signed(&["elsewhere.test"]);
+    let [cert, key, strong, wrong] = [
+        format!("3 0 1 {}", hex(&Sha256::digest(leaf.certificate()))),
+        format!("3 1 1 {}", hex(&Sha256::digest(leaf.public_key()))),
+        format!("3 1 2 {}", hex(&Sha512::digest(leaf.public_key()))),
+        format!("3 1 1 {}", hex(&Sha256::digest(other.public_key()))),
+    ];
+    let under = format!("2 0 0 {}", hex(authority.certificate()));
+    let unusable = format!("1 1 1 {}", hex(&Sha256::digest(other.public_key())));
+    let (secured, clear) = (|| Script::tls(&leaf), Script::clear);
+    let refused = || Script::tls(&leaf).answer("STARTTLS", reply("454 4.7.0 not now"));
+    let host = |tlsa: &str| format!("@ MX 10 mx\nmx A {{address}}\n_{{port}}._tcp.mx TLSA {tlsa}");
+    let row = |zone, records: String, signing, peer, expected| Row { zone, records, signing, peer, expected };
+    let sound = Signing::Sound;
+    let dns = "DNSSEC";
+    let rows = vec![
+        row("key.test", host(&key), sound, secured(), "by TLS"),
+        row("cert.test", host(&cert), sound, secured(), "by TLS"),
+        row("nsec3.test", host(&key), Signing::Nsec3, secured(), "by TLS"),
+        row("strong.test", format!("{}\n_{{port}}._tcp.mx TLSA {wrong}", host(&strong)), sound, secured(), "by TLS"),
+        row("one-of-two.test", format!("{}\n_{{port}}._tcp.mx TLSA {wrong}", host(&key)), sound, secured(), "by TLS"),
+        row("under.test", host(&under), sound, Script::tls(&authority.leaf(&["mx.under.test"])), "by TLS"),
+        row("domain.test", host(&under), sound, Script::tls(&authority.leaf(&["domain.test"])), "by TLS"),
+        row("misnamed.test", host(&under), sound, Script::tls(&authority.leaf(&["mx.other.test"])), "\"dane\""),
+        row("late.test", host(&under), sound, Script::tls(&authority.expired(&["mx.late.test"])), "\"dane\""),
+        row("implicit.test", "@ A {address}\n_{port}._tcp TLSA ".to_owned() + &key, sound, secured(), "by TLS"),
+        row("mismatch.test", host(&wrong), sound, secured(), "\"dane\""),
+        row("stripped.test", host(&key), sound, clear(), "STARTTLS"),
+        row("not-now.test", host(&key), sound, refused(), "454"),
+        row("broken.test", host(&key), sound, secured().handshake(Handshake::Abort), "TLS"),
+        // RFC 7672 section 2.2: none of them usable, so TLS, with any certificate.
+        row("unusable.test", host(&unusable), sound, secured(), "by TLS"),
+        row("unusable-clear.test", host(&unusable), sound, clear(), "STARTTLS"),
+        // Nothing is published, and that is proven.
+        row("none.test", "@ MX 10 mx\nmx A {address}".to_owned(), sound, clear(), "in clear"),
+        row("none3.test", "@ MX 10 mx\nmx A {address}".to_owned(), Signing::Nsec3, clear(), "in clear"),
+        // A zone that is not signed says nothing that counts.
+        row("unsigned.test", host(&wrong), Signing::None, secured(), "by TLS"),
+        row("unsigned-clear.test", host(&wrong), Signing::None, clear(), "in clear"),
+        // What an attacker, or neglect, makes of a signed zone.
+        row("expired.test", host(&key), Signing::Expired, secured(), dns),
+        row("forged.test", host(&key), Signing::Changed("{address}", "127.0.4.250"), clear(), dns),
+        row("no-tlsa.test", host(&key), Signing::Without("\tTLSA\t"), clear(), "TLSA"),
+        row("no-signature.test", host(&key), Signing::Without("TLSA"), clear(), "TLSA"),
+        row("no-name.test", host(&key), Signing::Without("_tcp.mx"), clear(), "TLSA"),
+        row("no-host.test", host(&key), Signing::Without("mx.no-host.test.\t60\tIN\tA"), clear(), dns),
+        row("no-mx.test", "@ A 127.0.4.250\n".to_owned() + &host(&key), Signing::Without("\tMX\t"), clear(), dns),
+    ];
+
+    let port = place::free_address().port();
+    let at = |number: usize| Ipv4Addr::new(127, 0, 5, u8::try_from(number + 1).expect("few rows"));
+    let filled: Vec<(String, String)> = rows
+        .iter()
+        .enumerate()
+        .map(|(number, row)| {
+            let fill =
+                |text: &str| text.replace("{address}", &at(number).to_string()).replace("{port}", &port.to_string());
+            let changed = if let Signing::Changed(word, _) = row.signing { fill(word) } else { String::new() };
+            (fill(&row.records), changed)
+        })
+        .collect();
+    let zones: Vec<Zone<'_>> = rows
+        .iter()
+        .zip(&filled)
+        .map(|(row, (records, changed))| {
+            let signing =
+                if let Signing::Changed(_, to) = row.signing { Signing::Changed(changed, to) } else { row.signing };
+            Zone { name: row.zone, records, signing }
+        })
+        .collect();
+    let nsd = Nsd::start_signed(&zones);
+    let peers: Vec<FakePeer> = rows
+        .iter()
+        .enumerate()
+        .map(|(number, row)| row.peer.clone().start_at(SocketAddr::new(IpAddr::V4(at(number)), port)))
+        .collect();
+    let scene = given().signed_dns(&nsd).mx(port).start();
+    for row in &rows {
+        scene.submit(ALICE, &[&format!("bob@{}", row.zone)], row.zone);
+    }
+    for (row, peer) in rows.iter().zip(&peers) {
+        let (zone, recipient) = (row.zone, format!("bob@{}", row.zone));
+        if ["by TLS", "in clear"].contains(&row.expected) {
+            assert_eq!(scene.fate(&[peer], &recipient).word(), row.expected, "{zone}");
+            continue;
+        }
+        let rounds = scene.rounds(&recipient, 1);
+        assert!(rounds[0]["result"].to_string().contains(row.expected), "{zone}: {:#}", rounds[0]);
+        assert_eq!(scene.queued_for(&recipient), 1, "{zone} waits");
+        assert!(peer.messages().is_empty(), "{zone} sent something");
+        peer.assert_no_mail_in_clear();
+        assert!(scene.report_now(&recipient).is_none(), "{zone}");
+    }
+    let seen = peers[0].sessions().into_iter().find_map(|session| session.tls).expect("TLS came about");
+    assert_eq!(seen.server_name.as_deref(), Some("mx.key.test"), "SNI is the name the records stand at");
+    let evidence = &scene.rounds("bob@key.test", 1)[0]["result"]["tls"];
+    assert_eq!(evidence["dane"], key, "the ledger has the record that was met");
+}
+
+/// Without proofs there is no DANE, and the status says why; who demands proofs has mail wait for them.
+#[test]
+fn names_without_proofs_are_told_and_may_be_refused() {
+    let leaf = certs::self_signed(&["mx.plain.test"]);
+    let wrong = format!("3 1 1 {}", "00".repeat(32));
+    let port = place::free_address().port();
+    let at = Ipv4Addr::new(127, 0, 5, 250);
+    let peer = Script::tls(&leaf).start_at(SocketAddr::new(IpAddr::V4(at), port));
+    let records = format!("@ MX 10 mx\nmx A {at}\n_{port}._tcp.mx TLSA {wrong}");
+    let nsd = Nsd::start(&[("plain.test", &records)]);
+
+    let scene = given().dns(nsd.address()).mx(port).start();
+    scene.submit(ALICE, &["bob@plain.test"], "no proofs");
+    assert_eq!(scene.fate(&[&peer], "bob@plain.test").word(), "by TLS");
+    let told = scene.dnssec();
+    assert!(told.starts_with("off: of the root's own records they say"), "{told}");
+
+    let scene = given().dns(nsd.address()).dnssec("dnssec = \"required\"").mx(port).start();
+    scene.submit(ALICE, &["ann@plain.test"], "proofs");
+    let rounds = scene.rounds("ann@plain.test", 1);
+    assert!(rounds[0]["result"]["why"].to_string().contains("dns.dnssec is"), "{:#}", rounds[0]);
+    assert_eq!(scene.queued_for("ann@plain.test"), 1);
+
+    let scene = given().dns(nsd.address()).dnssec("dnssec = \"off\"").mx(port).start();
+    assert_eq!(scene.dnssec(), "off, as configured");
+
+    let signed = Nsd::start_signed(&[Zone { name: "proven.test", records: &records, signing: Signing::Sound }]);
+    let scene = given().signed_dns(&signed).mx(port).start();
+    scene.submit(ALICE, &["bob@proven.test"], "proofs");
+    scene.rounds("bob@proven.test", 1);
+    assert_eq!((scene.dnssec().as_str(), scene.queued_for("bob@proven.test")), ("on", 1));
+}
