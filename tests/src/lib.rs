@@ -20,4 +20,5 @@ pub mod process;
 pub mod relay;
 pub mod signed;
 pub mod swaks;
+pub mod unbound;
 pub mod wait;

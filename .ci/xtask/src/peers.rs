@@ -18,6 +18,7 @@ const NEEDED: &[(Sign, &str)] = &[
     (Sign::PerlModule("Net::SSLeay"), "libnet-ssleay-perl"), // swaks speaks TLS through it
     (Sign::Program("nsd"), "nsd"),
     (Sign::Program("ldns-signzone"), "ldnsutils"),
+    (Sign::Program("unbound"), "unbound"),
     (Sign::File("/etc/ssl/certs/ca-certificates.crt"), "ca-certificates"), // the system's roots
     (Sign::Program("faketime"), "faketime"), // brings the library that sets a clock for one process
 ];

@@ -235,7 +235,7 @@ async fn build_apart(
 }
 
 fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, Vec<Problem>> {
-    let resolver = SystemResolver::new(&config.dns).map_err(|why| vec![config.problem("dns.trust-anchor", why)])?;
+    let resolver = SystemResolver::new(&config.dns).map_err(|why| vec![config.problem("dns.dnssec", why)])?;
     Ok(Arc::new(resolver))
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::Script;
-use sealwire_tests::nsd::Nsd;
 use sealwire_tests::relay::{Ground, Relay};
 use sealwire_tests::{guests, place};
 
@@ -76,12 +75,6 @@ impl Given {
     pub(super) fn dns(mut self, server: SocketAddr) -> Self {
         self.dns = Some(server);
         self
-    }
-
-    /// A name server whose zones are proven by its own root.
-    pub(super) fn signed_dns(self, server: &Nsd) -> Self {
-        let lines = format!("trust-anchor = \"{}\"", server.trust_anchor().display());
-        self.dns(server.address()).dnssec(&lines)
     }
 
     /// Further lines of `[dns]`.

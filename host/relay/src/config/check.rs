@@ -9,7 +9,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
 use super::{CertificateFiles, Component, Config, Listener, Policy, Problem, Roots};
-use crate::dns::trust_anchors;
 use crate::tls::{Connector, TlsSetupError, acceptor, load_certificates, read_certificate};
 
 /// A certificate this close to its end is worth a word: renewal should have happened by now.
@@ -37,8 +36,8 @@ pub fn check(config: &Config, builtins: &[&str], now: u64) -> Checked {
     for (route, roots) in &config.route_roots {
         check_roots(config, &format!("route {route}: roots"), roots, &mut checked);
     }
-    if let Some(Err(why)) = config.dns.trust_anchor.as_deref().map(trust_anchors) {
-        checked.problems.push(config.problem("dns.trust-anchor", why));
+    if let Some(why) = config.dns.problem() {
+        checked.problems.push(config.problem("dns.dnssec", why));
     }
     for policy in &config.policies {
         if let Err(why) = check_component(policy, builtins) {

@@ -33,11 +33,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         routes,
         route_roots,
         roots: value(written.roots).unwrap_or(Roots::System),
-        dns: Dns {
-            servers: values(written.dns_servers),
-            dnssec: value(written.dnssec).unwrap_or_default(),
-            trust_anchor: value(written.trust_anchor),
-        },
+        dns: Dns { servers: values(written.dns_servers), dnssec: value(written.dnssec).unwrap_or_default() },
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),
         log_level: value(written.log_level).unwrap_or(LogLevel::Info),
@@ -53,8 +49,8 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
     if let Some(at) = &written.roots {
         place("tls.roots".to_owned(), at.line, &at.key);
     }
-    if let Some(at) = &written.trust_anchor {
-        place("dns.trust-anchor".to_owned(), at.line, &at.key);
+    if let Some(at) = &written.dnssec {
+        place("dns.dnssec".to_owned(), at.line, &at.key);
     }
     for listener in &written.listeners {
         if let (Some(name), Some(at)) = (&listener.name, &listener.certificate) {

@@ -38,12 +38,10 @@ pub(crate) async fn dane_of(
     next_hop: Option<&Domain>,
     resolver: &dyn Resolver,
 ) -> Result<Option<Dane>, String> {
-    if !addresses.answer.secure {
-        return Ok(None);
-    }
-    // §2.2.2: an alias is followed first, and the name itself counts where nothing stands there.
-    let bases = addresses.alias_of.iter().map(String::as_str).chain([host.as_str()]);
-    for base in bases {
+    // §2.2.2: an alias is followed first, where that is proven, and the name itself counts where nothing stands there.
+    let alias = addresses.alias_of.iter().filter(|_| addresses.answer.secure).map(String::as_str);
+    let own = addresses.name_secure.then_some(host.as_str());
+    for base in alias.chain(own) {
         let name = format!("_{port}._tcp.{base}");
         let answer = match resolver.tlsa(&name).await {
             Ok(answer) => answer,

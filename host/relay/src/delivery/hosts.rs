@@ -1,14 +1,17 @@
-//! The hosts of a next hop with their addresses, in the order to ask them (RFC 5321 §5.1).
+//! The hosts of a next hop, in the order to ask them (RFC 5321 §5.1), and where each is, found out when its turn has come.
 //!
 //! A look-up that failed leaves a host that could not be asked, never one host fewer.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sealwire_core::address::Domain;
 use sealwire_core::outcome::Outcome;
 use sealwire_core::plan::hosts::literal_address;
 use sealwire_core::plan::{HostName, NextHop, Target, order_hosts, order_route_hosts};
 use sealwire_core::reply::Reply;
+
+use tokio::time::timeout;
 
 use super::dane::{Dane, dane_of};
 use crate::dns::{Answer, DnsError, Resolver};
@@ -18,13 +21,21 @@ use crate::world::World;
 const HOSTS_MAX: usize = 20;
 const ADDRESSES_MAX: usize = 8;
 
+/// How long the look-ups of one host may take.
+const LOOK_UP_TIME: Duration = Duration::from_secs(60);
+
 /// One host to ask.
 pub(crate) struct HostToAsk {
     /// Its name, or its address where the operator or a literal gave one.
     pub(crate) host: HostName,
     pub(crate) port: u16,
-    /// Where it is, or why that could not be found out.
-    pub(crate) addresses: Result<Vec<IpAddr>, String>,
+    /// The domain whose MX records name it, where DNSSEC vouches for that.
+    proven: Option<Domain>,
+}
+
+/// A host that can be asked.
+pub(crate) struct Located {
+    pub(crate) addresses: Vec<IpAddr>,
     /// What it demands of a channel itself.
     pub(crate) dane: Option<Dane>,
 }
@@ -36,25 +47,39 @@ pub(crate) async fn hosts_of(
     resolver: &dyn Resolver,
     world: &dyn World,
 ) -> Result<Vec<HostToAsk>, Outcome> {
-    let (names, proven): (Vec<(HostName, u16)>, Option<&Domain>) = match &next_hop.target {
+    let hosts: Vec<HostToAsk> = match &next_hop.target {
         Target::Mx { domain, port } => {
             let Answer { found, secure } = mail_exchangers(domain, me, resolver, world).await?;
-            (found.into_iter().map(|name| (name, *port)).collect(), secure.then_some(domain))
+            let proven = secure.then_some(domain);
+            found.into_iter().map(|host| HostToAsk { host, port: *port, proven: proven.cloned() }).collect()
         }
         Target::Hosts(hosts) => {
             let ordered = order_route_hosts(hosts, world.roll()).into_iter();
-            (ordered.map(|host| (host.host.clone(), host.port)).collect(), None)
+            ordered.map(|host| HostToAsk { host: host.host.clone(), port: host.port, proven: None }).collect()
         }
     };
-    let mut hosts = Vec::new();
-    for (host, port) in names.into_iter().take(HOSTS_MAX) {
-        let (addresses, dane) = match look_up(&host, port, proven, resolver).await {
-            Ok((addresses, dane)) => (Ok(addresses), dane),
-            Err(why) => (Err(why), None),
-        };
-        hosts.push(HostToAsk { host, port, addresses, dane });
+    Ok(hosts.into_iter().take(HOSTS_MAX).collect())
+}
+
+impl HostToAsk {
+    /// Where it is and what it demands, looked up when its turn has come; or why that could not be found out.
+    pub(crate) async fn locate(&self, resolver: &dyn Resolver) -> Result<Located, String> {
+        let late = || Err("its look-ups took too long".to_owned());
+        timeout(LOOK_UP_TIME, self.look_up(resolver)).await.unwrap_or_else(|_| late())
     }
-    Ok(hosts)
+
+    async fn look_up(&self, resolver: &dyn Resolver) -> Result<Located, String> {
+        let name = match &self.host {
+            HostName::Address(address) => return Ok(Located { addresses: vec![*address], dane: None }),
+            HostName::Name(name) => name,
+        };
+        let addresses = resolver.addresses(name.as_str()).await.map_err(|error| error.to_string())?;
+        if addresses.answer.found.is_empty() {
+            return Err("it has no address".into());
+        }
+        let dane = dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await?;
+        Ok(Located { addresses: addresses.answer.found.into_iter().take(ADDRESSES_MAX).collect(), dane })
+    }
 }
 
 async fn mail_exchangers(
@@ -81,25 +106,6 @@ async fn mail_exchangers(
     };
     let hosts = order_hosts(domain, &found, me, world.roll()).map_err(|problem| refused(problem.reply()))?;
     Ok(Answer { found: hosts.into_iter().map(HostName::Name).collect(), secure })
-}
-
-/// Its addresses, and what it demands.
-async fn look_up(
-    host: &HostName,
-    port: u16,
-    next_hop: Option<&Domain>,
-    resolver: &dyn Resolver,
-) -> Result<(Vec<IpAddr>, Option<Dane>), String> {
-    let name = match host {
-        HostName::Address(address) => return Ok((vec![*address], None)),
-        HostName::Name(name) => name,
-    };
-    let addresses = resolver.addresses(name.as_str()).await.map_err(|error| error.to_string())?;
-    if addresses.answer.found.is_empty() {
-        return Err("it has no address".into());
-    }
-    let dane = dane_of(name, port, &addresses, next_hop, resolver).await?;
-    Ok((addresses.answer.found.into_iter().take(ADDRESSES_MAX).collect(), dane))
 }
 
 fn refused(reply: Reply) -> Outcome {

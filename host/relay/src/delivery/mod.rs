@@ -99,13 +99,13 @@ struct Delivering<'a> {
 
 impl Delivering<'_> {
     async fn ask(&mut self, host: &HostToAsk) {
-        let addresses = match &host.addresses {
-            Ok(addresses) => addresses,
-            Err(why) => return self.tally.not_asked(&host.host, why.clone()),
+        let located = match host.locate(&*self.live.resolver).await {
+            Ok(located) => located,
+            Err(why) => return self.tally.not_asked(&host.host, why),
         };
         let mark = self.tally.mark();
-        for address in addresses {
-            self.ask_address(host, SocketAddr::new(*address, host.port)).await;
+        for address in &located.addresses {
+            self.ask_address(&host.host, located.dane.as_ref(), SocketAddr::new(*address, host.port)).await;
             if self.tally.is_complete() {
                 return;
             }
@@ -113,10 +113,9 @@ impl Delivering<'_> {
         self.tally.host_done(mark);
     }
 
-    async fn ask_address(&mut self, to: &HostToAsk, address: SocketAddr) {
-        let host = &to.host;
+    async fn ask_address(&mut self, host: &HostName, dane: Option<&Dane>, address: SocketAddr) {
         // The host's own demand is known only now. It raises the floor, and no message goes by less.
-        let own = to.dane.iter().map(|dane| dane.demand.clone());
+        let own = dane.iter().map(|dane| dane.demand.clone());
         let floor = own.fold(self.attempt.floor.clone(), |floor, (demand, source)| floor.raised(demand, source));
         let key = PoolKey {
             generation: self.live.generation.number(),
@@ -125,7 +124,6 @@ impl Delivering<'_> {
             address,
             floor,
         };
-        let dane = to.dane.as_ref();
         // A connection that waited may have been closed by the peer meanwhile; that is known at the first command.
         if let Some(connection) = self.relay.pool.take(&key)
             && self.send_over(connection, &key, dane).await == Sent::Settled

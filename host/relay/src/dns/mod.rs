@@ -5,8 +5,8 @@
 //! shows to be forged too.
 
 mod system;
+mod validated;
 
-pub(crate) use system::trust_anchors;
 pub use system::{Dns, Dnssec, SystemResolver};
 
 use std::fmt;
@@ -24,7 +24,7 @@ pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<T, DnsError>> + Send
 pub struct Answer<T> {
     /// Empty where the name exists without any such record.
     pub found: T,
-    /// Every record on the way, aliases included, is proven down from the root.
+    /// It is proven down from the root, aliases on the way included.
     pub secure: bool,
 }
 
@@ -35,6 +35,8 @@ pub struct Addresses {
     pub answer: Answer<Vec<IpAddr>>,
     /// The name that the host is an alias of (CNAME), where it is one.
     pub alias_of: Option<String>,
+    /// DNSSEC vouches for the host's own records: its addresses, or that it is an alias.
+    pub name_secure: bool,
 }
 
 /// Asks for names. The system's resolver in service, a table in tests.

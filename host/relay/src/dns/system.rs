@@ -1,32 +1,33 @@
-//! The resolver in service: hickory, asking the system's servers or those the configuration names, and proving what they say
-//! by DNSSEC where they pass the proofs on.
+//! The resolver in service.
 //!
-//! Whether they do is tried, before anything else is asked, with the root's own records. Servers that leave proofs out make
-//! every signed name look forged; mail must not wait for such a resolver to be mended unless its operator says so
-//! (`dns.dnssec = "required"`). Once proofs came they are insisted on: taking them away later forges every signed name.
+//! Where the name servers are on this machine and validate (DNSSEC), they are asked directly and their word is taken for what is
+//! proven ([`super::validated`]); else hickory asks the system's servers or those the configuration names, and nothing counts
+//! as proven. Which of both is tried, before anything else is asked, with the root's own records; once it was proven, proofs
+//! are insisted on until the configuration is read again.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError as HickoryDnsError, NetError};
-use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, Record, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use sealwire_core::address::Domain;
 use sealwire_core::dane::Tlsa;
 use tokio::time::Instant;
 
+use super::validated::{self, NoAnswer, Said};
 use super::{Addresses, Answer, DnsError, Lookup, Resolver};
 
-/// Between two tries whether proofs come.
+/// Between two tries whether answers are proven.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// The same where nobody answered. Meanwhile look-ups fail at once: each would wait in vain as long.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// Aliases that are followed in one answer.
+const ALIASES: usize = 16;
 
 /// Whom to ask, and what to make of DNSSEC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,14 +36,12 @@ pub struct Dns {
     pub servers: Vec<SocketAddr>,
     /// Whether answers are to be proven.
     pub dnssec: Dnssec,
-    /// A zone file with the root's DNSKEY or other keys; None: the root's own, as IANA publishes it.
-    pub trust_anchor: Option<PathBuf>,
 }
 
 /// Whether answers are to be proven by DNSSEC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dnssec {
-    /// Where the servers pass proofs on.
+    /// Where the name servers are on this machine and validate.
     #[default]
     Auto,
     /// Always: where they do not, mail waits.
@@ -51,18 +50,50 @@ pub enum Dnssec {
     Off,
 }
 
-/// Hickory.
+impl Dns {
+    /// The name servers where all of them are on this machine: whoever is between us and another machine's could put their word
+    /// in.
+    fn local(&self) -> Result<Vec<SocketAddr>, String> {
+        let servers = if self.servers.is_empty() { servers_of_system()? } else { self.servers.clone() };
+        let local = !servers.is_empty() && servers.iter().all(|server| server.ip().is_loopback());
+        Ok(if local { servers } else { Vec::new() })
+    }
+
+    /// What is wrong with it; None where it can be asked.
+    pub fn problem(&self) -> Option<String> {
+        match self.local() {
+            Err(why) => Some(why),
+            Ok(local) if self.dnssec == Dnssec::Required && local.is_empty() => Some(
+                "dnssec = \"required\" needs a validating resolver on this machine, such as unbound: name its loopback \
+                 address in servers"
+                    .to_owned(),
+            ),
+            Ok(_) => None,
+        }
+    }
+}
+
+fn servers_of_system() -> Result<Vec<SocketAddr>, String> {
+    let (config, _) = hickory_resolver::system_conf::read_system_conf()
+        .map_err(|error| format!("/etc/resolv.conf cannot be used: {error}"))?;
+    let address = |server: &NameServerConfig| {
+        SocketAddr::new(server.ip, server.connections.first().map_or(53, |connection| connection.port))
+    };
+    Ok(config.name_servers().iter().map(address).collect())
+}
+
+/// Hickory, or validating servers on this machine.
 pub struct SystemResolver {
     plain: TokioResolver,
-    /// Proves what it answers; None: no DNSSEC is wanted.
-    proving: Option<TokioResolver>,
+    /// Empty: nothing can be proven.
+    local: Vec<SocketAddr>,
     dnssec: Dnssec,
     proofs: Mutex<Proofs>,
     /// One try at a time.
     trying: tokio::sync::Mutex<()>,
 }
 
-/// Whether proofs come.
+/// Whether answers are proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Proofs {
     Untried,
@@ -73,49 +104,68 @@ enum Proofs {
     Silence(String, Instant),
 }
 
+/// Records of the asked kind and the aliases that lead to them.
+struct Found {
+    records: Vec<Record>,
+    /// The last owner, where it is not the asked name.
+    alias_of: Option<String>,
+    secure: bool,
+}
+
 impl SystemResolver {
     /// Asks these servers, or, if there are none, those of `/etc/resolv.conf`.
     pub fn new(dns: &Dns) -> Result<SystemResolver, String> {
-        let builder = || {
-            if dns.servers.is_empty() {
-                return TokioResolver::builder_tokio().map_err(|e| format!("/etc/resolv.conf cannot be used: {e}"));
-            }
-            let config = ResolverConfig::from_parts(None, Vec::new(), dns.servers.iter().map(name_server).collect());
-            Ok(TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()))
-        };
-        let unusable = |e: NetError| format!("the resolver cannot be built: {e}");
-        let plain = builder()?.build().map_err(unusable)?;
-        let proving = if dns.dnssec == Dnssec::Off {
-            None
+        if let Some(why) = dns.problem() {
+            return Err(why);
+        }
+        let builder = if dns.servers.is_empty() {
+            TokioResolver::builder_tokio().map_err(|e| format!("/etc/resolv.conf cannot be used: {e}"))?
         } else {
-            let mut builder = builder()?;
-            builder.options_mut().validate = true;
-            if let Some(path) = &dns.trust_anchor {
-                builder = builder.with_trust_anchor(Arc::new(trust_anchors(path)?));
-            }
-            Some(builder.build().map_err(unusable)?)
+            let config = ResolverConfig::from_parts(None, Vec::new(), dns.servers.iter().map(name_server).collect());
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
         };
+        let plain = builder.build().map_err(|e| format!("the resolver cannot be built: {e}"))?;
+        let local = if dns.dnssec == Dnssec::Off { Vec::new() } else { dns.local()? };
         let (proofs, trying) = (Mutex::new(Proofs::Untried), tokio::sync::Mutex::new(()));
-        Ok(SystemResolver { plain, proving, dnssec: dns.dnssec, proofs, trying })
+        Ok(SystemResolver { plain, local, dnssec: dns.dnssec, proofs, trying })
     }
 
-    /// Whoever is to be asked now.
-    async fn resolver(&self) -> Result<&TokioResolver, DnsError> {
-        let Some(proving) = &self.proving else { return Ok(&self.plain) };
-        match self.tried(proving).await {
+    /// Names are asked as fully qualified: search lists have no place in mail (RFC 5321 §5.1).
+    async fn ask(&self, name: &str, kind: RecordType) -> Result<Found, DnsError> {
+        let inconclusive = |why: String| DnsError::Inconclusive(format!("{name} {kind}: {why}"));
+        let said = match self.tried().await {
             Proofs::DoNot(why, _) if self.dnssec == Dnssec::Required => {
-                Err(DnsError::Inconclusive(format!("answers cannot be proven (dns.dnssec is \"required\"): {why}")))
+                return Err(inconclusive(format!("it cannot be proven, and dns.dnssec is \"required\": {why}")));
             }
-            Proofs::DoNot(..) => Ok(&self.plain),
-            Proofs::Silence(why, _) => Err(DnsError::Inconclusive(why)),
-            Proofs::Come | Proofs::Untried => Ok(proving),
+            Proofs::Silence(why, _) => return Err(inconclusive(why)),
+            Proofs::DoNot(..) | Proofs::Untried => return self.ask_plainly(name, kind).await,
+            Proofs::Come => validated::ask(&self.local, name, kind).await,
+        };
+        match said {
+            Ok(Said { code: ResponseCode::NXDomain, .. }) => Err(DnsError::NoSuchName),
+            Ok(Said { records, proven, .. }) => Ok(on_the_way(name, kind, records, proven)),
+            Err(NoAnswer::Code(code)) => Err(inconclusive(code.to_string())),
+            Err(NoAnswer::Silence(why)) => Err(inconclusive(why)),
         }
     }
 
-    /// Tries, where that is due.
-    async fn tried(&self, proving: &TokioResolver) -> Proofs {
+    async fn ask_plainly(&self, name: &str, kind: RecordType) -> Result<Found, DnsError> {
+        let inconclusive = |why: String| DnsError::Inconclusive(format!("{name} {kind}: {why}"));
+        match self.plain.lookup(format!("{}.", name.trim_end_matches('.')), kind).await {
+            Ok(lookup) => Ok(on_the_way(name, kind, lookup.answers().to_vec(), false)),
+            Err(NetError::Dns(HickoryDnsError::NoRecordsFound(none))) => match none.response_code {
+                ResponseCode::NoError => Ok(on_the_way(name, kind, Vec::new(), false)),
+                ResponseCode::NXDomain => Err(DnsError::NoSuchName),
+                code => Err(inconclusive(code.to_string())),
+            },
+            Err(error) => Err(inconclusive(error.to_string())),
+        }
+    }
+
+    /// Whether answers are proven; tried where that is due.
+    async fn tried(&self) -> Proofs {
         let is_due = |known: &Proofs| match known {
-            Proofs::Untried => true,
+            Proofs::Untried => !self.local.is_empty(),
             Proofs::Come => false,
             Proofs::DoNot(_, since) => since.elapsed() >= TRY_AGAIN,
             Proofs::Silence(_, since) => since.elapsed() >= ASK_AGAIN,
@@ -127,14 +177,23 @@ impl SystemResolver {
         if !is_due(&self.known()) {
             return self.known();
         }
-        let found = match proving.lookup(".", RecordType::NS).await {
-            Ok(lookup) if is_secure(lookup.answers()) => Proofs::Come,
-            Ok(_) => Proofs::DoNot("the name servers answer for the root without a proof".into(), Instant::now()),
-            Err(NetError::Timeout) => Proofs::Silence("the name servers' answer timed out".into(), Instant::now()),
-            Err(error) => Proofs::DoNot(format!("of the root's own records they say: {error}"), Instant::now()),
+        let tried = validated::ask(&self.local, ".", RecordType::NS).await;
+        let now = Instant::now();
+        let found = match tried {
+            Ok(Said { proven: true, .. }) => Proofs::Come,
+            Ok(_) => Proofs::DoNot("the name servers do not validate: they vouch for no answer (AD)".into(), now),
+            // Whoever knows of no root is no resolver; it answers for its own zones.
+            Err(NoAnswer::Code(code @ (ResponseCode::Refused | ResponseCode::NotImp))) => {
+                Proofs::DoNot(format!("the name servers do not validate: asked for the root they say {code}"), now)
+            }
+            // One that cannot reach the root, or cannot prove it, must not have mail go as if nobody had signed anything.
+            Err(NoAnswer::Code(code)) => {
+                Proofs::Silence(format!("asked for the root the name servers say {code}"), now)
+            }
+            Err(NoAnswer::Silence(why)) => Proofs::Silence(why, now),
         };
         if let Proofs::DoNot(why, _) = &found {
-            tracing::warn!(%why, "the DNS gives no proofs (DNSSEC), so TLSA records count for nothing");
+            tracing::warn!(%why, "the DNS proves nothing (DNSSEC), so TLSA records count for nothing");
         }
         *self.proofs.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
         found
@@ -143,47 +202,28 @@ impl SystemResolver {
     fn known(&self) -> Proofs {
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<Record>, DnsError> {
-        found(self.resolver().await?, name, kind).await
+/// What an answer has for this name: its records, or its alias's, and nothing that somebody added.
+fn on_the_way(name: &str, kind: RecordType, records: Vec<Record>, proven: bool) -> Found {
+    let nothing = Found { records: Vec::new(), alias_of: None, secure: false };
+    let Ok(asked) = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))) else { return nothing };
+    let mut owner = asked.clone();
+    for _ in 0..ALIASES {
+        let of_kind = |record: &&Record| record.name == owner && record.record_type() == kind;
+        let found: Vec<Record> = records.iter().filter(of_kind).cloned().collect();
+        if !found.is_empty() {
+            let alias_of = (owner != asked).then(|| text_of(&owner));
+            return Found { records: found, alias_of, secure: proven };
+        }
+        let alias = records.iter().find_map(|record| match &record.data {
+            RData::CNAME(alias) if record.name == owner => Some(alias.0.clone()),
+            _ => None,
+        });
+        let Some(alias) = alias else { return nothing };
+        owner = alias;
     }
-}
-
-/// Names are asked as fully qualified: search lists have no place in mail (RFC 5321 §5.1). The answer's records, aliases
-/// among them.
-async fn found(resolver: &TokioResolver, name: &str, kind: RecordType) -> Result<Vec<Record>, DnsError> {
-    let absent = |code: ResponseCode| match code {
-        ResponseCode::NoError => Ok(Vec::new()),
-        ResponseCode::NXDomain => Err(DnsError::NoSuchName),
-        code => Err(DnsError::Inconclusive(format!("{name} {kind}: {code}"))),
-    };
-    match resolver.lookup(format!("{}.", name.trim_end_matches('.')), kind).await {
-        // A proof is read off each record, and never taken from the look-up having gone well.
-        Ok(lookup) if lookup.answers().iter().any(|record| record.proof == Proof::Bogus) => {
-            Err(DnsError::Inconclusive(format!("{name} {kind}: DNSSEC shows the answer to be forged or broken")))
-        }
-        Ok(lookup) => Ok(lookup.answers().iter().filter(|r| r.record_type() != RecordType::RRSIG).cloned().collect()),
-        Err(NetError::Dns(HickoryDnsError::NoRecordsFound(none))) => absent(none.response_code),
-        // Absent from a zone that is not signed, which was proven.
-        Err(NetError::Dns(HickoryDnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
-            absent(response.response_code)
-        }
-        Err(NetError::Dns(HickoryDnsError::Nsec { proof, .. })) => {
-            Err(DnsError::Inconclusive(format!("{name} {kind}: it is said not to exist, which DNSSEC calls {proof}")))
-        }
-        Err(error) => Err(DnsError::Inconclusive(format!("{name} {kind}: {error}"))),
-    }
-}
-
-fn is_secure(records: &[Record]) -> bool {
-    !records.is_empty() && records.iter().all(|record| record.proof == Proof::Secure)
-}
-
-/// Reads a file of DNSKEY records. Err: what is wrong with it.
-pub(crate) fn trust_anchors(path: &Path) -> Result<TrustAnchors, String> {
-    let anchors =
-        TrustAnchors::from_file(path).map_err(|error| format!("{} cannot be used: {error}", path.display()))?;
-    if anchors.is_empty() { Err(format!("{} holds no DNSKEY record", path.display())) } else { Ok(anchors) }
+    nothing
 }
 
 fn name_server(address: &SocketAddr) -> NameServerConfig {
@@ -194,19 +234,19 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections)
 }
 
-fn text_of(name: &hickory_resolver::proto::rr::Name) -> String {
+fn text_of(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_ascii_lowercase()
 }
 
 impl Resolver for SystemResolver {
     fn mx<'a>(&'a self, domain: &'a Domain) -> Lookup<'a, Answer<Vec<(u16, String)>>> {
         Box::pin(async move {
-            let records = self.ask(domain.as_str(), RecordType::MX).await?;
+            let Found { records, secure, .. } = self.ask(domain.as_str(), RecordType::MX).await?;
             let exchange = |record: &Record| match &record.data {
                 RData::MX(mx) => Some((mx.preference, text_of(&mx.exchange))),
                 _ => None,
             };
-            Ok(Answer { found: records.iter().filter_map(exchange).collect(), secure: is_secure(&records) })
+            Ok(Answer { found: records.iter().filter_map(exchange).collect(), secure })
         })
     }
 
@@ -219,28 +259,31 @@ impl Resolver for SystemResolver {
                 _ => None,
             };
             // One family that could not be asked does not hide what the other answered.
-            let records: Vec<&Record> = six.iter().chain(&four).flatten().collect();
-            let found: Vec<IpAddr> = records.iter().copied().filter_map(address).collect();
-            let owner = records.iter().find(|record| address(record).is_some()).map(|record| text_of(&record.name));
-            match (found.is_empty(), &six, &four) {
-                (true, Err(DnsError::Inconclusive(why)), _) | (true, _, Err(DnsError::Inconclusive(why))) => {
-                    Err(DnsError::Inconclusive(why.clone()))
-                }
-                (true, Err(DnsError::NoSuchName), _) | (true, _, Err(DnsError::NoSuchName)) => {
-                    Err(DnsError::NoSuchName)
-                }
-                _ => {
-                    let secure = !found.is_empty() && records.iter().all(|record| record.proof == Proof::Secure);
-                    let alias_of = owner.filter(|owner| !owner.eq_ignore_ascii_case(host.trim_end_matches('.')));
-                    Ok(Addresses { answer: Answer { found, secure }, alias_of })
-                }
-            }
+            let answers: Vec<&Found> = six.iter().chain(&four).filter(|found| !found.records.is_empty()).collect();
+            let Some(first) = answers.first() else {
+                return match (six, four) {
+                    (Err(DnsError::Inconclusive(why)), _) | (_, Err(DnsError::Inconclusive(why))) => {
+                        Err(DnsError::Inconclusive(why))
+                    }
+                    (Err(DnsError::NoSuchName), _) | (_, Err(DnsError::NoSuchName)) => Err(DnsError::NoSuchName),
+                    _ => Ok(Addresses::default()),
+                };
+            };
+            let found = answers.iter().flat_map(|found| &found.records).filter_map(address).collect();
+            let secure = answers.iter().all(|found| found.secure);
+            let alias_of = first.alias_of.clone();
+            // RFC 7672 §2.2.2: a name that is proven to be an alias may have TLSA records, wherever it leads.
+            let name_secure = match &alias_of {
+                Some(_) if !secure => self.ask(host, RecordType::CNAME).await?.secure,
+                _ => secure,
+            };
+            Ok(Addresses { answer: Answer { found, secure }, alias_of, name_secure })
         })
     }
 
     fn tlsa<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
         Box::pin(async move {
-            let records = self.ask(name, RecordType::TLSA).await?;
+            let Found { records, secure, .. } = self.ask(name, RecordType::TLSA).await?;
             let tlsa = |record: &Record| match &record.data {
                 RData::TLSA(tlsa) => Some(Tlsa {
                     usage: tlsa.cert_usage.into(),
@@ -250,13 +293,16 @@ impl Resolver for SystemResolver {
                 }),
                 _ => None,
             };
-            Ok(Answer { found: records.iter().filter_map(tlsa).collect(), secure: is_secure(&records) })
+            Ok(Answer { found: records.iter().filter_map(tlsa).collect(), secure })
         })
     }
 
     fn dnssec(&self) -> String {
         match self.known() {
-            _ if self.proving.is_none() => "off, as configured".to_owned(),
+            _ if self.dnssec == Dnssec::Off => "off, as configured".to_owned(),
+            _ if self.local.is_empty() => {
+                "off: the name servers are not on this machine; DANE needs a validating resolver here".to_owned()
+            }
             Proofs::Untried => "not tried yet".to_owned(),
             Proofs::Come => "on".to_owned(),
             Proofs::DoNot(why, _) | Proofs::Silence(why, _) => format!("off: {why}"),

@@ -55,7 +55,7 @@ impl Resolver for Names {
         Box::pin(async move {
             self.trouble(host, Fault::AddressesInconclusive, Fault::AddressesNoSuchName).await?;
             let found = self.addresses.get(host).map(|address| vec![*address]).ok_or(DnsError::NoSuchName)?;
-            Ok(Addresses { answer: Answer { found, secure: false }, alias_of: None })
+            Ok(Addresses { answer: Answer { found, secure: false }, ..Addresses::default() })
         })
     }
 
