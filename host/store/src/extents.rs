@@ -4,31 +4,41 @@
 //! with zeros when it is gone. Here it is written once, in one piece.
 //!
 //! 1. The writing thread puts a body into a free extent ([`Extents::put`]) and syncs the file before the transaction
-//!    commits ([`Extents::sync`]).
+//!    commits ([`Extents::sync`]). Behind the body stands a number that its row has too: a database that was put back beside
+//!    another file must not give anybody a stranger's mail.
 //! 2. An extent that is free again still holds what was there, and is the first to be used again. What is not used again
 //!    within a moment is overwritten by the thread that frees ([`Extents::sweep`]), which also shortens the file.
 //! 3. At opening, what no row names is free, and swept like the rest.
 
-use std::collections::BTreeMap;
+mod spans;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::FallocateFlags;
 
 use crate::content::PIECE;
 use crate::error::StoreError;
 use crate::folder::{Free, ZEROS};
+use spans::{Span, Spans};
 
 /// Smallest body in octets that is put here. Smaller ones share pages of the database, and its one sync.
 pub(crate) const EXTENT_MIN: usize = 16 * 1024;
 /// Extents begin and end at multiples of this: a page of the cache that holds parts of two bodies would be written twice.
 const GRAIN: u64 = 4096;
-/// Free extents that are looked at before the file grows instead; a queue of years must not make each arrival slow.
-const LOOKS: usize = 256;
+/// Octets of the number behind a body.
+const TAG_OCTETS: u64 = 8;
 /// A free end of the file of so many octets is given back to the disk.
 const SPARE_END: u64 = 1024 * 1024;
+/// Octets elsewhere that are given back, where the file system can make holes in files.
+const SPARE: u64 = 128 * 1024;
+/// Pieces that are overwritten for one sync.
+const SWEPT_AT_ONCE: usize = 16;
 
 /// Where a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +52,8 @@ pub(crate) struct Extent {
 impl Extent {
     /// What it takes up.
     fn span(self) -> Span {
-        Span { at: self.at, octets: self.octets.div_ceil(GRAIN).max(1) * GRAIN }
+        Span { at: self.at, octets: (self.octets + TAG_OCTETS).div_ceil(GRAIN) * GRAIN }
     }
-}
-
-/// A part of the file, in whole grains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    at: u64,
-    octets: u64,
 }
 
 /// The file, shared by writers, readers and the thread that frees.
@@ -61,6 +64,8 @@ pub(crate) struct Extents {
     file: File,
     sweeping: File,
     map: Mutex<Map>,
+    /// The last number that was given to a body; no earlier opening gave it.
+    tags: AtomicU64,
     wake: Sender<Free>,
 }
 
@@ -78,49 +83,19 @@ struct Map {
     /// is gone must not be given another's body.
     readers: usize,
     kept_for_readers: Vec<Span>,
-}
-
-/// Spans that do not touch each other: lengths by beginnings.
-#[derive(Default)]
-struct Spans(BTreeMap<u64, u64>);
-
-impl Spans {
-    fn add(&mut self, span: Span) {
-        let Span { mut at, mut octets } = span;
-        if let Some((&before, &length)) =
-            self.0.range(..at).next_back().filter(|(before, length)| *before + **length == at)
-        {
-            self.0.remove(&before);
-            (at, octets) = (before, octets + length);
-        }
-        if let Some(length) = self.0.remove(&(at + octets)) {
-            octets += length;
-        }
-        self.0.insert(at, octets);
-    }
-
-    /// So much of the first that is large enough.
-    fn take(&mut self, octets: u64) -> Option<Span> {
-        let (at, found) =
-            self.0.iter().take(LOOKS).find(|(_, found)| **found >= octets).map(|(at, found)| (*at, *found))?;
-        self.0.remove(&at);
-        if found > octets {
-            self.0.insert(at + octets, found - octets);
-        }
-        Some(Span { at, octets })
-    }
-
-    /// Any of them, or a part of so much.
-    fn take_any(&mut self, most: u64) -> Option<Span> {
-        let first = self.0.first_key_value().map(|(_, found)| most.min(*found))?;
-        self.take(first)
-    }
+    /// A sweep could not be synced: what reads as zeros may be none on the disk.
+    unsure: bool,
 }
 
 impl Extents {
     /// Opens the file, which is created where it is missing; `named` is what rows name. Whenever there is something to sweep,
     /// `wake` is told.
-    pub(crate) fn open(path: PathBuf, mut named: Vec<Extent>, wake: Sender<Free>) -> Result<Arc<Extents>, StoreError> {
+    pub(crate) fn open(
+        path: PathBuf,
+        mut named: Vec<Extent>,
+        opening: u64,
+        wake: Sender<Free>,
+    ) -> Result<Arc<Extents>, StoreError> {
         let open = || OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
         let failed = |error| StoreError::file("open", &path, &error);
         let (file, sweeping) = (open().map_err(failed)?, open().map_err(failed)?);
@@ -137,7 +112,8 @@ impl Extents {
         }
         map.free_between(map.end, length);
         map.end = map.end.max(length);
-        Ok(Arc::new(Extents { path, file, sweeping, map: Mutex::new(map), wake }))
+        let tags = AtomicU64::new(opening << 32);
+        Ok(Arc::new(Extents { path, file, sweeping, map: Mutex::new(map), tags, wake }))
     }
 
     /// Writes a body where nothing is. It counts once a row names it and [`Extents::sync`] has returned.
@@ -145,12 +121,12 @@ impl Extents {
         let octets = body.len() as u64;
         let wanted = Extent { at: 0, octets }.span().octets;
         let at = self.map().take(wanted);
-        let staged = StagedExtent { extents: Arc::clone(self), extent: Extent { at, octets }, owned: true };
-        let slack = usize::try_from(wanted - octets).unwrap_or_default();
-        let written = self.file.write_all_at(body, at).and_then(|()| {
-            // The rest of the last grain may hold what was there before.
-            self.file.write_all_at(&ZEROS[..slack], at + octets)
-        });
+        let tag = self.tags.fetch_add(1, Ordering::Relaxed) + 1;
+        let staged = StagedExtent { extents: Arc::clone(self), extent: Extent { at, octets }, tag, owned: true };
+        // The rest of the last grain may hold what was there before.
+        let mut rest = vec![0; usize::try_from(wanted - octets).unwrap_or_default()];
+        rest[..TAG_OCTETS as usize].copy_from_slice(&tag.to_be_bytes());
+        let written = self.file.write_all_at(body, at).and_then(|()| self.file.write_all_at(&rest, at + octets));
         written.map_err(|error| StoreError::file("write", &self.path, &error))?;
         Ok(staged)
     }
@@ -180,7 +156,7 @@ impl Extents {
     }
 
     fn stale(&self, map: &mut Map, span: Span) {
-        if map.stale.0.is_empty() {
+        if map.stale.is_empty() {
             // A store that is closed no longer listens; the next opening sweeps it.
             let _ = self.wake.send(Free::Extents);
         }
@@ -189,49 +165,87 @@ impl Extents {
 
     /// Whether something free may still hold what was there.
     pub(crate) fn is_stale(&self) -> bool {
-        !self.map().stale.0.is_empty()
+        !self.map().stale.is_empty()
     }
 
-    /// Octets of it.
+    /// Octets that may still hold what was there.
     pub(crate) fn stale_octets(&self) -> u64 {
-        self.map().stale.0.values().sum()
+        self.map().stale.by_place.values().sum()
     }
 
-    /// Overwrites one piece of what is free, and makes that durable; how many octets. What holds zeros already, as after an opening most does,
-    /// is only read.
+    /// Overwrites some of what is free, and makes that durable; how many octets. What cannot be overwritten is left for the next
+    /// time, and holds up nothing else. What holds zeros already, as after an
+    /// opening most does, is only read.
     pub(crate) fn sweep(&self) -> io::Result<u64> {
-        let Some(span) = self.map().stale.take_any(PIECE as u64) else { return Ok(0) };
-        let swept = self.overwrite(span);
+        let taken: Vec<Span> = {
+            let mut map = self.map();
+            std::iter::from_fn(|| map.stale.take_any(PIECE as u64)).take(SWEPT_AT_ONCE).collect()
+        };
+        let unsure = self.map().unsure;
+        let overwritten: Vec<io::Result<bool>> = taken.iter().map(|span| self.overwrite(*span, unsure)).collect();
+        let any = overwritten.iter().any(|any| matches!(any, Ok(true)));
+        let synced = if any { self.sweeping.sync_data() } else { Ok(()) };
         let mut map = self.map();
-        match &swept {
-            Ok(()) => map.clean.add(span),
-            Err(_) => map.stale.add(span),
+        map.unsure |= synced.is_err();
+        let (mut clean, mut failed) = (Vec::new(), None);
+        for (span, overwritten) in taken.into_iter().zip(overwritten) {
+            match overwritten {
+                Ok(_) if synced.is_ok() => {
+                    map.clean.add(span);
+                    clean.push(span);
+                }
+                Ok(_) => map.stale.add(span),
+                Err(error) => {
+                    map.stale.add(span);
+                    failed = Some(error);
+                }
+            }
         }
-        swept.map(|()| span.octets)
+        // All that was written while it was unsure has been written again and synced.
+        map.unsure &= !(synced.is_ok() && failed.is_none() && map.stale.is_empty());
+        drop(map);
+        synced?;
+        self.make_holes(&clean);
+        failed.map_or_else(|| Ok(clean.iter().map(|span| span.octets).sum()), Err)
     }
 
-    fn overwrite(&self, span: Span) -> io::Result<()> {
+    /// Whether there was anything to overwrite.
+    fn overwrite(&self, span: Span, unsure: bool) -> io::Result<bool> {
         let zeros = &ZEROS[..usize::try_from(span.octets).unwrap_or(PIECE)];
-        let mut found = vec![0; zeros.len()];
-        match self.sweeping.read_exact_at(&mut found, span.at) {
-            Ok(()) if found == zeros => return Ok(()),
-            Ok(()) => {}
-            // The file's end, from a body that the disk had no room for.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
-            Err(error) => return Err(error),
+        if !unsure {
+            let mut found = vec![0; zeros.len()];
+            match self.sweeping.read_exact_at(&mut found, span.at) {
+                Ok(()) if found == zeros => return Ok(false),
+                Ok(()) => {}
+                // The file's end, from a body that the disk had no room for.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+                Err(error) => return Err(error),
+            }
         }
-        self.sweeping.write_all_at(zeros, span.at)?;
-        self.sweeping.sync_data()
+        self.sweeping.write_all_at(zeros, span.at).map(|()| true)
+    }
+
+    /// Gives the space of what holds zeros on the disk back to it, unless somebody uses it again already. Where that cannot be
+    /// done it is kept for bodies to come.
+    fn make_holes(&self, swept: &[Span]) {
+        let map = self.map();
+        for span in swept.iter().filter(|span| span.octets >= SPARE) {
+            let still_free = map.clean.by_place.range(..=span.at).next_back();
+            if still_free.is_some_and(|(at, octets)| at + octets >= span.end()) {
+                let how = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                let _ = rustix::fs::fallocate(&self.sweeping, how, span.at, span.octets);
+            }
+        }
     }
 
     /// Gives a free end of the file back to the disk, once it holds zeros; at the close however short it is.
     pub(crate) fn shorten(&self, at_close: bool) -> io::Result<()> {
         let mut map = self.map();
-        let Some((&at, &octets)) = map.clean.0.last_key_value() else { return Ok(()) };
-        if at + octets == map.end && (at_close || octets >= SPARE_END) {
-            self.sweeping.set_len(at)?;
-            map.clean.0.remove(&at);
-            map.end = at;
+        let Some(last) = map.clean.last() else { return Ok(()) };
+        if last.end() == map.end && (at_close || last.octets >= SPARE_END) {
+            self.sweeping.set_len(last.at)?;
+            map.clean.remove(last);
+            map.end = last.at;
         }
         Ok(())
     }
@@ -269,11 +283,16 @@ impl Map {
 pub(crate) struct Reading<'a>(&'a Extents);
 
 impl Reading<'_> {
-    /// The body of an entry whose row was looked at since.
-    pub(crate) fn read(&self, extent: Extent) -> Result<Vec<u8>, StoreError> {
-        let mut body = vec![0; usize::try_from(extent.octets).unwrap_or_default()];
+    /// The body of an entry whose row was looked at since, and names it by this number.
+    pub(crate) fn read(&self, extent: Extent, tag: u64) -> Result<Vec<u8>, StoreError> {
+        let mut body = vec![0; usize::try_from(extent.octets + TAG_OCTETS).unwrap_or_default()];
         let read = self.0.file.read_exact_at(&mut body, extent.at);
         read.map_err(|error| StoreError::file("read", &self.0.path, &error))?;
+        if body.split_off(extent.octets as usize) != tag.to_be_bytes() {
+            let detail =
+                format!("what lies at {} is another message's: it is not the file of this database", extent.at);
+            return Err(StoreError::Corrupt { path: self.0.path.clone(), detail });
+        }
         Ok(body)
     }
 }
@@ -294,12 +313,18 @@ impl Drop for Reading<'_> {
 pub(crate) struct StagedExtent {
     extents: Arc<Extents>,
     extent: Extent,
+    tag: u64,
     owned: bool,
 }
 
 impl StagedExtent {
     pub(crate) fn extent(&self) -> Extent {
         self.extent
+    }
+
+    /// The number that its row must have.
+    pub(crate) fn tag(&self) -> u64 {
+        self.tag
     }
 
     /// Leaves it as it is: its row is committed, or nobody can know whether it is. In the latter case the next opening knows.
@@ -317,124 +342,4 @@ impl Drop for StagedExtent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Place {
-        folder: tempfile::TempDir,
-    }
-
-    impl Place {
-        fn new() -> Place {
-            Place { folder: tempfile::tempdir().expect("a folder") }
-        }
-
-        fn open(&self, named: &[Extent]) -> Arc<Extents> {
-            Extents::open(self.path(), named.to_vec(), std::sync::mpsc::channel().0).expect("opens")
-        }
-
-        fn path(&self) -> PathBuf {
-            self.folder.path().join("bodies")
-        }
-
-        fn octets(&self) -> Vec<u8> {
-            std::fs::read(self.path()).expect("read")
-        }
-    }
-
-    fn put(extents: &Arc<Extents>, fill: u8, octets: usize) -> Extent {
-        let staged = extents.put(&vec![fill; octets]).expect("put");
-        extents.sync().expect("synced");
-        let extent = staged.extent();
-        staged.leave();
-        extent
-    }
-
-    fn free_octets(extents: &Extents) -> u64 {
-        let map = extents.map();
-        map.stale.0.values().chain(map.clean.0.values()).sum()
-    }
-
-    fn sweep_all(extents: &Extents) {
-        while extents.is_stale() {
-            extents.sweep().expect("swept");
-        }
-        extents.shorten(true).expect("shortened");
-    }
-
-    #[test]
-    fn what_is_free_is_used_again_and_holds_nothing_of_before() {
-        let place = Place::new();
-        let extents = place.open(&[]);
-        let (one, two, three) = (put(&extents, 1, 20_000), put(&extents, 2, 20_000), put(&extents, 3, 5));
-        assert_eq!([one.at, two.at, three.at], [0, 20_480, 40_960]);
-        extents.free(two);
-        extents.free(one);
-        assert_eq!(free_octets(&extents), 40_960);
-        // Both in one, and so much of it as is needed.
-        let four = put(&extents, 4, 20_481);
-        assert_eq!((four.at, free_octets(&extents)), (0, 40_960 - 24_576));
-        assert!(place.octets()[20_481..24_576].iter().all(|octet| *octet == 0), "the slack of a used grain");
-        sweep_all(&extents);
-        let expected = [vec![4; 20_481], vec![0; 40_960 - 20_481], vec![3; 5], vec![0; 4_091]].concat();
-        assert!(place.octets() == expected);
-        for (extent, fill) in [(four, 4), (three, 3)] {
-            assert_eq!(extents.reading().read(extent).expect("read"), vec![fill; extent.octets as usize]);
-        }
-        extents.free(three);
-        sweep_all(&extents);
-        assert!(place.octets() == [vec![4; 20_481], vec![0; 4_095]].concat(), "the end is given back");
-    }
-
-    #[test]
-    fn what_was_not_committed_is_free_again() {
-        let place = Place::new();
-        let extents = place.open(&[]);
-        drop(extents.put(&[7; 9_000]).expect("put"));
-        assert_eq!(free_octets(&extents), 12_288);
-        sweep_all(&extents);
-        assert!(place.octets().is_empty());
-    }
-
-    #[test]
-    fn at_opening_all_that_no_row_names_is_swept() {
-        let place = Place::new();
-        let extents = place.open(&[]);
-        let all: Vec<Extent> = (1..=5).map(|fill| put(&extents, fill, 10_000)).collect();
-        drop(extents);
-        let extents = place.open(&[all[3], all[1]]);
-        sweep_all(&extents);
-        let (gap, tail) = (vec![0; 12_288], vec![0; 2_288]);
-        let expected = [&gap, &vec![2; 10_000], &tail, &gap, &vec![4; 10_000], &tail].map(|part| &part[..]).concat();
-        assert!(place.octets() == expected);
-        let overlapping = Extent { at: all[1].at + GRAIN, octets: 1 };
-        let error = Extents::open(place.path(), vec![all[1], overlapping], std::sync::mpsc::channel().0)
-            .err()
-            .expect("it is damaged");
-        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
-    }
-
-    /// An entry that is gone while its body is read: the reader has the body whole, and not the one that takes its place.
-    #[test]
-    fn nothing_takes_the_place_of_what_is_being_read() {
-        let place = Place::new();
-        let extents = place.open(&[]);
-        let one = put(&extents, 1, 20_000);
-        let reading = extents.reading();
-        extents.free(one);
-        let two = put(&extents, 2, 20_000);
-        sweep_all(&extents);
-        assert_ne!(one.at, two.at);
-        assert_eq!(reading.read(one).expect("read"), vec![1; 20_000]);
-        drop(reading);
-        assert_eq!(put(&extents, 3, 20_000).at, one.at);
-    }
-
-    #[test]
-    fn a_file_that_is_shorter_than_its_rows_say_is_no_body() {
-        let place = Place::new();
-        let extents = place.open(&[Extent { at: 0, octets: 20_000 }]);
-        let error = extents.reading().read(Extent { at: 0, octets: 20_000 }).expect_err("it is not there");
-        assert!(matches!(error, StoreError::File { doing: "read", .. }), "{error}");
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -28,6 +28,8 @@ const GONE: &str = "gone";
 const GIVES_WAY: Duration = Duration::from_millis(100);
 /// How long what is free in the file of bodies may still hold what was there.
 const REST: Duration = Duration::from_secs(1);
+/// How long a store that closes overwrites what is free; the rest is left to the next opening.
+const CLOSE: Duration = Duration::from_secs(5);
 /// Zeros written at once where something is overwritten.
 pub(crate) static ZEROS: [u8; PIECE] = [0; PIECE];
 
@@ -49,6 +51,7 @@ pub(crate) struct Folder {
     opening: u64,
     next: AtomicU64,
     readers: Mutex<Readers>,
+    closing: AtomicBool,
     freeing: Sender<Free>,
     /// Large bodies are written and synced piece by piece, in turns. Hundreds of megabytes that are synced at once keep the
     /// disk from everything else, and the commit of a small message would wait behind them for half a second.
@@ -88,10 +91,20 @@ impl Folder {
             swept += 1;
         }
         let (freeing, requests) = channel();
-        let extents = Extents::open(bodies, named, freeing.clone())?;
+        let extents = Extents::open(bodies, named, opening, freeing.clone())?;
         let readers = Mutex::new(Readers::default());
         let (next, turn) = (AtomicU64::new(1), Arc::new(Semaphore::new(1)));
-        let folder = Arc::new(Folder { path, extents, free, opening, next, readers, freeing, turn });
+        let folder = Arc::new(Folder {
+            path,
+            extents,
+            free,
+            opening,
+            next,
+            readers,
+            closing: AtomicBool::new(false),
+            freeing,
+            turn,
+        });
         let shared = Arc::clone(&folder);
         let thread = std::thread::Builder::new()
             .name("store-free".into())
@@ -183,13 +196,17 @@ impl Folder {
         }
     }
 
-    /// Overwrites what is free in the file of bodies now, piece by piece; what becomes free meanwhile has its own time.
+    /// Overwrites what is free in the file of bodies, some at a time.
     fn sweep_extents(&self, at_close: bool) {
+        let began = Instant::now();
+        let goes_on = || if at_close { began.elapsed() < CLOSE } else { !self.closing.load(Ordering::Relaxed) };
         let sweep = || {
+            // What becomes free meanwhile has its own time.
             let mut left = self.extents.stale_octets();
-            while left > 0 && self.extents.is_stale() {
+            while left > 0 && goes_on() {
                 let _turn = self.gives_way();
-                left = left.saturating_sub(self.extents.sweep()?);
+                let swept = self.extents.sweep()?;
+                left = if swept == 0 { 0 } else { left.saturating_sub(swept) };
             }
             self.extents.shorten(at_close)
         };
@@ -316,6 +333,7 @@ pub(crate) struct Freeing {
 
 impl Drop for Freeing {
     fn drop(&mut self) {
+        self.folder.closing.store(true, Ordering::Relaxed);
         let _ = self.folder.freeing.send(Free::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

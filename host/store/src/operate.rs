@@ -62,14 +62,17 @@ pub(crate) fn body(
     folder: &std::sync::Arc<Folder>,
     id: &str,
 ) -> Result<BodyReader, ReadError> {
-    type Found = (Option<Vec<u8>>, Option<String>, Option<i64>, i64);
+    type Found = (Option<Vec<u8>>, Option<String>, Option<(i64, i64)>, i64);
     let reading = folder.extents.reading();
     let found: Option<Found> = connection
         .prepare_cached(
-            "SELECT body, file, at, octets FROM messages JOIN entries ON entries.number = messages.entry
+            "SELECT body, file, at, tag, octets FROM messages JOIN entries ON entries.number = messages.entry
              WHERE entries.id = ?1",
         )?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row([id], |row| {
+            let (at, tag): (Option<i64>, Option<i64>) = (row.get(2)?, row.get(3)?);
+            Ok((row.get(0)?, row.get(1)?, at.zip(tag), row.get(4)?))
+        })
         .optional()?;
     let gone = || StoreError::NoEntry { id: id.to_owned() };
     match found.ok_or_else(gone)? {
@@ -77,8 +80,8 @@ pub(crate) fn body(
             let (file, open) = folder.read(&name)?.ok_or_else(gone)?;
             Ok(BodyReader::file(file, open, natural(octets)))
         }
-        (_, None, Some(at), octets) => {
-            let body = reading.read(Extent { at: natural(at), octets: natural(octets) })?;
+        (_, None, Some((at, tag)), octets) => {
+            let body = reading.read(Extent { at: natural(at), octets: natural(octets) }, natural(tag))?;
             Ok(BodyReader::memory(body.into()))
         }
         (body, None, None, _) => Ok(BodyReader::memory(body.unwrap_or_default().into())),

@@ -92,18 +92,20 @@ pub(crate) fn commit(
     let Some(number) = insert(turn, &arrival, lease).map_err(|error| turn.failed(&error))? else {
         return Err(StoreError::Exists { id: arrival.id });
     };
-    let (file, at, body) = match &arrival.content {
+    let (file, place, body) = match &arrival.content {
         Kept::Memory(octets) if octets.len() >= EXTENT_MIN => (None, Some(put(turn, octets)?), None),
         Kept::Memory(octets) => (None, None, Some(&octets[..])),
         Kept::File(staged) => (Some(staged.name()), None, None),
     };
+    let (at, tag) = place.unzip();
     turn.connection
         .prepare_cached(
-            "INSERT INTO messages (entry, meta, octets, file, at, header, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO messages (entry, meta, octets, file, at, tag, header, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )
         .and_then(|mut statement| {
             let octets = integer(arrival.octets);
-            statement.execute(params![number, arrival.meta, octets, file, at, arrival.header, body])
+            statement.execute(params![number, arrival.meta, octets, file, at, tag, arrival.header, body])
         })
         .map_err(|error| turn.failed(&error))?;
     ledger::append(turn, &arrival.records)?;
@@ -115,12 +117,12 @@ pub(crate) fn commit(
     Ok(lease.map(|(lease, _)| ClaimToken { entry: arrival.id, lease }))
 }
 
-/// Puts a body into the file of bodies; where.
-fn put(turn: &mut Turn<'_>, body: &[u8]) -> Result<i64, StoreError> {
+/// Puts a body into the file of bodies; where, and the number it has there.
+fn put(turn: &mut Turn<'_>, body: &[u8]) -> Result<(i64, i64), StoreError> {
     let staged = turn.folder.extents.put(body)?;
-    let at = integer(staged.extent().at);
+    let place = (integer(staged.extent().at), integer(staged.tag()));
     turn.effects.kept.push(Staged::Extent(staged));
-    Ok(at)
+    Ok(place)
 }
 
 /// The entry's number; None if its id is taken.

@@ -83,6 +83,8 @@ CREATE INDEX messages_file ON messages (file) WHERE file IS NOT NULL;
 /// as a large body does, so that no mail waits for its megabytes.
 const VERSION_3: &str = "
 ALTER TABLE messages ADD COLUMN at INTEGER;
+ALTER TABLE messages ADD COLUMN tag INTEGER;
+CREATE INDEX messages_at ON messages (at, octets) WHERE at IS NOT NULL;
 ALTER TABLE settings ADD COLUMN file TEXT;
 ";
 

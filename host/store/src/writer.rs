@@ -35,8 +35,17 @@ const WAITING: usize = 1024;
 
 /// Runs in the transaction, or learns why there is none, and leaves what is to be done once its fate is known.
 type Work = Box<dyn FnOnce(Result<&mut Turn<'_>, StoreError>) -> After + Send>;
-/// Runs after the commit.
-type After = Box<dyn FnOnce(&Outside, Result<(), StoreError>) + Send>;
+/// Runs once the transaction's fate is known.
+type After = Box<dyn FnOnce(&Outside, &Fate) + Send>;
+
+/// What became of a transaction.
+enum Fate {
+    Committed,
+    /// It was never asked to be committed, so nothing of it is anywhere.
+    Lost(StoreError),
+    /// It was asked, and an error told: after a failed sync nobody knows what a crash would bring back.
+    Unknown(StoreError),
+}
 
 /// What a request needs of the disk before it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,11 +223,16 @@ impl Writer {
                 Ok(turn) => (turn.attempt(work), std::mem::take(&mut turn.effects)),
                 Err(error) => (Err(error), Effects::default()),
             };
-            Box::new(move |outside, committed| {
-                match (&committed, result.is_ok()) {
-                    (Ok(()), true) => effects.take(outside),
-                    (Ok(()), false) => {} // Rolled back for certain: what it staged is freed as it drops.
-                    (Err(_), _) => effects.abandon(),
+            Box::new(move |outside, fate| {
+                let committed = match fate {
+                    Fate::Committed => Ok(()),
+                    Fate::Lost(error) | Fate::Unknown(error) => Err(error.clone()),
+                };
+                match (fate, result.is_ok()) {
+                    (Fate::Committed, true) => effects.take(outside),
+                    // Rolled back for certain: what it staged is freed as it drops.
+                    (Fate::Committed, false) | (Fate::Lost(_), _) => {}
+                    (Fate::Unknown(_), _) => effects.abandon(),
                 }
                 // Whoever asked may have gone; the work is done all the same.
                 let _ = answer.send(result.and_then(|value| committed.map(|()| value)));
@@ -265,8 +279,8 @@ impl Group {
     fn commit(&mut self, group: Vec<Request>) {
         let changes = self.connection.total_changes();
         let mut answers: Vec<After> = Vec::with_capacity(group.len());
-        let committed = self.transact(group, &mut answers);
-        if let Err(error) = &committed {
+        let fate = self.transact(group, &mut answers);
+        if let Fate::Lost(error) | Fate::Unknown(error) = &fate {
             tracing::error!(%error, requests = answers.len(), "a transaction failed");
             if !self.connection.is_autocommit() {
                 let _ = self.execute("ROLLBACK");
@@ -276,7 +290,7 @@ impl Group {
             self.look_inside();
         }
         for answer in answers {
-            answer(&self.outside, committed.clone());
+            answer(&self.outside, &fate);
         }
     }
 
@@ -305,7 +319,7 @@ impl Group {
         }
     }
 
-    fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Result<(), StoreError> {
+    fn transact(&mut self, group: Vec<Request>, answers: &mut Vec<After>) -> Fate {
         let mut state = self.execute("BEGIN IMMEDIATE");
         for request in group {
             if let Err(error) = &state {
@@ -318,10 +332,11 @@ impl Group {
             answers.push((request.work)(Ok(&mut turn)));
             state = turn.lost.take().map_or(Ok(()), Err);
         }
-        state?;
         // What the rows name is durable before they are (H1).
-        self.outside.folder.extents.sync()?;
-        self.execute("COMMIT")
+        if let Err(error) = state.and_then(|()| self.outside.folder.extents.sync()) {
+            return Fate::Lost(error);
+        }
+        self.execute("COMMIT").map_or_else(Fate::Unknown, |()| Fate::Committed)
     }
 
     fn execute(&self, sql: &str) -> Result<(), StoreError> {

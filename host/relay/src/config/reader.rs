@@ -79,7 +79,8 @@ impl Faults {
 }
 
 /// Dots in one line, before any value. The parser's time grows with the square of a key's parts: 64 KiB of dots take it
-/// seconds, and no setting has more than a handful.
+/// seconds, and no setting has more than a handful. It is a typing error that is caught here, not an enemy: the file is its
+/// operator's.
 const KEY_DOTS: usize = 500;
 
 /// The text, or nothing where a key has more parts than anybody means.

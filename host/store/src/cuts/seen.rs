@@ -154,7 +154,8 @@ fn nothing_else_is_in_bodies(seen: &Seen, place: &Path) -> Result<(), String> {
     let mut end = 0;
     for entry in seen.entries.values() {
         let Some(at) = entry.at else { continue };
-        let to = (at + entry.times.2) as usize;
+        // With the number behind it.
+        let to = (at + entry.times.2) as usize + 8;
         file[at as usize..to].fill(0);
         end = end.max(to);
     }
