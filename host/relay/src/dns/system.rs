@@ -305,7 +305,8 @@ impl Resolver for SystemResolver {
             }
             Proofs::Untried => "not tried yet".to_owned(),
             Proofs::Come => "on".to_owned(),
-            Proofs::DoNot(why, _) | Proofs::Silence(why, _) => format!("off: {why}"),
+            Proofs::DoNot(why, _) => format!("off: {why}"),
+            Proofs::Silence(why, _) => format!("not known, so whatever needs the DNS waits: {why}"),
         }
     }
 }
