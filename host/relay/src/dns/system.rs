@@ -310,3 +310,49 @@ impl Resolver for SystemResolver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use hickory_resolver::proto::rr::rdata::{A, CNAME};
+
+    use super::*;
+
+    fn record(owner: &str, data: RData) -> Record {
+        Record::from_rdata(Name::from_str(owner).expect("a name"), 60, data)
+    }
+
+    fn a(owner: &str, last: u8) -> Record {
+        record(owner, RData::A(A::new(192, 0, 2, last)))
+    }
+
+    fn alias(owner: &str, to: &str) -> Record {
+        record(owner, RData::CNAME(CNAME(Name::from_str(to).expect("a name"))))
+    }
+
+    /// Whatever else stands in an answer, whoever put it there: only the name's own records count, and its alias's.
+    #[test]
+    fn an_answer_is_what_the_asked_name_leads_to() {
+        // (records, found by their last octet, the alias)
+        type Row = (Vec<Record>, &'static [u8], Option<&'static str>);
+        let rows: [Row; 8] = [
+            (vec![a("mx.test.", 1), a("MX.test.", 2)], &[1, 2], None),
+            (vec![a("mx.evil.", 9), a("mx.test.", 1)], &[1], None),
+            (vec![a("mx.evil.", 9)], &[], None),
+            (vec![alias("mx.test.", "b.test."), a("b.test.", 1), a("c.test.", 9)], &[1], Some("b.test")),
+            (vec![a("c.test.", 1), alias("b.test.", "C.test."), alias("mx.test.", "b.test.")], &[1], Some("c.test")),
+            (vec![alias("mx.test.", "b.test."), alias("x.evil.", "c.test."), a("c.test.", 9)], &[], None),
+            (vec![alias("mx.test.", "b.test."), alias("b.test.", "mx.test.")], &[], None),
+            (vec![], &[], None),
+        ];
+        for (records, octets, alias_of) in rows {
+            let told = format!("{records:?}");
+            let found = on_the_way("mx.test", RecordType::A, records, true);
+            let last = |record: &Record| if let RData::A(a) = record.data { a.0.octets()[3] } else { 0 };
+            assert_eq!(found.records.iter().map(last).collect::<Vec<_>>(), octets, "{told}");
+            assert_eq!(found.alias_of.as_deref(), alias_of, "{told}");
+            assert_eq!(found.secure, !octets.is_empty(), "{told}");
+        }
+    }
+}
