@@ -92,6 +92,22 @@ fn what_a_host_publishes_holds_and_nothing_is_let_down() {
             secured(),
             "by TLS",
         ),
+        // Records of a wildcard are records (RFC 7672 section 1.3.2), and what it denies is denied.
+        row("wild.test", format!("@ MX 10 mx\nmx A {{address}}\n*._tcp.mx TLSA {key}"), sound, secured(), "by TLS"),
+        row(
+            "wild-wrong.test",
+            format!("@ MX 10 mx\nmx A {{address}}\n*._tcp.mx TLSA {wrong}"),
+            sound,
+            secured(),
+            "\"dane\"",
+        ),
+        row(
+            "wild-forged.test",
+            format!("@ MX 10 mx\nmx A {{address}}\n*._tcp.mx TLSA {key}"),
+            Signing::Without("\tTLSA\t"),
+            clear(),
+            dns,
+        ),
         row("mismatch.test", host(&wrong), sound, secured(), "\"dane\""),
         row("stripped.test", host(&key), sound, clear(), "STARTTLS"),
         row("not-now.test", host(&key), sound, refused(), "454"),
