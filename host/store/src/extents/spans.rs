@@ -57,21 +57,21 @@ impl Spans {
     /// So much of the smallest that is large enough: what is cut off the large ones instead would be slivers one day.
     pub(super) fn take(&mut self, octets: u64) -> Option<Span> {
         let (found, at) = *self.by_length.range((octets, 0)..).next()?;
-        self.remove(Span { at, octets: found });
-        if found > octets {
-            self.insert(Span { at: at + octets, octets: found - octets });
+        Some(self.cut(Span { at, octets: found }, octets))
+    }
+
+    /// The beginning of one of them; the rest stays.
+    fn cut(&mut self, span: Span, octets: u64) -> Span {
+        self.remove(span);
+        if span.octets > octets {
+            self.insert(Span { at: span.at + octets, octets: span.octets - octets });
         }
-        Some(Span { at, octets })
+        Span { at: span.at, octets }
     }
 
     /// Some of it, at most so much.
     pub(super) fn take_any(&mut self, most: u64) -> Option<Span> {
-        let first = self.by_place.first_key_value().map(|(_, found)| most.min(*found))?;
         let (&at, &found) = self.by_place.first_key_value()?;
-        self.remove(Span { at, octets: found });
-        if found > first {
-            self.insert(Span { at: at + first, octets: found - first });
-        }
-        Some(Span { at, octets: first })
+        Some(self.cut(Span { at, octets: found }, found.min(most)))
     }
 }
