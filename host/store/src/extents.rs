@@ -174,8 +174,7 @@ impl Extents {
     }
 
     /// Overwrites some of what is free, and makes that durable; how many octets. What cannot be overwritten is left for the next
-    /// time, and holds up nothing else. What holds zeros already, as after an
-    /// opening most does, is only read.
+    /// time, and holds up nothing else. What holds zeros already, as after an opening most does, is only read.
     pub(crate) fn sweep(&self) -> io::Result<u64> {
         let taken: Vec<Span> = {
             let mut map = self.map();

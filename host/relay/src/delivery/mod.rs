@@ -1,6 +1,7 @@
 //! Deliver: one attempt over all hosts of its next hop becomes an outcome per recipient.
 //!
-//! 1. [`hosts_of`] finds hosts and addresses; a look-up that failed is a host that could not be asked.
+//! 1. [`hosts_of`] finds the hosts; each is located, with what its TLSA records demand, when its turn has come. A look-up that
+//!    failed is a host that could not be asked.
 //! 2. For each address a connection is taken from the pool or opened (`connection`). Opportunistic mail whose handshake
 //!    failed goes on in clear, on a new connection only (R9); mail with a floor never does: it needs a permit.
 //! 3. [`TlsFloor::unmet`](sealwire_core::floor::TlsFloor::unmet) compares floor and proof, the chain judges the host, and both together make the permit.
