@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dane::Tlsa;
 use crate::facts::{ChainVerdict, Handshake, TlsVersion};
+use crate::time::rfc3339;
 
 /// One thing a channel must give.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub enum Demand {
     CipherSuite(BTreeSet<String>),
     /// A certificate that one of these TLSA records names (RFC 7672 §3.1).
     Dane(BTreeSet<Tlsa>),
+    /// A host that the domain's MTA-STS policy lists (RFC 8461 §4.1). It is looked at before the host is connected, and joins
+    /// the floor of hosts that are not listed alone: no channel meets it.
+    ListedHost,
 }
 
 /// What a pin is the digest of.
@@ -44,7 +48,7 @@ pub enum PinKind {
     SpkiSha256,
 }
 
-/// Who demands. Room is left for MTA-STS and REQUIRETLS.
+/// Who demands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -63,6 +67,15 @@ pub enum Source {
     Report,
     /// The TLSA records of this name, under DNSSEC (RFC 7672): the host's own demand, known once it was looked up.
     Dane(String),
+    /// The MTA-STS policy of a domain (RFC 8461), known once it was fetched.
+    MtaSts {
+        /// Whose policy it is.
+        domain: String,
+        /// Of the policy, from its record.
+        id: String,
+        /// When it was fetched, seconds since the Unix epoch.
+        fetched_at: u64,
+    },
 }
 
 /// A demand with its source.
@@ -157,6 +170,7 @@ impl TlsProof {
             }),
             Demand::CipherSuite(names) => names.contains(&handshake.cipher_suite),
             Demand::Dane(records) => handshake.dane.as_ref().is_some_and(|met| records.contains(met)),
+            Demand::ListedHost => false,
         }
     }
 }
@@ -198,6 +212,7 @@ impl fmt::Display for Demand {
                 write!(f, "one of the cipher suites {}", names.iter().cloned().collect::<Vec<_>>().join(", "))
             }
             Demand::Dane(_) => f.write_str("a certificate that the host's TLSA records name (DANE)"),
+            Demand::ListedHost => f.write_str("a host that the domain's MTA-STS policy lists"),
         }
     }
 }
@@ -211,6 +226,9 @@ impl fmt::Display for Source {
             Source::Route(name) => write!(f, "route {name}"),
             Source::Report => f.write_str("the original message, which came by TLS"),
             Source::Dane(name) => write!(f, "DANE, by the TLSA records of {name}"),
+            Source::MtaSts { domain, id, fetched_at } => {
+                write!(f, "MTA-STS, by the policy {id} of {domain} fetched {}", rfc3339(*fetched_at))
+            }
         }
     }
 }
@@ -258,6 +276,7 @@ mod tests {
         let rows = [
             (Demand::Dane(BTreeSet::from([tlsa(1), tlsa(2)])), false, true),
             (Demand::Dane(BTreeSet::from([tlsa(2)])), false, false),
+            (Demand::ListedHost, false, false),
             (Demand::Tls, true, true),
             (Demand::MinimumVersion(TlsVersion::TLS12), true, true),
             (Demand::MinimumVersion(TlsVersion::TLS13), false, false),

@@ -20,5 +20,6 @@ pub mod report;
 pub mod schedule;
 pub mod settle;
 pub mod smtp;
+pub mod sts;
 pub mod time;
 pub mod trace;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dane::Tlsa;
 use crate::decision::FailedDecision;
 use crate::facts::ChannelState;
-use crate::floor::Sourced;
+use crate::floor::{Demand, Sourced};
 use crate::reason::Reason;
 use crate::reply::Reply;
 
@@ -88,7 +88,7 @@ pub struct FloorUnmet {
 pub struct HostUnmet {
     /// Host name, A-labels.
     pub host: String,
-    /// Address and port connected to.
+    /// Address and port connected to; empty where it was not.
     pub address: String,
     /// What became of its channel; the report tells "no TLS" from "the wrong TLS" by it.
     pub channel: ChannelState,
@@ -100,6 +100,13 @@ pub struct HostUnmet {
     pub found: String,
     /// False for 454 to STARTTLS, a handshake cut short, a 4xx objection: asking again may tell more.
     pub conclusive: bool,
+}
+
+impl HostUnmet {
+    /// False: it was not connected, as the domain's MTA-STS policy does not list it.
+    pub fn is_listed(&self) -> bool {
+        self.unmet.iter().all(|(demand, _)| *demand != Demand::ListedHost)
+    }
 }
 
 impl FloorUnmet {

@@ -306,7 +306,7 @@ enum Consequence {
 fn consequence_of(source: &Source) -> Consequence {
     match source {
         Source::Rule { .. } | Source::Flag(_) | Source::Route(_) | Source::Report => Consequence::Fallback,
-        Source::Dane(_) => Consequence::Deferral,
+        Source::Dane(_) | Source::MtaSts { .. } => Consequence::Deferral,
     }
 }
 

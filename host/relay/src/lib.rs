@@ -25,6 +25,7 @@ mod socket;
 mod spine;
 mod start;
 mod stream;
+mod sts;
 pub mod tls;
 mod world;
 

@@ -31,12 +31,18 @@ pub struct Live {
     pub resolver: Arc<dyn Resolver>,
     connectors: BTreeMap<String, Connector>,
     default_connector: Connector,
+    web: tokio_rustls::TlsConnector,
 }
 
 impl Live {
     /// The connector with the roots of this route.
     pub(crate) fn connector(&self, route: &str) -> &Connector {
         self.connectors.get(route).unwrap_or(&self.default_connector)
+    }
+
+    /// Opens TLS to web servers, whose chain and name it verifies by the configuration's roots.
+    pub(crate) fn web(&self) -> &tokio_rustls::TlsConnector {
+        &self.web
     }
 
     /// The same with other names: what a simulation's seeds do not share.
@@ -93,5 +99,6 @@ pub(crate) fn build(
             return Err(problems);
         }
     };
-    Ok(Live { config, settings, generation, settings_revision, resolver, connectors, default_connector })
+    let web = default_connector.web().map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
+    Ok(Live { config, settings, generation, settings_revision, resolver, connectors, default_connector, web })
 }

@@ -18,6 +18,7 @@ use crate::delivery::Pool;
 use crate::fresh::Fresh;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
+use crate::sts::Policies;
 use crate::world::World;
 
 /// One running relay.
@@ -27,6 +28,7 @@ pub struct Relay {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) fresh: Fresh,
     pub(crate) pool: Pool,
+    pub(crate) sts: Policies,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) servings: ArcSwap<HashMap<String, Arc<Serving>>>,

@@ -24,6 +24,7 @@ use crate::live::{Builtins, Live, Parts, build};
 use crate::relay::Relay;
 use crate::scheduler;
 use crate::settings::SettingsDocument;
+use crate::sts::{self, Policies};
 use crate::world::{ThisMachine, World};
 
 /// What a relay is started with.
@@ -62,6 +63,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let store = open_store(&config.data_directory, config.limits.free_space)?;
     let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|e| one("sandbox", e.to_string()))?;
     let (settings, settings_revision) = stored_settings(&*store, SettingsDocument::empty()).await?;
+    let sts = Policies::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let resolver = resolver(&config)?;
     let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
@@ -73,6 +75,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         store,
         fresh: Fresh::default(),
         pool: Pool::default(),
+        sts,
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),
         servings: ArcSwap::from_pointee(servings),
@@ -87,6 +90,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     });
     let (stop, stopping) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
+    tasks.push(tokio::spawn(sts::refresh(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
     }

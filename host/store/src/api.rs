@@ -1,4 +1,4 @@
-//! The store as the rest of the relay sees it: queue, settings and ledger behind one object-safe trait.
+//! The store as the rest of the relay sees it: queue, settings, ledger and knowledge behind one object-safe trait.
 //!
 //! Nothing here names SQL or a file. A second engine implements [`Store`] and must pass `conformance`, which runs in this crate's tests.
 //! What an answer promises is durable when the answer arrives (H1): after power is lost it is still so.
@@ -22,7 +22,7 @@ use crate::error::StoreError;
 /// What every method of the store gives: a future that can cross threads.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// Queue, settings and ledger of one relay.
+/// Queue, settings, ledger and knowledge of one relay.
 pub trait Store: Send + Sync + 'static {
     /// Begins the body of a message that is still arriving. Opens nothing and holds no transaction: a slow client
     /// costs memory up to [`crate::CONTENT_INLINE_MAX`] and a file beyond it.
@@ -113,6 +113,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// The number of the newest revision of the settings; 0 before the first.
     fn settings_changes(&self) -> watch::Receiver<u64>;
+
+    /// Writes these, each in the place of what was known under its kind and key, in this order, all or nothing.
+    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()>;
+
+    /// Everything that is known of a kind, in the order of the keys' octets.
+    fn known(&self, kind: &str) -> Answer<'_, Vec<Known>>;
+
+    /// Forgets these keys of a kind, all or nothing; one that is not known is no error.
+    fn forget(&self, kind: &str, keys: Vec<String>) -> Answer<'_, ()>;
 
     /// What the engine has done since it was opened.
     fn status(&self) -> StoreStatus;
@@ -309,6 +318,19 @@ pub struct Revision {
     pub note: String,
     /// The whole document; empty where a list of revisions was asked for.
     pub document: String,
+}
+
+/// One thing learned about the world outside, kept until it is forgotten. Whoever learns bounds how much there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// A word for what sort of thing it is.
+    pub kind: String,
+    /// What it is about: a domain, a host, a day.
+    pub key: String,
+    /// JSON, written and read by whoever knows the kind; the store does not look into it.
+    pub value: String,
+    /// When it was learned, in seconds since the Unix epoch.
+    pub at: u64,
 }
 
 /// What the engine has done since it was opened.

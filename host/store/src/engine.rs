@@ -9,14 +9,14 @@ use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
-    Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
+    QueueItem, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, BodyWriter};
 use crate::error::StoreError;
 use crate::sqlite::SqliteStore;
 use crate::writer::{Need, Turn};
-use crate::{ledger, operate, queue, settings};
+use crate::{knowledge, ledger, operate, queue, settings};
 
 /// Octets a small request is taken to write.
 const SMALL: usize = 1024;
@@ -152,6 +152,21 @@ impl Store for SqliteStore {
 
     fn settings_changes(&self) -> watch::Receiver<u64> {
         self.settings.clone()
+    }
+
+    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+        let octets = known.iter().map(|known| SMALL + known.value.len()).sum();
+        Box::pin(self.writer.write(octets, move |turn| knowledge::learn(turn, &known)))
+    }
+
+    fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {
+        let kind = kind.to_owned();
+        Box::pin(self.delivery.read(move |connection| knowledge::of_kind(connection, &kind)))
+    }
+
+    fn forget(&self, kind: &str, keys: Vec<String>) -> Answer<'_, ()> {
+        let kind = kind.to_owned();
+        Box::pin(self.writer.write(SMALL * keys.len(), move |turn| knowledge::forget(turn, &kind, &keys)))
     }
 
     fn status(&self) -> StoreStatus {

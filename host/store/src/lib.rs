@@ -1,4 +1,5 @@
-//! The only crate that speaks to a database: queue, settings and ledger of one relay.
+//! The only crate that speaks to a database: queue, settings and ledger of one relay, and what it
+//! has learned about the world outside.
 //!
 //! [`Store`] is what the relay knows; [`SqliteStore`] is the engine behind it. The journey of an entry:
 //!
@@ -20,6 +21,7 @@ mod content;
 mod engine;
 mod extents;
 mod folder;
+mod knowledge;
 mod ledger;
 mod numbers;
 mod operate;
@@ -35,8 +37,8 @@ mod writer;
 mod memory;
 
 pub use api::{
-    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
-    Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
+    QueueItem, Retry, Revision, Settled, Store, StoreStatus,
 };
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;

@@ -12,8 +12,8 @@ use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
-    Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
+    QueueItem, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
@@ -208,6 +208,28 @@ impl Store for MemoryStore {
 
     fn settings_changes(&self) -> watch::Receiver<u64> {
         self.settings.subscribe()
+    }
+
+    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+        let learn = |state: &mut State| {
+            state.known.extend(known.into_iter().map(|known| ((known.kind.clone(), known.key.clone()), known)));
+            Ok(())
+        };
+        self.write(learn, false)
+    }
+
+    fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {
+        self.read(|state| Ok(state.known.values().filter(|known| known.kind == kind).cloned().collect()))
+    }
+
+    fn forget(&self, kind: &str, keys: Vec<String>) -> Answer<'_, ()> {
+        let forget = |state: &mut State| {
+            for key in keys {
+                state.known.remove(&(kind.to_owned(), key));
+            }
+            Ok(())
+        };
+        self.write(forget, false)
     }
 
     fn room(&self) -> Result<(), StoreError> {

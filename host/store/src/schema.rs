@@ -88,8 +88,19 @@ CREATE INDEX messages_at ON messages (at, octets) WHERE at IS NOT NULL;
 ALTER TABLE settings ADD COLUMN file TEXT;
 ";
 
+/// Version 4: what was learned about the world outside.
+const VERSION_4: &str = "
+CREATE TABLE known (
+  kind TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+";
+
 /// What leads from one version to the next; the first makes version 1 from nothing.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// The schema this program writes.
 pub(crate) const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -190,7 +201,7 @@ pub(crate) mod tests {
     fn what_is_not_ours_is_refused() {
         let newer = "PRAGMA application_id = 1936023916; PRAGMA user_version = 7;";
         let cases = [
-            (newer, "made by a newer sealwire: schema 7, this one knows 3"),
+            (newer, "made by a newer sealwire: schema 7, this one knows 4"),
             ("CREATE TABLE recipes (name TEXT);", "no store of sealwire's"),
             ("PRAGMA application_id = 5;", "no store of sealwire's"),
             ("PRAGMA user_version = 1;", "no store of sealwire's"),

@@ -43,7 +43,7 @@ PRAGMA wal_autocheckpoint = 4096;
 PRAGMA cache_size = -3072;
 ";
 
-/// Queue, settings and ledger in SQLite. Dropped, it finishes what was asked and closes the database.
+/// Queue, settings, ledger and knowledge in SQLite. Dropped, it finishes what was asked and closes the database.
 pub struct SqliteStore {
     // In the order in which they end: the writer frees files, the lock outlives everything.
     pub(crate) writer: Writer,

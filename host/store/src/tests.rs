@@ -123,7 +123,7 @@ fn what_will_not_open_says_why() {
     let file = |place: &Path| fs::write(place.join("content"), b"").expect("written");
     type Spoil<'a> = &'a dyn Fn(&Path);
     let cases: [(Spoil<'_>, &str); 4] = [
-        (&newer, "was made by a newer sealwire: schema 7, this one knows 3"),
+        (&newer, "was made by a newer sealwire: schema 7, this one knows 4"),
         (&garbage, "is damaged"),
         (&stray, "cannot sweep"),
         (&file, "cannot create"),
@@ -210,6 +210,26 @@ async fn a_lost_transaction_fails_everyone_in_it_and_is_swept() {
     assert_eq!(contents(place.path()), 0, "no commit was asked for, so nothing can bring it back");
     let store = place.open();
     assert_eq!(store.status().orphans_swept, 0);
+}
+
+/// A row that is refused takes the others of its call with it, and nothing of its neighbours'.
+#[tokio::test]
+async fn what_cannot_be_learned_whole_is_not_learned() {
+    let place = fresh();
+    let store = SqliteStore::open(place.path()).expect("opens");
+    let refuse = |turn: &mut crate::writer::Turn<'_>| {
+        let when = "WHEN new.key = 'bad' BEGIN SELECT raise(FAIL, 'refused'); END";
+        let sql = format!("CREATE TEMP TRIGGER refuse BEFORE INSERT ON known {when}");
+        turn.connection.execute_batch(&sql).map_err(|error| turn.failed(&error))
+    };
+    store.writer.write(0, refuse).await.expect("refuses");
+    let learn = |keys: &[&str]| store.learn(keys.iter().map(|key| conformance::known("sts", key, "{}", NOW)).collect());
+    let requests = async { tokio::join!(learn(&["a"]), learn(&["a", "b", "bad", "c"]), learn(&["d"])) };
+    let (before, refused, behind) = together(&store, requests).await;
+    assert!(matches!(refused, Err(StoreError::Engine { .. })), "{refused:?}");
+    assert_eq!((before, behind), (Ok(()), Ok(())));
+    let known = store.known("sts").await.expect("read");
+    assert_eq!(known, ["a", "d"].map(|key| conformance::known("sts", key, "{}", NOW)));
 }
 
 /// What must be kept free is kept free of arrivals, large and small; what is queued still leaves, its report with it.

@@ -131,6 +131,7 @@ pub fn demand_word(demand: &Demand) -> String {
         Demand::TrustedChain => "trusted-chain".into(),
         Demand::MatchingName => "matching-name".into(),
         Demand::Dane(_) => "dane".into(),
+        Demand::ListedHost => "listed-host".into(),
         Demand::Pin(..) => "pin".into(),
         Demand::CipherSuite(_) => "cipher-suite".into(),
     }

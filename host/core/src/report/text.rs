@@ -141,7 +141,9 @@ fn ending(failure: &Failure) -> String {
 fn of_floor_unmet(unmet: &FloorUnmet, failure: &Failure, asked: &Asked) -> Words {
     let mut words = Words::default();
     for host in unmet.hosts.iter().take(HOSTS_MAX) {
-        words.happened.push(format!("The mail server {} ({}) {}.", name(&host.host), host.address, found(host)));
+        // One that was not connected has none.
+        let address = if host.address.is_empty() { String::new() } else { format!(" ({})", host.address) };
+        words.happened.push(format!("The mail server {}{address} {}.", name(&host.host), found(host)));
     }
     if unmet.hosts.len() > HOSTS_MAX {
         words.happened.push(format!("{} more mail servers did no better.", unmet.hosts.len() - HOSTS_MAX));
@@ -171,6 +173,9 @@ fn found(host: &HostUnmet) -> String {
         return format!("did not pass a check of this relay: {}", because.trim_end_matches('.'));
     }
     let detail = quote(&host.found);
+    if !host.is_listed() {
+        return detail;
+    }
     match host.channel {
         ChannelState::NotOffered => "did not offer a secure (TLS) connection".into(),
         // Words that go on behind the host's name already.
@@ -195,6 +200,7 @@ fn lack(demand: &Demand) -> &'static str {
         Demand::Pin(..) => "its certificate is not the one expected",
         Demand::CipherSuite(_) => "its cipher suite is not one of those required",
         Demand::Dane(_) => "its certificate is not the one that its TLSA records name (DANE)",
+        Demand::ListedHost => "its domain's MTA-STS policy does not list it",
     }
 }
 
@@ -232,6 +238,7 @@ fn required(demand: &Demand) -> Option<String> {
         Demand::Pin(..) => "the certificate that is expected there".into(),
         Demand::CipherSuite(_) => quote(&demand.to_string()),
         Demand::Dane(_) => "a certificate that the mail server's TLSA records name (DANE)".into(),
+        Demand::ListedHost => "a mail server that the recipient's domain lists in its MTA-STS policy".into(),
     })
 }
 
@@ -249,6 +256,11 @@ fn demanded_by(source: &Source, reasons: &[Reason]) -> String {
         Source::Dane(name) => format!(
             "The owner of the mail server demands it: see the TLSA records of {} (DANE, RFC 7672).",
             quote(name)
+        ),
+        Source::MtaSts { domain, .. } => format!(
+            "The owner of {0} demands it: see the policy at https://mta-sts.{0}/.well-known/mta-sts.txt (MTA-STS, \
+             RFC 8461).",
+            quote(domain)
         ),
     }
 }
@@ -268,6 +280,9 @@ fn remedies(host: &HostUnmet) -> Vec<String> {
         return Vec::new();
     }
     let name = name(&host.host);
+    if !host.is_listed() {
+        return vec![remedy(&Demand::ListedHost, &name)];
+    }
     match host.channel {
         ChannelState::NotOffered | ChannelState::Refused | ChannelState::Inconclusive => {
             vec![format!("Offer STARTTLS (RFC 3207) with TLS 1.2 or newer on {name}.")]
@@ -295,6 +310,7 @@ fn remedy(demand: &Demand, name: &str) -> String {
         Demand::Dane(_) => format!(
             "Publish TLSA records for {name} that name the certificate it has now, or give it back the one they name."
         ),
+        Demand::ListedHost => format!("List {name} in the MTA-STS policy of the domain, or take it out of its MX records."),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sealwire_core::schedule::Schedule;
 
-use super::meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile};
+use super::meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, MtaSts, Policy, Profile};
 use super::problem::Problem;
 use super::reader::{At, Faults};
 use super::routes;
@@ -12,6 +12,9 @@ use super::surroundings::Surroundings;
 use super::written::{Written, WrittenLimits, WrittenListener, WrittenPolicy, WrittenSchedule};
 use crate::dns::Dns;
 use crate::tls::Roots;
+
+/// Of HTTPS.
+const HTTPS_PORT: u16 = 443;
 
 /// Name of the policy, and of its built-in component, that is the chain when the file names none.
 pub const BUILTIN_POLICY: &str = "secure-transport";
@@ -34,6 +37,10 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         route_roots,
         roots: value(written.roots).unwrap_or(Roots::System),
         dns: Dns { servers: values(written.dns_servers), dnssec: value(written.dnssec).unwrap_or_default() },
+        mta_sts: MtaSts {
+            enabled: value(written.sts_enabled).unwrap_or(true),
+            port: value(written.sts_port).and_then(|port| u16::try_from(port).ok()).unwrap_or(HTTPS_PORT),
+        },
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),
         log_level: value(written.log_level).unwrap_or(LogLevel::Info),

@@ -42,6 +42,8 @@ pub struct Config {
     pub route_roots: BTreeMap<String, Roots>,
     /// Who is asked for names, and what is made of DNSSEC.
     pub dns: Dns,
+    /// What is made of MTA-STS.
+    pub mta_sts: MtaSts,
     /// The chain, at least one.
     pub policies: Vec<Policy>,
     /// When to try again and when to give up.
@@ -106,6 +108,16 @@ pub struct Limits {
     /// Octets that must be free where the data directory is; below it mail is deferred at the door, so that what is
     /// queued can still leave.
     pub free_space: u64,
+}
+
+/// What is made of the policies that domains publish by MTA-STS (RFC 8461).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MtaSts {
+    /// They join the floor of mail to these domains.
+    pub enabled: bool,
+    /// Where policies are fetched.
+    pub port: u16,
 }
 
 /// One policy of the chain.

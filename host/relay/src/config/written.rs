@@ -31,6 +31,8 @@ pub(super) struct Written {
     pub(super) roots: Option<At<Roots>>,
     pub(super) dns_servers: Vec<At<SocketAddr>>,
     pub(super) dnssec: Option<At<Dnssec>>,
+    pub(super) sts_enabled: Option<At<bool>>,
+    pub(super) sts_port: Option<At<u64>>,
     pub(super) limits: WrittenLimits,
     pub(super) schedule: WrittenSchedule,
     pub(super) listeners: Vec<WrittenListener>,
@@ -106,6 +108,7 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
     let path = |text: &str| path_in(folder, text);
     let tls = file.table("tls");
     let dns = file.table("dns");
+    let sts = file.table("mta-sts");
     Written {
         hostname: file.parsed("hostname", values::domain),
         data_directory: file.parsed("data-directory", path),
@@ -116,6 +119,8 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         roots: tls.as_ref().and_then(|tls| tls.parsed("roots", |text| roots(folder, text))),
         dns_servers: dns.as_ref().and_then(|dns| dns.list("servers", values::server_address)).unwrap_or_default(),
         dnssec: dns.as_ref().and_then(|dns| dns.parsed("dnssec", dnssec)),
+        sts_enabled: sts.as_ref().and_then(|sts| sts.flag("enabled")),
+        sts_port: sts.as_ref().and_then(|sts| sts.number("port", 1..=65_535)),
         limits: file.table("limits").map(|table| limits(&table)).unwrap_or_default(),
         schedule: file.table("schedule").map(|table| schedule(&table)).unwrap_or_default(),
         listeners: file.tables("listener").iter().map(|table| listener(table, folder)).collect(),

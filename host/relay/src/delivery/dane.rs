@@ -23,9 +23,14 @@ pub(crate) struct Dane {
 }
 
 impl Dane {
+    /// It says which certificate the host has; else it asks for TLS alone.
+    pub(crate) fn authenticates(&self) -> bool {
+        !self.check.records.is_empty()
+    }
+
     /// In the contract's words: whether the channel met it, or RFC 8460's word for why that cannot be.
     pub(crate) fn verdict(&self) -> &'static str {
-        if self.check.records.is_empty() { "tlsa-invalid" } else { "valid" }
+        if self.authenticates() { "valid" } else { "tlsa-invalid" }
     }
 }
 

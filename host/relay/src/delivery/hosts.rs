@@ -8,7 +8,7 @@ use std::time::Duration;
 use sealwire_core::address::Domain;
 use sealwire_core::outcome::Outcome;
 use sealwire_core::plan::hosts::literal_address;
-use sealwire_core::plan::{HostName, NextHop, Target, order_hosts, order_route_hosts};
+use sealwire_core::plan::{HostName, NextHop, RouteHost, Target, order_hosts, order_route_hosts};
 use sealwire_core::reply::Reply;
 
 use tokio::time::timeout;
@@ -31,6 +31,8 @@ pub(crate) struct HostToAsk {
     pub(crate) port: u16,
     /// The domain whose MX records name it, where DNSSEC vouches for that.
     proven: Option<Domain>,
+    /// Whose MTA-STS policy counts (RFC 8461 §3.4): the recipient's domain, or the smart host's name; None for an address.
+    pub(crate) policy_domain: Option<Domain>,
 }
 
 /// A host that can be asked.
@@ -50,12 +52,22 @@ pub(crate) async fn hosts_of(
     let hosts: Vec<HostToAsk> = match &next_hop.target {
         Target::Mx { domain, port } => {
             let Answer { found, secure } = mail_exchangers(domain, me, resolver, world).await?;
-            let proven = secure.then_some(domain);
-            found.into_iter().map(|host| HostToAsk { host, port: *port, proven: proven.cloned() }).collect()
+            let (proven, policy_domain) = (secure.then(|| domain.clone()), (!domain.is_literal()).then(|| domain.clone()));
+            let to_ask = |host| HostToAsk {
+                host,
+                port: *port,
+                proven: proven.clone(),
+                policy_domain: policy_domain.clone(),
+            };
+            found.into_iter().map(to_ask).collect()
         }
         Target::Hosts(hosts) => {
             let ordered = order_route_hosts(hosts, world.roll()).into_iter();
-            ordered.map(|host| HostToAsk { host: host.host.clone(), port: host.port, proven: None }).collect()
+            let to_ask = |host: &RouteHost| {
+                let policy_domain = if let HostName::Name(name) = &host.host { Some(name.clone()) } else { None };
+                HostToAsk { host: host.host.clone(), port: host.port, proven: None, policy_domain }
+            };
+            ordered.map(to_ask).collect()
         }
     };
     Ok(hosts.into_iter().take(HOSTS_MAX).collect())

@@ -1,7 +1,7 @@
 //! Deliver: one attempt over all hosts of its next hop becomes an outcome per recipient.
 //!
-//! 1. [`hosts_of`] finds the hosts; each is located, with what its TLSA records demand, when its turn has come. A look-up that
-//!    failed is a host that could not be asked.
+//! 1. [`hosts_of`] finds the hosts; each is located, with what is published about it (`published`), when its turn has come. A
+//!    look-up that failed is a host that could not be asked.
 //! 2. For each address a connection is taken from the pool or opened (`connection`). Opportunistic mail whose handshake
 //!    failed goes on in clear, on a new connection only (R9); mail with a floor never does: it needs a permit.
 //! 3. [`TlsFloor::unmet`](sealwire_core::floor::TlsFloor::unmet) compares floor and proof, the chain judges the host, and both together make the permit.
@@ -13,6 +13,7 @@ mod connection;
 mod dane;
 mod hosts;
 mod pool;
+mod published;
 mod tally;
 
 pub(crate) use pool::Pool;
@@ -33,14 +34,15 @@ use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
 
 use connection::{Body, Connection, OpenError, Opening, open};
-use dane::Dane;
 use hosts::{HostToAsk, hosts_of};
 use pool::PoolKey;
+use published::Published;
 use tally::{Tally, found_in_words};
 
 use crate::lanes::Place;
 use crate::live::Live;
 use crate::relay::Relay;
+use crate::tls::DaneCheck;
 
 /// How long a round goes on to further hosts: twenty that are silent must not keep an entry for half a day.
 const ASKING_TIME: Duration = Duration::from_secs(600);
@@ -104,9 +106,23 @@ impl Delivering<'_> {
             Ok(located) => located,
             Err(why) => return self.tally.not_asked(&host.host, why),
         };
+        let domain = host.policy_domain.as_ref();
+        let published = Published::look(self.relay, self.live, &host.host, domain, located.dane).await;
+        if let Some((missing, domain)) = published.unlisted_by() {
+            let found = format!("is not listed in the MTA-STS policy of {domain} and was not connected");
+            return self.tally.unmet(HostUnmet {
+                host: host.host.to_string(),
+                address: String::new(),
+                channel: ChannelState::Inconclusive,
+                unmet: vec![missing],
+                objection: None,
+                found,
+                conclusive: true,
+            });
+        }
         let mark = self.tally.mark();
         for address in &located.addresses {
-            self.ask_address(&host.host, located.dane.as_ref(), SocketAddr::new(*address, host.port)).await;
+            self.ask_address(&host.host, &published, SocketAddr::new(*address, host.port)).await;
             if self.tally.is_complete() {
                 return;
             }
@@ -114,10 +130,9 @@ impl Delivering<'_> {
         self.tally.host_done(mark);
     }
 
-    async fn ask_address(&mut self, host: &HostName, dane: Option<&Dane>, address: SocketAddr) {
-        // The host's own demand is known only now. It raises the floor, and no message goes by less.
-        let own = dane.iter().map(|dane| dane.demand.clone());
-        let floor = own.fold(self.attempt.floor.clone(), |floor, (demand, source)| floor.raised(demand, source));
+    async fn ask_address(&mut self, host: &HostName, published: &Published, address: SocketAddr) {
+        // What the host itself demands is known only now. It raises the floor, and no message goes by less.
+        let floor = published.raise(&self.attempt.floor);
         let key = PoolKey {
             generation: self.live.generation.number(),
             next_hop: self.attempt.next_hop.clone(),
@@ -127,13 +142,13 @@ impl Delivering<'_> {
         };
         // A connection that waited may have been closed by the peer meanwhile; that is known at the first command.
         if let Some(connection) = self.relay.pool.take(&key)
-            && self.send_over(connection, &key, dane).await == Sent::Settled
+            && self.send_over(connection, &key, published).await == Sent::Settled
         {
             return;
         }
-        match self.open(&key, dane).await {
+        match self.open(&key, published.dane_check()).await {
             Ok(connection) => {
-                let _ = self.send_over(connection, &key, dane).await;
+                let _ = self.send_over(connection, &key, published).await;
             }
             Err(OpenError::NotAnswered(why)) => self.tally.not_asked(host, why),
             Err(OpenError::Handshake { state, detail }) => {
@@ -145,7 +160,7 @@ impl Delivering<'_> {
     }
 
     /// Opens a connection; for opportunistic mail a second one in clear if the first one's handshake failed.
-    async fn open(&self, key: &PoolKey, dane: Option<&Dane>) -> Result<Connection, OpenError> {
+    async fn open(&self, key: &PoolKey, dane: Option<&DaneCheck>) -> Result<Connection, OpenError> {
         let PoolKey { host, address, floor, .. } = key;
         let address = *address;
         let connector = self.live.connector(&self.attempt.next_hop.route);
@@ -156,7 +171,7 @@ impl Delivering<'_> {
             host,
             address,
             connector,
-            dane: dane.map(|dane| &dane.check),
+            dane,
             implicit_tls: self.attempt.next_hop.implicit_tls,
             want_tls,
         };
@@ -171,7 +186,7 @@ impl Delivering<'_> {
         }
     }
 
-    async fn send_over(&mut self, mut connection: Connection, key: &PoolKey, dane: Option<&Dane>) -> Sent {
+    async fn send_over(&mut self, mut connection: Connection, key: &PoolKey, published: &Published) -> Sent {
         let was_used = connection.sent > 0;
         let floor = &key.floor;
         #[cfg(test)]
@@ -182,7 +197,7 @@ impl Delivering<'_> {
             connection.quit().await;
             return Sent::Settled;
         }
-        let hop = Arc::new(self.hop(&connection, &key.host, dane));
+        let hop = Arc::new(self.hop(&connection, &key.host, published));
         let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, self.relay.world.now()).await;
         self.decisions.extend(decided.records);
         let cleared = match decided.result {
@@ -259,7 +274,7 @@ impl Delivering<'_> {
         }
     }
 
-    fn hop(&self, connection: &Connection, host: &HostName, dane: Option<&Dane>) -> HopFacts {
+    fn hop(&self, connection: &Connection, host: &HostName, published: &Published) -> HopFacts {
         HopFacts {
             recipients: self.attempt.recipients.iter().map(|r| r.mailbox.clone()).collect(),
             route_kind: self.attempt.next_hop.kind,
@@ -268,7 +283,7 @@ impl Delivering<'_> {
             address: connection.address.ip(),
             extensions: connection.extensions(),
             channel: connection.channel.clone(),
-            published: dane.map(|dane| ("dane".to_owned(), dane.verdict().to_owned())).into_iter().collect(),
+            published: published.verdicts(&connection.channel),
         }
     }
 

@@ -47,6 +47,9 @@ pub trait Resolver: Send + Sync + 'static {
     /// IPv6 and IPv4 addresses.
     fn addresses<'a>(&'a self, host: &'a str) -> Lookup<'a, Addresses>;
 
+    /// The TXT records of a name, the strings of each joined (RFC 7208 §3.3).
+    fn txt<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>>;
+
     /// The TLSA records of a name such as `_25._tcp.mx.example`.
     fn tlsa<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>>;
 

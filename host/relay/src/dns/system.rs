@@ -281,6 +281,17 @@ impl Resolver for SystemResolver {
         })
     }
 
+    fn txt<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>> {
+        Box::pin(async move {
+            let Found { records, secure, .. } = self.ask(name, RecordType::TXT).await?;
+            let text = |record: &Record| match &record.data {
+                RData::TXT(txt) => Some(txt.txt_data.concat()),
+                _ => None,
+            };
+            Ok(Answer { found: records.iter().filter_map(text).collect(), secure })
+        })
+    }
+
     fn tlsa<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
         Box::pin(async move {
             let Found { records, secure, .. } = self.ask(name, RecordType::TLSA).await?;

@@ -59,6 +59,10 @@ impl Resolver for Names {
         })
     }
 
+    fn txt<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>> {
+        Box::pin(async { Err(DnsError::NoSuchName) })
+    }
+
     fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
         Box::pin(async { Err(DnsError::NoSuchName) })
     }

@@ -34,6 +34,7 @@ use crate::listener::Sessions;
 use crate::live::{Builtins, Live};
 use crate::relay::Relay;
 use crate::scheduler;
+use crate::sts::Policies;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
 use crate::world::World;
@@ -210,6 +211,7 @@ impl Door {
             store: Arc::new(store),
             fresh: Fresh::default(),
             pool: Pool::default(),
+            sts: Policies::default(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
             servings: ArcSwap::from_pointee(HashMap::new()),

@@ -165,6 +165,10 @@ impl Resolver for Nobody {
         Box::pin(async { Ok(Addresses::default()) })
     }
 
+    fn txt<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>> {
+        Box::pin(async { Ok(Answer::default()) })
+    }
+
     fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<sealwire_core::dane::Tlsa>>> {
         Box::pin(async { Ok(Answer::default()) })
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_store::{
-    Answer, BodyReader, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, MemoryPlace, MemoryStore, NewEntry,
-    QueueCounts, QueueFilter, QueueItem, Retry, Revision, Settled, Store, StoreError, StoreStatus,
+    Answer, BodyReader, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, MemoryPlace, MemoryStore,
+    NewEntry, QueueCounts, QueueFilter, QueueItem, Retry, Revision, Settled, Store, StoreError, StoreStatus,
 };
 use tokio::sync::watch;
 
@@ -219,6 +219,18 @@ impl Store for FaultyStore {
 
     fn settings_changes(&self) -> watch::Receiver<u64> {
         self.engine.settings_changes()
+    }
+
+    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+        self.engine.learn(known)
+    }
+
+    fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {
+        self.engine.known(kind)
+    }
+
+    fn forget(&self, kind: &str, keys: Vec<String>) -> Answer<'_, ()> {
+        self.engine.forget(kind, keys)
     }
 
     fn room(&self) -> Result<(), StoreError> {

@@ -45,6 +45,17 @@ impl Connector {
         Ok(Connector { roots, provider, config: Arc::new(config) })
     }
 
+    /// For web servers, which must present a chain to these roots and their name.
+    pub fn web(&self) -> Result<tokio_rustls::TlsConnector, TlsSetupError> {
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsSetupError::Unusable(error.to_string()))?
+            .with_root_certificates(Arc::clone(&self.roots))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(tokio_rustls::TlsConnector::from(Arc::new(config)))
+    }
+
     /// For `tokio_rustls`.
     pub fn tls(&self) -> tokio_rustls::TlsConnector {
         tokio_rustls::TlsConnector::from(Arc::clone(&self.config))

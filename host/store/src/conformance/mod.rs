@@ -8,9 +8,10 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 
-use crate::{Claim, Content, LedgerQuery, NewEntry, Settled, Store};
+use crate::{Claim, Content, Known, LedgerQuery, NewEntry, Settled, Store};
 
 mod contents;
+mod knowledge;
 mod ledger;
 mod operating;
 mod queue;
@@ -29,6 +30,7 @@ pub(crate) async fn run(fresh: impl Fn() -> Box<dyn Place>) {
     contents::run(&fresh).await;
     ledger::run(&fresh).await;
     settings::run(&fresh).await;
+    knowledge::run(&fresh).await;
 }
 
 /// The moment at which every entry of these checks arrives.
@@ -68,6 +70,10 @@ pub(crate) fn arrival(id: &str, recipients: &[&str], body: &[u8]) -> NewEntry {
 
 pub(crate) fn alert(id: &str, at_ms: u64, text: &str) -> LedgerRecord {
     LedgerRecord { at_ms, message: id.into(), event: LedgerEvent::Alert { text: text.into() } }
+}
+
+pub(crate) fn known(kind: &str, key: &str, value: &str, at: u64) -> Known {
+    Known { kind: kind.into(), key: key.into(), value: value.into(), at }
 }
 
 async fn commit(store: &dyn Store, id: &str, recipients: &[&str]) {

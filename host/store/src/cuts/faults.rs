@@ -14,7 +14,7 @@ use super::scenarios::checkpoint_often;
 use super::search::{Bench, Plan, Where};
 use super::witness::Witness;
 use super::{Recorded, plan, runtime, search_all};
-use crate::conformance::{NOW, alert, arrival, moved, settled};
+use crate::conformance::{NOW, alert, arrival, known, moved, settled};
 use crate::extents::EXTENT_MIN;
 use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, Store, StoreError};
 
@@ -72,6 +72,9 @@ impl Met {
             self.note(store.settle(outcome).await);
         }
         self.note(store.append(vec![alert("", NOW * 1000, "alone")]).await);
+        let both = [known("sts", "x.example", "{}", NOW), known("sts", "y.example", "{}", NOW)];
+        self.note(store.learn(both.to_vec()).await);
+        self.note(store.forget("sts", vec!["y.example".into()]).await);
         self.note(store.retry(Retry::Held, NOW * 1000, "root".into()).await);
         self.note(store.remove("e2", (NOW + 60) * 1000, "root".into()).await);
         if mended {

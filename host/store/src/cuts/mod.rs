@@ -224,6 +224,11 @@ fn settling() {
 }
 
 #[test]
+fn knowledge() {
+    survives("knowledge", fresh(), scenarios::knowledge);
+}
+
+#[test]
 fn migration() {
     for version in 1..crate::schema::NEWEST as usize {
         let older = Recorded::over(|store| scenarios::make_older(store, version));

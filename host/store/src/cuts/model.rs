@@ -1,4 +1,4 @@
-//! What the answers promise: which entries, records and revisions must be there, and which must not come back.
+//! What the answers promise: which entries, records, revisions and knowledge must be there, and which must not come back.
 //!
 //! A request that was asked and not answered may have been done or not, but not by half.
 
@@ -12,11 +12,12 @@ use super::witness::{Ask, Outcome, Sent};
 #[derive(Default)]
 pub(super) struct Model {
     open: BTreeMap<u64, Ask>,
-    entries: BTreeMap<String, Known>,
-    /// Touched by a request that failed: after a failed sync nobody knows what is on the disk.
+    entries: BTreeMap<String, Promise>,
+    /// Touched by a request that failed: after a failed sync nobody knows what is on the disk. Or learned by two at once.
     unknown: BTreeSet<String>,
     records: BTreeMap<String, usize>,
     settings: BTreeMap<u64, String>,
+    known: BTreeMap<String, String>,
     pruned: bool,
     settings_unknown: bool,
     /// Whether an error may mean that a change was made all the same.
@@ -38,7 +39,7 @@ fn counted<'a>(words: impl Iterator<Item = &'a str>) -> HashMap<&'a str, usize> 
     counts
 }
 
-enum Known {
+enum Promise {
     There {
         sent: Sent,
         /// By index; None after an operator's retry.
@@ -87,22 +88,34 @@ impl Model {
                     // Committed by a process that was killed before it could answer.
                     self.unknown.insert(id.clone());
                 }
-                if let Some(Known::There { states, .. }) = self.entries.get_mut(&id) {
+                if let Some(Promise::There { states, .. }) = self.entries.get_mut(&id) {
                     for (index, state) in recipients {
                         states[index as usize] = Some(state);
                     }
                     if states.iter().all(|state| state.as_deref().is_some_and(is_final)) {
-                        self.entries.insert(id, Known::Gone);
+                        self.entries.insert(id, Promise::Gone);
                     }
                 }
                 reports.into_iter().for_each(|report| self.queued(report));
                 self.recorded(records);
             }
             Ask::Retry => self.forget_states(),
-            Ask::Remove { id } if count > 0 => drop(self.entries.insert(id, Known::Gone)),
+            Ask::Remove { id } if count > 0 => drop(self.entries.insert(id, Promise::Gone)),
             Ask::Append { records } => self.recorded(records),
             Ask::Settings { row } => drop(self.settings.insert(count, row)),
+            Ask::Knowledge { rows } => rows.into_iter().for_each(|(place, row)| self.knows(place, row)),
             Ask::Remove { .. } | Ask::Prune => {}
+        }
+    }
+
+    fn knows(&mut self, place: String, row: Option<String>) {
+        if self.open.values().any(|ask| touched(ask).contains(&place.as_str())) {
+            // Answers do not tell which of two came last.
+            self.unknown.insert(place.clone());
+        }
+        match row {
+            Some(row) => drop(self.known.insert(place, row)),
+            None => drop(self.known.remove(&place)),
         }
     }
 
@@ -110,7 +123,7 @@ impl Model {
         self.recorded(std::mem::take(&mut sent.records));
         let state = format!("queued {} {:?}", sent.arrived_at, None::<String>);
         let states = vec![Some(state); sent.mailboxes.len()];
-        self.entries.insert(sent.id.clone(), Known::There { sent, states });
+        self.entries.insert(sent.id.clone(), Promise::There { sent, states });
     }
 
     fn recorded(&mut self, records: Vec<String>) {
@@ -122,7 +135,7 @@ impl Model {
     /// A retry moves whatever waits.
     fn forget_states(&mut self) {
         for known in self.entries.values_mut() {
-            let Known::There { states, .. } = known else { continue };
+            let Promise::There { states, .. } = known else { continue };
             for state in states.iter_mut().filter(|state| !state.as_deref().is_some_and(is_final)) {
                 *state = None;
             }
@@ -136,10 +149,10 @@ impl Model {
         let is_open = |id: &str| open.contains_key(id) || self.unknown.contains(id);
         for (id, known) in self.entries.iter().filter(|(id, _)| !is_open(id)) {
             match (known, seen.entries.get(id)) {
-                (Known::Gone, None) => {}
-                (Known::Gone, Some(_)) => return Err(format!("{id} was answered as gone and is back")),
-                (Known::There { .. }, None) => return Err(format!("{id} was answered and is lost")),
-                (Known::There { sent, states }, Some(entry)) => {
+                (Promise::Gone, None) => {}
+                (Promise::Gone, Some(_)) => return Err(format!("{id} was answered as gone and is back")),
+                (Promise::There { .. }, None) => return Err(format!("{id} was answered and is lost")),
+                (Promise::There { sent, states }, Some(entry)) => {
                     same(sent, states, moving, entry).map_err(|what| format!("{id} has another {what}"))?;
                 }
             }
@@ -163,6 +176,11 @@ impl Model {
         if !putting && seen.settings.len() != self.settings.len() {
             return Err(format!("{} revisions, {} were answered", seen.settings.len(), self.settings.len()));
         }
+        let mut places = self.known.keys().chain(seen.known.keys()).filter(|place| !is_open(place));
+        if let Some(place) = places.find(|place| self.known.get(*place) != seen.known.get(*place)) {
+            let (answered, found) = (self.known.get(place), seen.known.get(place));
+            return Err(format!("of {place} was answered {answered:?} and is known {found:?}"));
+        }
         let asked = counted(self.open.values().flat_map(records_of));
         let open = Open { touched: open, asked, written };
         self.open.values().try_for_each(|ask| self.whole(ask, seen, &open))
@@ -170,9 +188,11 @@ impl Model {
 
     /// An unanswered request has left all of its traces or none.
     fn whole(&self, ask: &Ask, seen: &Seen, open: &Open<'_>) -> Result<(), String> {
-        let (entries, records): (Vec<&Sent>, Vec<&String>) = match ask {
-            Ask::Commit(sent) => (vec![sent], Vec::new()),
-            Ask::Settle { reports, records, .. } => (reports.iter().collect(), records.iter().collect()),
+        let nothing = BTreeMap::new();
+        let (entries, records, rows): (Vec<&Sent>, Vec<&String>, _) = match ask {
+            Ask::Commit(sent) => (vec![sent], Vec::new(), &nothing),
+            Ask::Settle { reports, records, .. } => (reports.iter().collect(), records.iter().collect(), &nothing),
+            Ask::Knowledge { rows } => (Vec::new(), Vec::new(), rows),
             _ => return Ok(()),
         };
         let records = entries.iter().flat_map(|sent| &sent.records).chain(records);
@@ -181,12 +201,13 @@ impl Model {
             (open.asked.get(record.as_str()) == Some(&1) && !self.pruned)
                 .then(|| open.written.get(record.as_str()).unwrap_or(&0) > self.records.get(*record).unwrap_or(&0))
         };
-        let is_told = |sent: &&&Sent| {
-            let id = sent.id.as_str();
-            !self.entries.contains_key(id) && !self.unknown.contains(id) && open.touched.get(id) == Some(&1)
-        };
+        let alone = |id: &str| !self.unknown.contains(id) && open.touched.get(id) == Some(&1);
+        let is_told = |sent: &&&Sent| !self.entries.contains_key(&sent.id) && alone(&sent.id);
+        let is_news =
+            |(place, row): &(&String, &Option<String>)| self.known.get(*place) != row.as_ref() && alone(place);
         let mut traces: Vec<bool> = records.collect::<Vec<_>>().iter().filter_map(is_new).collect();
         traces.extend(entries.iter().filter(is_told).map(|sent| seen.entries.contains_key(&sent.id)));
+        traces.extend(rows.iter().filter(is_news).map(|(place, row)| seen.known.get(place) == row.as_ref()));
         if traces.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(format!("half of a request: {traces:?} of {:?}", touched(ask)));
         }
@@ -217,7 +238,7 @@ fn is_final(state: &str) -> bool {
     ["delivered", "reported", "removed"].iter().any(|word| state.starts_with(word))
 }
 
-/// Ids of the entries a request may change.
+/// Ids of the entries a request may change, and places of what is known.
 fn touched(ask: &Ask) -> Vec<&str> {
     match ask {
         Ask::Commit(sent) => vec![&sent.id],
@@ -225,6 +246,7 @@ fn touched(ask: &Ask) -> Vec<&str> {
             std::iter::once(id.as_str()).chain(reports.iter().map(|report| report.id.as_str())).collect()
         }
         Ask::Remove { id } => vec![id],
+        Ask::Knowledge { rows } => rows.keys().map(String::as_str).collect(),
         Ask::Retry | Ask::Append { .. } | Ask::Prune | Ask::Settings { .. } => Vec::new(),
     }
 }

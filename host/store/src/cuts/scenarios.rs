@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued, Reported};
 
-use crate::conformance::{LEASE, NOW, alert, arrival, claim, moved, settled};
+use crate::conformance::{LEASE, NOW, alert, arrival, claim, known, moved, settled};
 use crate::extents::EXTENT_MIN;
 use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, SqliteStore, Store};
 
@@ -77,6 +78,7 @@ pub(super) async fn large_contents(place: &Recorded) {
     let (third, small) = tokio::join!(in_memory, store.commit(small));
     third.and(small).expect("committed");
     drop(given_up);
+    store.learn(vec![known("sts", "x.example", "1", NOW), known("sts", "y.example", "1", NOW)]).await.expect("learned");
     let settings = "s".repeat(CONTENT_INLINE_MAX + 3);
     store.put_settings(settings, "root".into(), String::new(), NOW, None).await.expect("put");
     for claim in claim(&*store, NOW).await {
@@ -171,6 +173,32 @@ pub(super) async fn settling(place: &Recorded) {
     store.put_settings("three".into(), "root".into(), String::new(), NOW, Some(2)).await.expect("put");
 }
 
+/// Learning, learning again and forgetting, a call of many pages among them, while mail comes in.
+pub(super) async fn knowledge(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    let hosts = |numbers: Range<u64>, fill: &str| {
+        let policy = |number| known("sts", &format!("h{number}.example"), &fill.repeat(700), NOW + number);
+        numbers.map(policy).collect::<Vec<_>>()
+    };
+    let keys = |numbers: Range<u64>| hosts(numbers, "").into_iter().map(|known| known.key).collect();
+    store.learn(hosts(0..30, "a")).await.expect("learned");
+    store.learn(vec![known("tls", "h1.example", "1", NOW)]).await.expect("learned");
+    let (again, mail, gone) = tokio::join!(
+        store.learn(hosts(10..40, "b")),
+        store.commit(arrival("e1", &["b@x.example"], &[b'e'; 9000])),
+        store.forget("sts", keys(0..10)),
+    );
+    again.and(mail).and(gone).expect("all of it");
+    let (one, other) = tokio::join!(store.learn(hosts(10..12, "c")), store.learn(hosts(11..13, "d")));
+    one.and(other).expect("learned");
+    store.forget("tls", vec!["h1.example".into()]).await.expect("forgotten");
+    drop(store);
+    let store = place.open();
+    store.forget("sts", keys(11..25)).await.expect("forgotten");
+    store.learn(hosts(5..15, "e")).await.expect("learned");
+}
+
 /// The first opening of all, and the first entry.
 pub(super) async fn first_opening(place: &Recorded) {
     let store = place.open();
@@ -188,6 +216,7 @@ pub(super) async fn going_on(place: &Recorded) {
     }
     let large = vec![b'g'; CONTENT_INLINE_MAX + 7];
     store.commit(arrival("more", &["b@x.example"], &large)).await.expect("committed");
+    store.learn(vec![known("sts", "x.example", "2", NOW + 1)]).await.expect("learned");
 }
 
 /// What an older program left: a claimed entry in the database and one in a file, with their records.
@@ -210,7 +239,7 @@ pub(super) fn make_older(store: &Path, version: usize) -> Vec<NewEntry> {
             &[&number, &(NOW as i64)],
         );
         row(
-            "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO messages (entry, meta, octets, file, header, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             &[&number, &sent.meta, &(sent.body.len() as i64), &file, &sent.header, &body],
         );
         row(
@@ -225,6 +254,7 @@ pub(super) fn make_older(store: &Path, version: usize) -> Vec<NewEntry> {
 pub(super) async fn migration(place: &Recorded) {
     let store = place.open();
     store.commit(arrival("new", &["b@x.example"], b"hi")).await.expect("committed");
+    store.learn(vec![known("sts", "x.example", "{}", NOW)]).await.expect("learned");
     for claim in claim(&*store, NOW).await {
         if claim.entry.id != "small" {
             store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");

@@ -22,6 +22,8 @@ pub(super) struct Seen {
     pub(super) ledger: Vec<(i64, String)>,
     /// By revision.
     pub(super) settings: BTreeMap<u64, String>,
+    /// By kind and key.
+    pub(super) known: BTreeMap<String, String>,
 }
 
 /// An entry with its content.
@@ -60,10 +62,11 @@ impl Seen {
         }
         let (count, last) = (self.ledger.len(), self.ledger.last().map_or(0, |(number, _)| *number));
         format!(
-            "{} entries ({}), {count} records up to {last}, settings {:?}",
+            "{} entries ({}), {count} records up to {last}, settings {:?}, {} known",
             self.entries.len(),
             entries.join("; "),
-            self.settings.keys().next_back()
+            self.settings.keys().next_back(),
+            self.known.len()
         )
     }
 }
@@ -110,6 +113,7 @@ fn read_all(connection: &Connection, place: &Path) -> Result<Seen, String> {
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(failed)?,
+        known: rows(connection, KNOWN, |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?.into_iter().collect(),
         ..Seen::default()
     };
     let mut named = BTreeSet::new();
@@ -205,6 +209,7 @@ const ENTRIES: &str = "SELECT id, arrived_at, ready_at, octets, file, meta, head
     FROM entries JOIN messages ON messages.entry = entries.number";
 const RECIPIENTS: &str = "SELECT id, local || '@' || domain, status, due_at, progress
     FROM recipients LEFT JOIN entries ON entries.number = recipients.entry ORDER BY recipients.entry, position";
+const KNOWN: &str = "SELECT kind || ' ' || key, at || ' ' || value FROM known";
 
 fn rows<T>(connection: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {
     connection.prepare_cached(sql)?.query_map([], read)?.collect()

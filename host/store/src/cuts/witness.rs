@@ -13,20 +13,40 @@ use tokio::sync::watch;
 use super::recorder::Recorder;
 use crate::content::Kept;
 use crate::{
-    Answer, Claim, ClaimToken, Content, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retry, Revision, Settled, SqliteStore, Store, StoreStatus, rows,
+    Answer, Claim, ClaimToken, Content, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts,
+    QueueFilter, QueueItem, Retry, Revision, Settled, SqliteStore, Store, StoreStatus, rows,
 };
 
 /// A request that writes, as far as its traces can be found again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
     Commit(Sent),
-    Settle { id: String, recipients: Vec<(u32, String)>, reports: Vec<Sent>, records: Vec<String> },
+    Settle {
+        id: String,
+        recipients: Vec<(u32, String)>,
+        reports: Vec<Sent>,
+        records: Vec<String>,
+    },
     Retry,
-    Remove { id: String },
-    Append { records: Vec<String> },
+    Remove {
+        id: String,
+    },
+    Append {
+        records: Vec<String>,
+    },
     Prune,
-    Settings { row: String },
+    Settings {
+        row: String,
+    },
+    /// What is known at each place from then on; None: nothing.
+    Knowledge {
+        rows: BTreeMap<String, Option<String>>,
+    },
+}
+
+/// The place of what is known, in a word: no kind and no key here has a space.
+fn place(kind: &str, key: &str) -> String {
+    format!("{kind} {key}")
 }
 
 /// An entry on its way into the queue, its fields as their columns have them.
@@ -190,6 +210,17 @@ impl Store for Witness {
         self.noted(ask, self.store.put_settings(document, by, note, now, expected), |revision| *revision)
     }
 
+    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+        let row = |known: &Known| (place(&known.kind, &known.key), Some(format!("{} {}", known.at, known.value)));
+        let ask = Ask::Knowledge { rows: known.iter().map(row).collect() };
+        self.noted(ask, self.store.learn(known), |()| 1)
+    }
+
+    fn forget(&self, kind: &str, keys: Vec<String>) -> Answer<'_, ()> {
+        let ask = Ask::Knowledge { rows: keys.iter().map(|key| (place(kind, key), None)).collect() };
+        self.noted(ask, self.store.forget(kind, keys), |()| 1)
+    }
+
     // Passed on as they are.
 
     fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>> {
@@ -238,6 +269,10 @@ impl Store for Witness {
 
     fn settings_changes(&self) -> watch::Receiver<u64> {
         self.store.settings_changes()
+    }
+
+    fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {
+        self.store.known(kind)
     }
 
     fn room(&self) -> Result<(), crate::StoreError> {

@@ -8,7 +8,8 @@ use sealwire_core::ledger::LedgerRecord;
 use sealwire_core::settle::Progress;
 
 use crate::api::{
-    Claim, ClaimToken, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retry, Revision, Settled,
+    Claim, ClaimToken, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retry, Revision,
+    Settled,
 };
 use crate::content::Kept;
 use crate::error::StoreError;
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) ledger: Vec<LedgerLine>,
     last_line: u64,
     pub(super) settings: Vec<Revision>,
+    /// By kind and key.
+    pub(super) known: BTreeMap<(String, String), Known>,
 }
 
 #[derive(Clone)]

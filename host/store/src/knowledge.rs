@@ -1,0 +1,45 @@
+//! What was learned about the world outside, in SQL: one row for each kind and key, written over, read by kind, forgotten.
+
+use rusqlite::{Connection, params};
+
+use crate::api::Known;
+use crate::error::StoreError;
+use crate::numbers::{integer, natural};
+use crate::reader::ReadError;
+use crate::writer::Turn;
+
+/// Writes rows, each in the place of the one before it.
+pub(crate) fn learn(turn: &Turn<'_>, known: &[Known]) -> Result<(), StoreError> {
+    let write = || {
+        let mut statement = turn
+            .connection
+            .prepare_cached("INSERT OR REPLACE INTO known (kind, key, value, at) VALUES (?1, ?2, ?3, ?4)")?;
+        for Known { kind, key, value, at } in known {
+            statement.execute(params![kind, key, value, integer(*at)])?;
+        }
+        Ok(())
+    };
+    write().map_err(|error: rusqlite::Error| turn.failed(&error))
+}
+
+/// All rows of a kind.
+pub(crate) fn of_kind(connection: &Connection, kind: &str) -> Result<Vec<Known>, ReadError> {
+    let mut statement =
+        connection.prepare_cached("SELECT kind, key, value, at FROM known WHERE kind = ?1 ORDER BY key")?;
+    let rows = statement.query_map([kind], |row| {
+        Ok(Known { kind: row.get(0)?, key: row.get(1)?, value: row.get(2)?, at: natural(row.get(3)?) })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Removes rows.
+pub(crate) fn forget(turn: &Turn<'_>, kind: &str, keys: &[String]) -> Result<(), StoreError> {
+    let remove = || {
+        let mut statement = turn.connection.prepare_cached("DELETE FROM known WHERE kind = ?1 AND key = ?2")?;
+        for key in keys {
+            statement.execute([kind, key])?;
+        }
+        Ok(())
+    };
+    remove().map_err(|error: rusqlite::Error| turn.failed(&error))
+}
