@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::{Called, Judgement, Plan, Ruling, Standing, join_plans};
+use sealwire_core::decision::{Called, Judgement, Plan, RequireTls, Ruling, Standing, join_plans};
 use sealwire_core::facts::{
     ChainVerdict, ChannelFacts, ChannelState, ClientFacts, DestinationFacts, Handshake, HopFacts, MessageFacts,
     TlsVersion,
@@ -18,6 +18,9 @@ use sealwire_core::reason::Reason;
 use sealwire_policy::{Generation, Sandbox};
 use sealwire_relay::config::Config;
 use serde::{Deserialize, Serialize};
+
+/// As EHLO offers it (RFC 8689 §3).
+const REQUIRETLS: &str = "REQUIRETLS";
 
 /// What is asked of the policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +53,8 @@ pub struct DecideRequest {
     pub trusted: bool,
     /// Policies that asked for secure transport earlier.
     pub flagged_by: Vec<String>,
+    /// It came with REQUIRETLS (RFC 8689).
+    pub requiretls: bool,
     /// Route to take instead of the recipient's own.
     pub route: Option<String>,
     /// Name of the host to be judged.
@@ -73,6 +78,8 @@ pub enum ChannelAsked {
     TlsSelfSigned,
     /// TLS 1.3 with a trusted certificate of another name.
     TlsWrongName,
+    /// As `tls`, of a host that offers REQUIRETLS.
+    TlsRequiretls,
 }
 
 /// What the policies make of it.
@@ -191,8 +198,9 @@ impl<'a> Asking<'a> {
         let decided = self.sandbox.plan(self.generation, &self.message, destination, self.now).await;
         let standing = Standing {
             route: Some((route.name(), route.demands())),
-            flags: &self.message.secure_transport_required_by,
+            flags: &self.request.flagged_by,
             report_of_tls: false,
+            require_tls: required_tls(self.request, &self.message),
         };
         Planned { recipient, route, plan: join_plans(&standing, decided.result), records: decided.records }
     }
@@ -206,7 +214,7 @@ impl<'a> Asking<'a> {
         let hop = hop_of(self.request, planned.route, planned.recipient);
         let mut lines = vec![format!("host: {}, by route {}", hop.host, planned.route.name())];
         let recipient = Some(planned.recipient.to_string());
-        let unmet = plan.floor.unmet(&proof_of(&hop.channel));
+        let unmet = plan.floor.unmet(&proof_of(&hop));
         if !unmet.is_empty() {
             lines.extend(unmet.iter().map(|(demand, source)| format!("unmet: {demand}, by {source}")));
             lines.extend(fallback_lines(plan));
@@ -252,11 +260,20 @@ fn fallback_lines(plan: &Plan) -> impl Iterator<Item = String> {
     plan.fallback.iter().map(|step| format!("if no host does: {step:?}").to_lowercase())
 }
 
+/// As of an entry.
+fn required_tls(request: &DecideRequest, message: &MessageFacts) -> Option<RequireTls> {
+    let asks = if message.envelope_sender.is_some() { RequireTls::Passed } else { RequireTls::TlsAlone };
+    request.requiretls.then_some(asks)
+}
+
 /// Of a connection that there is not: no permit is asked for with it.
-fn proof_of(channel: &ChannelFacts) -> TlsProof {
+fn proof_of(hop: &HopFacts) -> TlsProof {
     let none = ConnectionId(0);
-    match &channel.handshake {
-        Some(handshake) => TlsProof::of_handshake(none, Arc::clone(handshake)),
+    match &hop.channel.handshake {
+        Some(handshake) => {
+            let offered = hop.extensions.iter().any(|line| line == REQUIRETLS);
+            TlsProof::of_handshake(none, Arc::clone(handshake)).offering_requiretls(offered)
+        }
         None => TlsProof::of_nothing(none),
     }
 }
@@ -275,20 +292,22 @@ fn message_of(request: &DecideRequest, now: u64) -> Result<MessageFacts, String>
     let header = header.split("\r\n\r\n").next().unwrap_or_default();
     let fields: Arc<[_]> = split(format!("{}\r\n", header.trim_end_matches("\r\n")).as_bytes()).into();
     let from = from_of(&fields);
+    let sender = request.requiretls.then(|| "requiretls".to_owned());
+    let required_by = sender.into_iter().chain(request.flagged_by.iter().cloned()).collect();
     Ok(MessageFacts {
         id: "decide".to_owned(),
         header_from: from.mailboxes,
         header_from_doubtful: from.doubtful,
         envelope_sender,
         recipients,
-        tls_not_required: tls_required_no(&fields),
+        tls_not_required: !request.requiretls && tls_required_no(&fields),
         fields,
         declared_size: None,
         size: None,
         sender_is_ours: request.trusted,
         is_report: false,
         organizational_unit: vec!["root".to_owned()],
-        secure_transport_required_by: request.flagged_by.clone(),
+        secure_transport_required_by: required_by,
         arrived_at: now,
         client: Some(ClientFacts {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -321,7 +340,7 @@ fn hop_of(request: &DecideRequest, route: &Route, recipient: &Mailbox) -> HopFac
         route_name: route.name().to_owned(),
         host,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        extensions: Vec::new(),
+        extensions: if request.hop == ChannelAsked::TlsRequiretls { vec![REQUIRETLS.to_owned()] } else { Vec::new() },
         channel,
         published: Vec::new(),
     }

@@ -166,6 +166,27 @@ pub struct Standing<'a> {
     pub flags: &'a [String],
     /// A report of a message that came by TLS (H6).
     pub report_of_tls: bool,
+    /// What came with REQUIRETLS.
+    pub require_tls: Option<RequireTls>,
+}
+
+/// What REQUIRETLS asks of the next hop (RFC 8689).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequireTls {
+    /// TLS with a verified, proven host that passes the demand on (§4.2.1).
+    Passed,
+    /// Of mail from the null sender: TLS; the rest is no reason to give it up (§5).
+    TlsAlone,
+}
+
+impl RequireTls {
+    /// What it demands.
+    pub fn demands(self) -> &'static [Demand] {
+        match self {
+            RequireTls::Passed => &[Demand::Tls, Demand::VerifiedServer, Demand::RequireTls],
+            RequireTls::TlsAlone => &[Demand::Tls],
+        }
+    }
 }
 
 /// The chain's answer on one recipient's way out.
@@ -207,6 +228,8 @@ fn standing_demands(standing: &Standing<'_>) -> Vec<Sourced> {
         demands.extend(route.iter().map(|demand| (demand.clone(), Source::Route(name.to_owned()))));
     }
     demands.extend(standing.flags.iter().map(|policy| (Demand::Tls, Source::Flag(policy.clone()))));
+    let require_tls = standing.require_tls.map_or(&[][..], RequireTls::demands);
+    demands.extend(require_tls.iter().map(|demand| (demand.clone(), Source::RequireTls)));
     if standing.report_of_tls {
         demands.push((Demand::Tls, Source::Report));
     }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
+use crate::decision::RequireTls;
 use crate::facts::ClientFacts;
 use crate::settle::Progress;
 
@@ -36,12 +37,23 @@ pub struct Entry {
     pub is_report: bool,
     /// A report of a message that came by TLS (H6).
     pub report_of_tls: bool,
+    /// It came with REQUIRETLS (RFC 8689), or reports on a message that did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_tls: bool,
     /// Organizational unit, root first.
     pub unit: Vec<String>,
     /// Policies that asked for secure transport at arrival; nothing removes them (H4).
     pub flagged_by: Vec<String>,
     /// Generation of the arrival.
     pub generation: u64,
+}
+
+impl Entry {
+    /// What its REQUIRETLS asks of a next hop.
+    pub fn required_tls(&self) -> Option<RequireTls> {
+        let asks = if self.envelope_sender.is_some() { RequireTls::Passed } else { RequireTls::TlsAlone };
+        self.require_tls.then_some(asks)
+    }
 }
 
 /// One recipient of an entry, as the queue keeps it.

@@ -36,6 +36,20 @@ pub enum Demand {
     /// A host that the domain's MTA-STS policy lists (RFC 8461 §4.1). It is looked at before the host is connected, and joins
     /// the floor of hosts that are not listed alone: no channel meets it.
     ListedHost,
+    /// A host that offers REQUIRETLS inside TLS (RFC 8689 §4.2.1): it passes the demand on.
+    RequireTls,
+    /// A certificate with a chain to a trusted root and the host's name, or one that a TLSA record names.
+    VerifiedServer,
+    /// A host whose name is an operator's, or proven by DNSSEC or MTA-STS. It is looked at before the host is connected, and
+    /// joins the floor of hosts that are not proven alone: no channel meets it.
+    ProvenHost,
+}
+
+impl Demand {
+    /// No channel meets it: the host itself will not do, and is not connected.
+    pub fn is_of_host(&self) -> bool {
+        matches!(self, Demand::ListedHost | Demand::ProvenHost)
+    }
 }
 
 /// What a pin is the digest of.
@@ -67,6 +81,8 @@ pub enum Source {
     Report,
     /// The TLSA records of this name, under DNSSEC (RFC 7672): the host's own demand, known once it was looked up.
     Dane(String),
+    /// The message came with REQUIRETLS (RFC 8689).
+    RequireTls,
     /// The MTA-STS policy of a domain (RFC 8461), known once it was fetched.
     MtaSts {
         /// Whose policy it is.
@@ -137,17 +153,24 @@ pub struct ConnectionId(pub u64);
 pub struct TlsProof {
     connection: ConnectionId,
     handshake: Option<Arc<Handshake>>,
+    requiretls: bool,
 }
 
 impl TlsProof {
     /// Of a channel in clear.
     pub fn of_nothing(connection: ConnectionId) -> TlsProof {
-        TlsProof { connection, handshake: None }
+        TlsProof { connection, handshake: None, requiretls: false }
     }
 
     /// Of a completed handshake on this connection.
     pub fn of_handshake(connection: ConnectionId, handshake: Arc<Handshake>) -> TlsProof {
-        TlsProof { connection, handshake: Some(handshake) }
+        TlsProof { connection, handshake: Some(handshake), requiretls: false }
+    }
+
+    /// The same of a host that offers REQUIRETLS, or does not, on this channel.
+    #[must_use]
+    pub fn offering_requiretls(self, requiretls: bool) -> TlsProof {
+        TlsProof { requiretls, ..self }
     }
 
     /// None: the channel is in clear.
@@ -170,7 +193,11 @@ impl TlsProof {
             }),
             Demand::CipherSuite(names) => names.contains(&handshake.cipher_suite),
             Demand::Dane(records) => handshake.dane.as_ref().is_some_and(|met| records.contains(met)),
-            Demand::ListedHost => false,
+            Demand::ListedHost | Demand::ProvenHost => false,
+            Demand::RequireTls => self.requiretls,
+            Demand::VerifiedServer => {
+                handshake.dane.is_some() || (handshake.chain == ChainVerdict::Trusted && handshake.name_matches)
+            }
         }
     }
 }
@@ -213,6 +240,11 @@ impl fmt::Display for Demand {
             }
             Demand::Dane(_) => f.write_str("a certificate that the host's TLSA records name (DANE)"),
             Demand::ListedHost => f.write_str("a host that the domain's MTA-STS policy lists"),
+            Demand::RequireTls => f.write_str("a host that passes the demand for TLS on (REQUIRETLS)"),
+            Demand::VerifiedServer => {
+                f.write_str("a certificate that a trusted CA has signed and that names the host, or DANE")
+            }
+            Demand::ProvenHost => f.write_str("a host whose name is proven by DNSSEC or MTA-STS"),
         }
     }
 }
@@ -226,6 +258,7 @@ impl fmt::Display for Source {
             Source::Route(name) => write!(f, "route {name}"),
             Source::Report => f.write_str("the original message, which came by TLS"),
             Source::Dane(name) => write!(f, "DANE, by the TLSA records of {name}"),
+            Source::RequireTls => f.write_str("whoever sent the message (REQUIRETLS)"),
             Source::MtaSts { domain, id, fetched_at } => {
                 write!(f, "MTA-STS, by the policy {id} of {domain} fetched {}", rfc3339(*fetched_at))
             }
@@ -277,6 +310,9 @@ mod tests {
             (Demand::Dane(BTreeSet::from([tlsa(1), tlsa(2)])), false, true),
             (Demand::Dane(BTreeSet::from([tlsa(2)])), false, false),
             (Demand::ListedHost, false, false),
+            (Demand::ProvenHost, false, false),
+            (Demand::VerifiedServer, false, true),
+            (Demand::RequireTls, false, true),
             (Demand::Tls, true, true),
             (Demand::MinimumVersion(TlsVersion::TLS12), true, true),
             (Demand::MinimumVersion(TlsVersion::TLS13), false, false),
@@ -293,7 +329,7 @@ mod tests {
         let clear = TlsProof::of_nothing(ConnectionId(1));
         let weak = TlsProof::of_handshake(ConnectionId(1), Arc::new(handshake()));
         let good = Handshake { chain: ChainVerdict::Trusted, name_matches: true, dane: Some(tlsa(1)), ..handshake() };
-        let good = TlsProof::of_handshake(ConnectionId(1), Arc::new(good));
+        let good = TlsProof::of_handshake(ConnectionId(1), Arc::new(good)).offering_requiretls(true);
         for (demand, by_weak, by_good) in rows {
             let floor = TlsFloor::of_finished_chain([(demand.clone(), Source::Report)]);
             assert!(!floor.unmet(&clear).is_empty(), "{demand} in clear");

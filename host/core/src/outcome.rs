@@ -103,9 +103,9 @@ pub struct HostUnmet {
 }
 
 impl HostUnmet {
-    /// False: it was not connected, as the domain's MTA-STS policy does not list it.
-    pub fn is_listed(&self) -> bool {
-        self.unmet.iter().all(|(demand, _)| *demand != Demand::ListedHost)
+    /// The demand that no channel of this host could meet, where there is one: it was not connected.
+    pub fn barred_by(&self) -> Option<&Demand> {
+        self.unmet.iter().map(|(demand, _)| demand).find(|demand| demand.is_of_host())
     }
 }
 

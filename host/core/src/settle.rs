@@ -15,7 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::FallbackStep;
-use crate::floor::Source;
+use crate::floor::{Demand, Source, Sourced};
 use crate::outcome::{FloorUnmet, Outcome};
 use crate::reason::Reason;
 use crate::schedule::Schedule;
@@ -163,6 +163,11 @@ pub fn expired(progress: &Progress, arrived_at: u64, now: u64, schedule: &Schedu
 }
 
 impl Cascade {
+    /// Of what was not named by any policy, and ends in a report all the same.
+    fn of_report() -> Cascade {
+        Cascade { steps: vec![FallbackStep::Bounce], taken: 0, tls: false }
+    }
+
     /// The step taken last is a hold.
     fn holds(&self) -> bool {
         self.taken.checked_sub(1).and_then(|last| self.steps.get(last)) == Some(&FallbackStep::Hold)
@@ -196,10 +201,15 @@ impl Settling<'_> {
     /// H9.
     fn floor_unmet(&self, unmet: &FloorUnmet) -> Settlement {
         // Nobody was asked, so nothing is known: not a round in the sense of H9.
-        if unmet.hosts.is_empty() || consequence(unmet) == Consequence::Deferral {
+        if unmet.hosts.is_empty() {
             return self.ordinary_retry();
         }
-        let Some(mut cascade) = self.cascade() else { return self.ordinary_retry() };
+        let cascade = match consequence(unmet) {
+            Consequence::Deferral => None,
+            Consequence::Fallback => self.cascade(),
+            Consequence::Report => Some(self.cascade().unwrap_or_else(Cascade::of_report)),
+        };
+        let Some(mut cascade) = cascade else { return self.ordinary_retry() };
         cascade.tls |= unmet.hosts.iter().any(|host| !host.unmet.is_empty());
         let mut progress = self.after_round();
         let window = progress.unmet.get_or_insert(UnmetWindow { since: self.timing.now, rounds: 0 });
@@ -298,14 +308,19 @@ enum Consequence {
     /// Deferred and looked up again: what is published in the DNS may have been changed since, and a server with it
     /// (RFC 7672 §2.2, RFC 8461 §5).
     Deferral,
-    /// One attempt, then the fallback.
+    /// One attempt, then the fallback; the ordinary schedule where no policy named one.
     Fallback,
+    /// One attempt, then the fallback; a report where no policy named one (RFC 8689 §4.2.1).
+    Report,
 }
 
 /// A new source must say here what it leads to.
-fn consequence_of(source: &Source) -> Consequence {
+fn consequence_of((demand, source): &Sourced) -> Consequence {
     match source {
         Source::Rule { .. } | Source::Flag(_) | Source::Route(_) | Source::Report => Consequence::Fallback,
+        // The null sender's asks for TLS alone, and its mail is not given up for want of it (RFC 8689 §5).
+        Source::RequireTls if *demand == Demand::Tls => Consequence::Fallback,
+        Source::RequireTls => Consequence::Report,
         Source::Dane(_) | Source::MtaSts { .. } => Consequence::Deferral,
     }
 }
@@ -314,7 +329,7 @@ fn consequence_of(source: &Source) -> Consequence {
 fn consequence(unmet: &FloorUnmet) -> Consequence {
     let of_host = unmet.hosts.iter().flat_map(|host| {
         let of_objection = host.unmet.is_empty().then_some(Consequence::Fallback);
-        host.unmet.iter().map(|(_, source)| consequence_of(source)).chain(of_objection)
+        host.unmet.iter().map(consequence_of).chain(of_objection)
     });
     of_host.max().unwrap_or(Consequence::Fallback)
 }

@@ -260,7 +260,10 @@ mod tests {
         let head = "version: STSv1\nmode: enforce\n";
         let many = format!("{head}max_age: 1\n{}", "mx: a.test\n".repeat(6000));
         let rows = [
-            (format!("{head}mx: a.test\nmx: *.b.test\nmax_age: 86400\n"), policy(Enforce, 86400, &["a.test", "*.b.test"])),
+            (
+                format!("{head}mx: a.test\nmx: *.b.test\nmax_age: 86400\n"),
+                policy(Enforce, 86400, &["a.test", "*.b.test"]),
+            ),
             ("version:STSv1\r\nmode:testing\r\nmx:A.Test.\r\nmax_age:1".into(), policy(Testing, 1, &["a.test"])),
             ("\n version : STSv1 \n\nmax_age: 0\nmode: none\n".into(), policy(None, 0, &[])),
             (format!("{head}mode: none\nmax_age: 1\nmax_age: 2\nx: y\nmx: a.test\n"), policy(Enforce, 1, &["a.test"])),
@@ -304,8 +307,7 @@ mod tests {
             ("*.b\u{fc}cher.test", "mx.xn--bcher-kva.test", true),
         ];
         for (pattern, host, expected) in rows {
-            let policy =
-                StsPolicy { mode: Mode::Enforce, max_age: 1, mx: vec![pattern.parse().expect("a pattern")] };
+            let policy = StsPolicy { mode: Mode::Enforce, max_age: 1, mx: vec![pattern.parse().expect("a pattern")] };
             assert_eq!(policy.covers(&Domain::parse(host).expect("a host")), expected, "{pattern} and {host}");
         }
     }

@@ -81,7 +81,7 @@ impl Pair {
         let recipients: Vec<Mailbox> = (0..=self.draw(3)).map(|n| self.recipient(n)).collect();
         let eight_bit = !body.is_ascii();
         let size = message.len() as u64;
-        let outgoing = Outgoing { sender: None, recipients, size, eight_bit };
+        let outgoing = Outgoing { sender: None, recipients, size, eight_bit, require_tls: false };
         (self.refuse_header, self.refuse_end) = (self.draw(5) == 0, self.draw(5) == 0);
         self.received.clear();
         self.client.send(permit(), &outgoing).expect("ready");

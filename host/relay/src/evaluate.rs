@@ -27,17 +27,24 @@ pub(crate) fn facts_of_entry(entry: &Entry, recipients: Vec<Mailbox>) -> Message
         header_from_doubtful: from.doubtful,
         envelope_sender: entry.envelope_sender.clone(),
         recipients,
-        tls_not_required: tls_required_no(&fields),
+        // RFC 8689 §4.1: beside REQUIRETLS the field counts for nothing.
+        tls_not_required: !entry.require_tls && tls_required_no(&fields),
         fields,
         declared_size: entry.declared_size,
         size: Some(entry.size),
         sender_is_ours: entry.sender_is_ours,
         is_report: entry.is_report,
         organizational_unit: entry.unit.clone(),
-        secure_transport_required_by: entry.flagged_by.clone(),
+        secure_transport_required_by: required_by(entry),
         arrived_at: entry.arrived_at,
         client: entry.client.clone(),
     }
+}
+
+/// Who asked for secure transport when it arrived: the sender, then policies.
+fn required_by(entry: &Entry) -> Vec<String> {
+    let sender = entry.require_tls.then(|| "requiretls".to_owned());
+    sender.into_iter().chain(entry.flagged_by.iter().cloned()).collect()
 }
 
 /// The entry of this id that an arrival would become, and its recipients.
@@ -65,6 +72,7 @@ pub(crate) fn arriving_entry(
         sender_is_ours: trusted,
         is_report: false,
         report_of_tls: false,
+        require_tls: header.envelope.require_tls,
         unit: live.unit(),
         flagged_by: Vec::new(),
         generation: live.generation.number(),

@@ -247,6 +247,7 @@ impl Round<'_> {
             route: Some((route.name(), route.demands())),
             flags: &entry.flagged_by,
             report_of_tls: entry.report_of_tls,
+            require_tls: entry.required_tls(),
         };
         join_plans(&standing, decided.result)
     }

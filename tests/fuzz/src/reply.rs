@@ -208,6 +208,7 @@ impl Caller {
             recipients: recipients.map(|text| Mailbox::parse(text).expect("a mailbox")).collect(),
             size: CONTENT.len() as u64,
             eight_bit: self.permits_used == 2,
+            require_tls: self.permits_used == 1,
         }
     }
 

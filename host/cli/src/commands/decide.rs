@@ -57,6 +57,9 @@ pub(crate) struct Decide {
     /// A policy that asked for secure transport on arrival
     #[arg(long, value_name = "POLICY")]
     flagged_by: Vec<String>,
+    /// It came with REQUIRETLS (RFC 8689)
+    #[arg(long)]
+    requiretls: bool,
     /// Plan and judge: this route instead of the recipient's own
     #[arg(long, value_name = "NAME")]
     route: Option<String>,
@@ -97,6 +100,8 @@ enum AskedHop {
     TlsSelfSigned,
     /// TLS 1.3, a trusted certificate of another name
     TlsWrongName,
+    /// As tls, of a host that offers REQUIRETLS
+    TlsRequiretls,
 }
 
 impl Decide {
@@ -131,6 +136,7 @@ impl Decide {
             client: if self.client_tls { ChannelAsked::Tls } else { ChannelAsked::Clear },
             trusted: self.trusted,
             flagged_by: self.flagged_by.clone(),
+            requiretls: self.requiretls,
             route: self.route.clone(),
             host: self.host.clone(),
             hop: match self.hop {
@@ -139,6 +145,7 @@ impl Decide {
                 AskedHop::Tls12 => ChannelAsked::Tls12,
                 AskedHop::TlsSelfSigned => ChannelAsked::TlsSelfSigned,
                 AskedHop::TlsWrongName => ChannelAsked::TlsWrongName,
+                AskedHop::TlsRequiretls => ChannelAsked::TlsRequiretls,
             },
         })
     }

@@ -219,7 +219,7 @@ fn one_failed_decision_leaves_no_floor_and_no_clearance() {
 fn route_flags_and_h6_stand_in_every_floor() {
     let flags = ["content".to_owned()];
     let route = [Demand::Tls, Demand::TrustedChain];
-    let standing = Standing { route: Some(("gw", &route)), flags: &flags, report_of_tls: true };
+    let standing = Standing { route: Some(("gw", &route)), flags: &flags, report_of_tls: true, require_tls: None };
     let floor = join_plans(&standing, vec![plan("one", &[], None, &[])]).expect("no failure").floor;
     let sources: Vec<_> = floor.demands().map(|(_, source)| source.clone()).collect();
     assert!(sources.contains(&Source::Route("gw".into())));

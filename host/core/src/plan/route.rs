@@ -132,6 +132,9 @@ pub fn demand_word(demand: &Demand) -> String {
         Demand::MatchingName => "matching-name".into(),
         Demand::Dane(_) => "dane".into(),
         Demand::ListedHost => "listed-host".into(),
+        Demand::RequireTls => "requiretls".into(),
+        Demand::VerifiedServer => "verified-server".into(),
+        Demand::ProvenHost => "proven-host".into(),
         Demand::Pin(..) => "pin".into(),
         Demand::CipherSuite(_) => "cipher-suite".into(),
     }

@@ -97,6 +97,8 @@ pub fn report(request: &ReportRequest<'_>) -> Option<ReportMessage> {
         client: None,
         sender_is_ours: false,
         is_report: true,
+        // RFC 8689 §5: a report on such a message is sent with it too, where it can be.
+        require_tls: request.entry.require_tls,
         report_of_tls: request.entry.client.as_ref().is_some_and(came_by_tls),
         unit: request.entry.unit.clone(),
         // H6: the report is planned for its own recipient; the original's flags are not its own.

@@ -2,6 +2,7 @@
 
 use crate::address::Mailbox;
 use crate::facts::ChannelState;
+use crate::floor::{Demand, Source};
 use crate::outcome::{FloorUnmet, HostUnmet, Outcome};
 use crate::reply::{Enhanced, Reply};
 use crate::report::encode::{fold, tame_ascii};
@@ -27,6 +28,12 @@ pub fn status_of(failure: &Failure) -> Enhanced {
 fn status_of_host(host: &HostUnmet) -> Enhanced {
     if let Some((reply, _)) = &host.objection {
         return permanent(reply, Enhanced(5, 7, 1));
+    }
+    // RFC 8689 §4.2.1: the host is secure and does not pass the demand on, or is not secure enough to be asked.
+    if host.unmet.iter().any(|(_, source)| *source == Source::RequireTls) {
+        let asked = host.channel == ChannelState::Secured;
+        let refused = asked && host.unmet.iter().any(|(demand, _)| *demand == Demand::RequireTls);
+        return if refused { Enhanced(5, 7, 30) } else { Enhanced(5, 7, 10) };
     }
     match host.channel {
         // "Encryption needed."

@@ -61,6 +61,7 @@ fn original() -> Entry {
         sender_is_ours: true,
         is_report: false,
         report_of_tls: false,
+        require_tls: false,
         unit: vec!["root".into()],
         flagged_by: vec!["content".into()],
         generation: 3,
@@ -277,6 +278,9 @@ fn the_reports_entry_is_its_own() {
 #[test]
 fn statuses_follow_what_was_missing() {
     let of = |channel, demand| unmet(vec![host("mx.example", channel, &[(demand, "R2")], "")]);
+    let by_sender = |channel, demand| {
+        unmet(vec![HostUnmet { unmet: vec![(demand, Source::RequireTls)], ..host("mx.example", channel, &[], "") }])
+    };
     let rows = [
         (of(ChannelState::NotOffered, Demand::Tls), "5.7.10"),
         (of(ChannelState::NotOffered, Demand::TrustedChain), "5.7.10"),
@@ -286,6 +290,10 @@ fn statuses_follow_what_was_missing() {
         (of(ChannelState::Secured, Demand::TrustedChain), "5.7.5"),
         (of(ChannelState::Secured, Demand::MatchingName), "5.7.5"),
         (of(ChannelState::Secured, Demand::MinimumVersion(TlsVersion::TLS13)), "5.7.5"),
+        (by_sender(ChannelState::Secured, Demand::RequireTls), "5.7.30"),
+        (by_sender(ChannelState::Secured, Demand::VerifiedServer), "5.7.10"),
+        (by_sender(ChannelState::Inconclusive, Demand::ProvenHost), "5.7.10"),
+        (by_sender(ChannelState::NotOffered, Demand::RequireTls), "5.7.10"),
         (refused(), "5.1.1"),
         (expired(greylisted()), "5.4.7"),
         (expired(failed_decision()), "5.3.0"),

@@ -173,7 +173,7 @@ fn found(host: &HostUnmet) -> String {
         return format!("did not pass a check of this relay: {}", because.trim_end_matches('.'));
     }
     let detail = quote(&host.found);
-    if !host.is_listed() {
+    if host.barred_by().is_some() {
         return detail;
     }
     match host.channel {
@@ -201,6 +201,9 @@ fn lack(demand: &Demand) -> &'static str {
         Demand::CipherSuite(_) => "its cipher suite is not one of those required",
         Demand::Dane(_) => "its certificate is not the one that its TLSA records name (DANE)",
         Demand::ListedHost => "its domain's MTA-STS policy does not list it",
+        Demand::RequireTls => "it does not pass the demand for TLS on (REQUIRETLS)",
+        Demand::VerifiedServer => "its certificate does not prove which server it is",
+        Demand::ProvenHost => "its name is not proven",
     }
 }
 
@@ -213,12 +216,16 @@ fn why(unmet: &FloorUnmet, reasons: &[Reason], asked: &Asked) -> Vec<String> {
     let demands: BTreeSet<&Demand> = sourced.iter().map(|(demand, _)| demand).collect();
     let besides: Vec<String> = demands.into_iter().filter_map(required).collect();
     let with = if besides.is_empty() { String::new() } else { format!(", with {}", besides.join(" and ")) };
+    let sources: BTreeSet<&Source> = sourced.iter().map(|(_, source)| source).collect();
+    let who = if sources.iter().all(|source| **source == Source::RequireTls) {
+        "Whoever sent this message"
+    } else {
+        "The organization that runs this relay"
+    };
     let mut why = vec![format!(
-        "The organization that runs this relay requires that this message to {} travels only over a secure (TLS) \
-         connection{with}.",
+        "{who} requires that this message to {} travels only over a secure (TLS) connection{with}.",
         asked.domain
     )];
-    let sources: BTreeSet<&Source> = sourced.iter().map(|(_, source)| source).collect();
     let mut told = BTreeSet::new();
     for sentence in sources.into_iter().map(|source| demanded_by(source, reasons)) {
         if told.insert(sentence.clone()) {
@@ -239,6 +246,9 @@ fn required(demand: &Demand) -> Option<String> {
         Demand::CipherSuite(_) => quote(&demand.to_string()),
         Demand::Dane(_) => "a certificate that the mail server's TLSA records name (DANE)".into(),
         Demand::ListedHost => "a mail server that the recipient's domain lists in its MTA-STS policy".into(),
+        Demand::RequireTls => "a mail server that passes this demand on (REQUIRETLS)".into(),
+        Demand::VerifiedServer => "a certificate that proves which mail server it is".into(),
+        Demand::ProvenHost => "a mail server whose name is proven (by DNSSEC or MTA-STS)".into(),
     })
 }
 
@@ -257,6 +267,7 @@ fn demanded_by(source: &Source, reasons: &[Reason]) -> String {
             "The owner of the mail server demands it: see the TLSA records of {} (DANE, RFC 7672).",
             quote(name)
         ),
+        Source::RequireTls => "The message was sent with the option REQUIRETLS (RFC 8689).".into(),
         Source::MtaSts { domain, .. } => format!(
             "The owner of {0} demands it: see the policy at https://mta-sts.{0}/.well-known/mta-sts.txt (MTA-STS, \
              RFC 8461).",
@@ -280,8 +291,8 @@ fn remedies(host: &HostUnmet) -> Vec<String> {
         return Vec::new();
     }
     let name = name(&host.host);
-    if !host.is_listed() {
-        return vec![remedy(&Demand::ListedHost, &name)];
+    if let Some(demand) = host.barred_by() {
+        return vec![remedy(demand, &name)];
     }
     match host.channel {
         ChannelState::NotOffered | ChannelState::Refused | ChannelState::Inconclusive => {
@@ -310,7 +321,17 @@ fn remedy(demand: &Demand, name: &str) -> String {
         Demand::Dane(_) => format!(
             "Publish TLSA records for {name} that name the certificate it has now, or give it back the one they name."
         ),
-        Demand::ListedHost => format!("List {name} in the MTA-STS policy of the domain, or take it out of its MX records."),
+        Demand::RequireTls => format!("Offer REQUIRETLS (RFC 8689) on {name}, or have it sent without this option."),
+        Demand::VerifiedServer => format!(
+            "Install on {name} a certificate that has {name} among its subject alternative names and that a public \
+             certification authority has signed, or publish TLSA records for it."
+        ),
+        Demand::ProvenHost => {
+            format!("Sign the domain whose mail {name} takes (DNSSEC), or publish an MTA-STS policy for it.")
+        }
+        Demand::ListedHost => {
+            format!("List {name} in the MTA-STS policy of the domain, or take it out of its MX records.")
+        }
     }
 }
 

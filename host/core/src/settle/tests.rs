@@ -34,6 +34,11 @@ fn outcome(word: &str) -> Outcome {
         objection: Some((Reply::new(code, enhanced, "not this host"), Vec::new())),
         ..host_unmet(code >= 500)
     };
+    let by_sender = |demand| HostUnmet { unmet: vec![(demand, Source::RequireTls)], ..host_unmet(true) };
+    let published = || {
+        let source = Source::MtaSts { domain: "d.example".into(), id: "1".into(), fetched_at: ARRIVED };
+        HostUnmet { unmet: vec![(Demand::TrustedChain, source)], ..host_unmet(true) }
+    };
     match word {
         "delivered" => Outcome::Delivered(Delivery {
             host: "mx1.example".into(),
@@ -57,6 +62,11 @@ fn outcome(word: &str) -> Outcome {
         "unmet" => unmet(vec![host_unmet(true)], Vec::new()),
         "unmet-not-asked" => unmet(vec![host_unmet(true)], not_asked()),
         "unmet-454" => unmet(vec![host_unmet(true), host_unmet(false)], Vec::new()),
+        "requiretls" => unmet(vec![by_sender(Demand::RequireTls)], Vec::new()),
+        "requiretls-not-asked" => unmet(vec![by_sender(Demand::RequireTls)], not_asked()),
+        "requiretls-null-sender" => unmet(vec![by_sender(Demand::Tls)], Vec::new()),
+        "published" => unmet(vec![published()], Vec::new()),
+        "published-and-listed" => unmet(vec![published(), host_unmet(true)], Vec::new()),
         "objection-5xx" => unmet(vec![by_policy(550, (7, 1))], Vec::new()),
         "objection-4xx" => unmet(vec![by_policy(450, (7, 1))], Vec::new()),
         other => panic!("no outcome {other:?}"),
@@ -106,6 +116,14 @@ fn every_outcome_of_a_first_round() {
         ("unmet", "gw bounce", "gw in 0"),
         ("unmet", "hold", "held for 432000"),
         ("unmet", "", "again in 300"),
+        // RFC 8689: over at once, unless a policy knows another way.
+        ("requiretls", "", "floor unmet, one attempt"),
+        ("requiretls", "gw", "gw in 0"),
+        ("requiretls-not-asked", "", "again in 300"),
+        ("requiretls-null-sender", "", "again in 300"),
+        // What is published may have changed by the next round; a rule of ours decides at once.
+        ("published", "bounce", "again in 300"),
+        ("published-and-listed", "bounce", "floor unmet, one attempt"),
         ("objection-5xx", "bounce", "floor unmet, one attempt"),
         ("objection-5xx", "", "again in 300"),
         ("objection-4xx", "bounce", "again in 300"),

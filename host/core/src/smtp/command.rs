@@ -3,7 +3,7 @@
 //!
 //! Knows syntax only: no state, no settings. Lenient where mail in the wild is (a blank behind `FROM:`), strict where
 //! hops could disagree (control octets, addresses without angle brackets). Seams: SMTPUTF8 (RFC 6531), DSN (RFC 3461),
-//! AUTH (RFC 4954) and REQUIRETLS (RFC 8689) parameters belong into [`MailParameters`] and `no_parameters`.
+//! and AUTH (RFC 4954) parameters belong into [`MailParameters`] and `no_parameters`.
 
 use std::fmt;
 
@@ -47,6 +47,8 @@ pub struct MailParameters {
     pub size: Option<u64>,
     /// BODY= (RFC 6152); true for 8BITMIME.
     pub eight_bit: Option<bool>,
+    /// REQUIRETLS (RFC 8689 §3).
+    pub require_tls: bool,
 }
 
 /// The path of RCPT.
@@ -164,6 +166,10 @@ fn mail(rest: &str) -> Result<Command, CommandError> {
             once(&mut read.size, size(value)?)?;
         } else if keyword.eq_ignore_ascii_case("BODY") {
             once(&mut read.eight_bit, body(value)?)?;
+        } else if parameter.eq_ignore_ascii_case("REQUIRETLS") {
+            if std::mem::replace(&mut read.require_tls, true) {
+                return Err(CommandError::DuplicateParameter);
+            }
         } else {
             return Err(CommandError::Parameter);
         }
@@ -288,7 +294,9 @@ impl fmt::Display for CommandError {
             CommandError::Sender => "the sender is not a mailbox: <local-part@domain> or <>",
             CommandError::Recipient => "the recipient is not a mailbox: <local-part@domain>",
             CommandError::InternationalAddress => "this address needs SMTPUTF8, which this server does not offer",
-            CommandError::Parameter => "unknown parameter; MAIL takes SIZE and BODY, RCPT takes none",
+            CommandError::Parameter => {
+                "unknown parameter; MAIL takes SIZE, BODY and, inside TLS, REQUIRETLS, RCPT takes none"
+            }
             CommandError::DuplicateParameter => "a parameter may be given once",
         })
     }

@@ -94,7 +94,8 @@ fn senders_are_read() {
         ("MAIL FROM:<> BODY=BINARYMIME", "501 5.5.4"),
         ("MAIL FROM:<> SMTPUTF8", "555 5.5.4"),
         ("MAIL FROM:<> RET=HDRS", "555 5.5.4"),
-        ("MAIL FROM:<> REQUIRETLS", "555 5.5.4"),
+        ("MAIL FROM:<> REQUIRETLS=", "555 5.5.4"),
+        ("MAIL FROM:<> REQUIRETLS requiretls", "501 5.5.4"),
     ]);
 }
 

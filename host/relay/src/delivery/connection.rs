@@ -101,6 +101,9 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
         connection.handshake(&opening).await?;
     }
     connection.until_ready().await?;
+    if opening.implicit_tls {
+        connection.note_requiretls();
+    }
     if !opening.implicit_tls && opening.want_tls && connection.client.extensions().starttls() {
         connection.start_tls(&opening).await?;
     }
@@ -129,7 +132,9 @@ impl Connection {
                 self.handshake(opening).await?;
                 // RFC 3207 §4.2: what was heard before is forgotten; EHLO is said again.
                 self.client.tls_established();
-                self.until_ready().await
+                self.until_ready().await?;
+                self.note_requiretls();
+                Ok(())
             }
             // RFC 3207 §4.1: refused, and the session goes on in clear; whether mail may is for the floor.
             ClientStep::Ready => Ok(()),
@@ -161,6 +166,11 @@ impl Connection {
         self.channel = ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(proof) };
         self.stream = Stream::Client(Box::new(stream));
         Ok(())
+    }
+
+    /// What EHLO inside TLS says of REQUIRETLS is part of the proof.
+    fn note_requiretls(&mut self) {
+        self.proof = self.proof.clone().offering_requiretls(self.client.extensions().requiretls());
     }
 
     /// Greeting and EHLO.

@@ -31,6 +31,8 @@ pub(crate) struct HostToAsk {
     pub(crate) port: u16,
     /// The domain whose MX records name it, where DNSSEC vouches for that.
     proven: Option<Domain>,
+    /// An operator named it, in a route.
+    by_operator: bool,
     /// Whose MTA-STS policy counts (RFC 8461 §3.4): the recipient's domain, or the smart host's name; None for an address.
     pub(crate) policy_domain: Option<Domain>,
 }
@@ -52,11 +54,13 @@ pub(crate) async fn hosts_of(
     let hosts: Vec<HostToAsk> = match &next_hop.target {
         Target::Mx { domain, port } => {
             let Answer { found, secure } = mail_exchangers(domain, me, resolver, world).await?;
-            let (proven, policy_domain) = (secure.then(|| domain.clone()), (!domain.is_literal()).then(|| domain.clone()));
+            let (proven, policy_domain) =
+                (secure.then(|| domain.clone()), (!domain.is_literal()).then(|| domain.clone()));
             let to_ask = |host| HostToAsk {
                 host,
                 port: *port,
                 proven: proven.clone(),
+                by_operator: false,
                 policy_domain: policy_domain.clone(),
             };
             found.into_iter().map(to_ask).collect()
@@ -65,7 +69,7 @@ pub(crate) async fn hosts_of(
             let ordered = order_route_hosts(hosts, world.roll()).into_iter();
             let to_ask = |host: &RouteHost| {
                 let policy_domain = if let HostName::Name(name) = &host.host { Some(name.clone()) } else { None };
-                HostToAsk { host: host.host.clone(), port: host.port, proven: None, policy_domain }
+                HostToAsk { host: host.host.clone(), port: host.port, proven: None, by_operator: true, policy_domain }
             };
             ordered.map(to_ask).collect()
         }
@@ -74,13 +78,18 @@ pub(crate) async fn hosts_of(
 }
 
 impl HostToAsk {
-    /// Where it is and what it demands, looked up when its turn has come; or why that could not be found out.
-    pub(crate) async fn locate(&self, resolver: &dyn Resolver) -> Result<Located, String> {
-        let late = || Err("its look-ups took too long".to_owned());
-        timeout(LOOK_UP_TIME, self.look_up(resolver)).await.unwrap_or_else(|_| late())
+    /// Nobody between us and the DNS could have put it there.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.by_operator || self.proven.is_some()
     }
 
-    async fn look_up(&self, resolver: &dyn Resolver) -> Result<Located, String> {
+    /// Where it is and, `with_dane`, what it demands, looked up when its turn has come; or why that could not be found out.
+    pub(crate) async fn locate(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, String> {
+        let late = || Err("its look-ups took too long".to_owned());
+        timeout(LOOK_UP_TIME, self.look_up(resolver, with_dane)).await.unwrap_or_else(|_| late())
+    }
+
+    async fn look_up(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, String> {
         let name = match &self.host {
             HostName::Address(address) => return Ok(Located { addresses: vec![*address], dane: None }),
             HostName::Name(name) => name,
@@ -89,7 +98,10 @@ impl HostToAsk {
         if addresses.answer.found.is_empty() {
             return Err("it has no address".into());
         }
-        let dane = dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await?;
+        let dane = match with_dane {
+            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await?,
+            false => None,
+        };
         Ok(Located { addresses: addresses.answer.found.into_iter().take(ADDRESSES_MAX).collect(), dane })
     }
 }

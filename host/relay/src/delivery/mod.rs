@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use connection::{Body, Connection, OpenError, Opening, open};
 use hosts::{HostToAsk, hosts_of};
 use pool::PoolKey;
-use published::Published;
+use published::{Asked, Barred, Published};
 use tally::{Tally, found_in_words};
 
 use crate::lanes::Place;
@@ -102,22 +102,22 @@ struct Delivering<'a> {
 
 impl Delivering<'_> {
     async fn ask(&mut self, host: &HostToAsk) {
-        let located = match host.locate(&*self.live.resolver).await {
+        let tls_not_required = self.message.tls_not_required;
+        let located = match host.locate(&*self.live.resolver, !tls_not_required).await {
             Ok(located) => located,
             Err(why) => return self.tally.not_asked(&host.host, why),
         };
-        let domain = host.policy_domain.as_ref();
-        let published = Published::look(self.relay, self.live, &host.host, domain, located.dane).await;
-        if let Some((missing, domain)) = published.unlisted_by() {
-            let found = format!("is not listed in the MTA-STS policy of {domain} and was not connected");
+        let asked = Asked { host, floor: &self.attempt.floor, tls_not_required };
+        let published = Published::look(self.relay, self.live, asked, located.dane).await;
+        if let Some(Barred { unmet, found, conclusive }) = published.barred() {
             return self.tally.unmet(HostUnmet {
                 host: host.host.to_string(),
                 address: String::new(),
                 channel: ChannelState::Inconclusive,
-                unmet: vec![missing],
+                unmet,
                 objection: None,
                 found,
-                conclusive: true,
+                conclusive,
             });
         }
         let mark = self.tally.mark();
@@ -247,6 +247,7 @@ impl Delivering<'_> {
             recipients: recipients.iter().map(|(_, mailbox)| mailbox.clone()).collect(),
             size: entry.size + entry.trace.len() as u64,
             eight_bit: entry.eight_bit,
+            require_tls: entry.require_tls,
         };
         let head = [entry.trace.as_bytes(), &entry.header, b"\r\n"].concat();
         match connection.send(permit, &message, &head, &mut body).await {

@@ -1,7 +1,8 @@
 //! What the world publishes about one host, and what follows for its floor: DANE where it applies, else MTA-STS.
 //!
 //! RFC 8461 §2: MTA-STS never stands in for DANE that fails. Where TLSA records are there but none can be used, DANE asks for
-//! TLS alone (RFC 7672 §2.2), and MTA-STS may ask for more beside it.
+//! TLS alone (RFC 7672 §2.2), and MTA-STS may ask for more beside it. For a message with REQUIRETLS either of them proves the
+//! host's name (RFC 8689 §4.2.1).
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use sealwire_core::plan::HostName;
 use sealwire_core::sts::Mode;
 
 use super::dane::Dane;
+use super::hosts::HostToAsk;
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::sts::{Fetching, Held, Sts};
@@ -21,6 +23,23 @@ use crate::tls::DaneCheck;
 pub(crate) struct Published {
     dane: Option<Dane>,
     sts: Option<OfPolicy>,
+    /// Why the host's name is not proven; None: it is.
+    unproven: Option<Unproven>,
+}
+
+/// A name that is an answer of the DNS, and no more.
+#[derive(Clone, Copy)]
+struct Unproven {
+    /// Nothing more can be found out now.
+    conclusive: bool,
+}
+
+/// What stands between a message and a host, whatever its channel gives.
+pub(crate) struct Barred {
+    pub(crate) unmet: Vec<Sourced>,
+    /// Behind the host's name.
+    pub(crate) found: String,
+    pub(crate) conclusive: bool,
 }
 
 /// A policy, seen from one host.
@@ -35,30 +54,27 @@ enum OfPolicy {
     Fault(&'static str),
 }
 
+/// Whose word counts for one message at one host.
+pub(crate) struct Asked<'a> {
+    pub(crate) host: &'a HostToAsk,
+    /// Of the message, before anything of the host's joins it.
+    pub(crate) floor: &'a TlsFloor,
+    /// `TLS-Required: No` (RFC 8689 §4.1): what the recipient's side publishes is not asked for.
+    pub(crate) tls_not_required: bool,
+}
+
 impl Published {
-    /// Looks the policy up where it can matter. `domain` is whose policy counts (RFC 8461 §3.4), None where nobody's does.
-    pub(crate) async fn look(
-        relay: &Relay,
-        live: &Live,
-        host: &HostName,
-        domain: Option<&Domain>,
-        dane: Option<Dane>,
-    ) -> Published {
+    /// Looks the policy up where it can matter.
+    pub(crate) async fn look(relay: &Relay, live: &Live, asked: Asked<'_>, dane: Option<Dane>) -> Published {
+        let Asked { host, floor, tls_not_required } = asked;
+        let proof_wanted = floor.demands().any(|(demand, _)| *demand == Demand::RequireTls) && !host.is_proven();
         let authenticates = dane.as_ref().is_some_and(Dane::authenticates);
-        let (Some(domain), HostName::Name(host), true, false) = (domain, host, live.config.mta_sts.enabled, authenticates)
-        else {
-            return Published { dane, sts: None };
-        };
-        let fetching = Fetching::of(relay, live);
-        let sts = match relay.sts.look(domain, &fetching, &*relay.store, relay.world.now()).await {
-            Sts::None => None,
-            Sts::Fault(fault) => Some(OfPolicy::Fault(fault.word())),
-            Sts::Policy(held) => {
-                let listed = held.policy.covers(host);
-                Some(OfPolicy::Held { domain: domain.clone(), held, listed })
-            }
-        };
-        Published { dane, sts }
+        let may_matter = live.config.mta_sts.enabled && !tls_not_required && (!authenticates || proof_wanted);
+        let sts = if may_matter { policy_for(relay, live, host).await } else { None };
+        let unproven = (proof_wanted && !proven_by(sts.as_ref()))
+            .then(|| Unproven { conclusive: !matches!(sts, Some(OfPolicy::Fault(_))) });
+        // RFC 8461 §2: what DANE says of a certificate is not said twice.
+        Published { dane, sts: sts.filter(|_| !authenticates), unproven }
     }
 
     /// How the host's certificate is checked by its TLSA records.
@@ -82,20 +98,23 @@ impl Published {
         if held.policy.mode != Mode::Enforce {
             return Vec::new();
         }
-        let source =
-            Source::MtaSts { domain: domain.to_string(), id: held.id.clone(), fetched_at: held.fetched_at };
+        let source = Source::MtaSts { domain: domain.to_string(), id: held.id.clone(), fetched_at: held.fetched_at };
         let mut demands = vec![Demand::Tls, Demand::TrustedChain, Demand::MatchingName];
         demands.extend((!listed).then_some(Demand::ListedHost));
         demands.into_iter().map(|demand| (demand, source.clone())).collect()
     }
 
-    /// The policy whose list the host is missing from, if that keeps mail from it: no connection can mend that.
-    pub(crate) fn unlisted_by(&self) -> Option<(Sourced, &Domain)> {
-        let missing = self.demands_of_policy().into_iter().find(|(demand, _)| *demand == Demand::ListedHost)?;
-        match &self.sts {
-            Some(OfPolicy::Held { domain, .. }) => Some((missing, domain)),
-            _ => None,
+    /// What no channel can mend: the policy does not list the host, or REQUIRETLS asks for a name that is proven.
+    pub(crate) fn barred(&self) -> Option<Barred> {
+        let missing = self.demands_of_policy().into_iter().find(|(demand, _)| *demand == Demand::ListedHost);
+        if let (Some(missing), Some(OfPolicy::Held { domain, .. })) = (missing, &self.sts) {
+            let found = format!("is not listed in the MTA-STS policy of {domain} and was not connected");
+            return Some(Barred { unmet: vec![missing], found, conclusive: true });
         }
+        let Unproven { conclusive } = self.unproven?;
+        let found = "was found by an answer of the DNS that neither DNSSEC nor MTA-STS proves, and was not connected";
+        let unmet = vec![(Demand::ProvenHost, Source::RequireTls)];
+        Some(Barred { unmet, found: found.to_owned(), conclusive })
     }
 
     /// For policies, as (kind, verdict) of the contract: `valid`, `testing-valid`, or RFC 8460's word for what is wrong.
@@ -104,6 +123,25 @@ impl Published {
         let sts = self.sts.iter().map(|sts| ("mta-sts".to_owned(), sts.verdict(channel).to_owned()));
         dane.chain(sts).collect()
     }
+}
+
+/// Of whose policy counts (RFC 8461 §3.4).
+async fn policy_for(relay: &Relay, live: &Live, host: &HostToAsk) -> Option<OfPolicy> {
+    let (Some(domain), HostName::Name(name)) = (&host.policy_domain, &host.host) else { return None };
+    let fetching = Fetching::of(relay, live);
+    match relay.sts.look(domain, &fetching, &*relay.store, relay.world.now()).await {
+        Sts::None => None,
+        Sts::Fault(fault) => Some(OfPolicy::Fault(fault.word())),
+        Sts::Policy(held) => {
+            let listed = held.policy.covers(name);
+            Some(OfPolicy::Held { domain: domain.clone(), held, listed })
+        }
+    }
+}
+
+/// The domain itself said so, over HTTPS; a policy that tests is its word as much as one that enforces.
+fn proven_by(sts: Option<&OfPolicy>) -> bool {
+    matches!(sts, Some(OfPolicy::Held { listed: true, .. }))
 }
 
 impl OfPolicy {

@@ -34,9 +34,9 @@ use crate::listener::Sessions;
 use crate::live::{Builtins, Live};
 use crate::relay::Relay;
 use crate::scheduler;
-use crate::sts::Policies;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
+use crate::sts::Policies;
 use crate::world::World;
 
 /// How long after the last message could expire, and its report after it, everything must be over.

@@ -108,7 +108,10 @@ impl<'a> Fetching<'a> {
     }
 }
 
-async fn ask(io: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static, host: &str) -> Result<StsPolicy, FetchFault> {
+async fn ask(
+    io: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    host: &str,
+) -> Result<StsPolicy, FetchFault> {
     let fault = |error: hyper::Error| FetchFault::Fetch(format!("the web server did not answer as one: {error}"));
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(fault)?;
     // Ends with this function, whichever way it is left.

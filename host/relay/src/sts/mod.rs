@@ -22,6 +22,7 @@ use sealwire_core::address::Domain;
 use sealwire_core::sts::{Mode, StsPolicy, record_id};
 use sealwire_store::{Known, Store, StoreError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::dns::{DnsError, Resolver};
@@ -62,7 +63,7 @@ pub(crate) enum Sts {
     None,
     /// It has one that enforces or tests.
     Policy(Arc<Held>),
-    /// It announces one, which is not to be had, and none was in hand.
+    /// It announces one, or may do so, and it is not to be had; none was in hand.
     Fault(FetchFault),
 }
 
@@ -74,11 +75,17 @@ struct OfDomain {
     looked: Option<Instant>,
     /// Of the latest fetch, if it failed: under which id, when, why.
     failed: Option<(String, Instant, FetchFault)>,
+    /// Why the record could not be looked up, the last time.
+    unknown: Option<String>,
 }
 
 /// The policies of all domains.
 #[derive(Debug, Default)]
-pub(crate) struct Policies(Mutex<HashMap<Domain, Arc<tokio::sync::Mutex<OfDomain>>>>);
+pub(crate) struct Policies {
+    domains: Mutex<HashMap<Domain, Arc<tokio::sync::Mutex<OfDomain>>>>,
+    /// A policy has come that may be due sooner than any other.
+    fetched: Notify,
+}
 
 impl Policies {
     /// Those that the store holds.
@@ -91,11 +98,11 @@ impl Policies {
                 policies.insert(domain, Arc::new(tokio::sync::Mutex::new(known)));
             }
         }
-        Ok(Policies(Mutex::new(policies)))
+        Ok(Policies { domains: Mutex::new(policies), fetched: Notify::new() })
     }
 
     fn of(&self, domain: &Domain) -> Arc<tokio::sync::Mutex<OfDomain>> {
-        let mut domains = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
             // One that is in use right now is not forgotten.
             domains.retain(|_, known| known.try_lock().map_or(true, |known| known.held.is_some()));
@@ -110,8 +117,14 @@ impl Policies {
         // Others who want the same wait for the one fetch.
         let mut known = known.lock().await;
         if known.looked.is_none_or(|since| since.elapsed() >= RECORD_TIME) {
-            let id = look_up(domain, fetching.resolver).await;
+            let looked_up = look_up(domain, fetching.resolver).await;
             known.looked = Some(Instant::now());
+            known.unknown = looked_up.as_ref().err().cloned();
+            let id = looked_up.unwrap_or_default();
+            if known.unknown.is_none() && id.is_none() {
+                // There is nothing any more that could have been fetched.
+                known.failed = None;
+            }
             let in_hand = known.held.as_ref().filter(|held| held.holds(now)).map(|held| held.id.clone());
             if let Some(id) = id
                 && in_hand.as_ref() != Some(&id)
@@ -119,6 +132,7 @@ impl Policies {
             {
                 let fetched = fetching.fetch(domain).await;
                 known.fetched(domain, id, fetched, store, now).await;
+                self.fetched.notify_one();
             }
         }
         known.verdict(now)
@@ -163,19 +177,23 @@ impl OfDomain {
                 }
                 if held.policy.mode == Mode::None { Sts::None } else { Sts::Policy(Arc::clone(held)) }
             }
-            _ => self.failed.as_ref().map_or(Sts::None, |(_, _, fault)| Sts::Fault(fault.clone())),
+            _ => {
+                let failed = self.failed.as_ref().map(|(_, _, fault)| fault.clone());
+                let fault = failed.or_else(|| self.unknown.clone().map(FetchFault::Fetch));
+                fault.map_or(Sts::None, Sts::Fault)
+            }
         }
     }
 }
 
-/// The id of the domain's record. None: there is none, or it cannot be looked up; either way what is in hand goes on to count.
-async fn look_up(domain: &Domain, resolver: &dyn Resolver) -> Option<String> {
+/// The id of the domain's record, or why it could not be looked up; either way what is in hand goes on to count.
+async fn look_up(domain: &Domain, resolver: &dyn Resolver) -> Result<Option<String>, String> {
     match resolver.txt(&format!("_mta-sts.{domain}")).await {
-        Ok(answer) => record_id(&answer.found),
-        Err(DnsError::NoSuchName) => None,
+        Ok(answer) => Ok(record_id(&answer.found)),
+        Err(DnsError::NoSuchName) => Ok(None),
         Err(error @ DnsError::Inconclusive(_)) => {
             tracing::info!(%domain, %error, "the record of MTA-STS cannot be looked up");
-            None
+            Err(error.to_string())
         }
     }
 }

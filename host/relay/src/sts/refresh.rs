@@ -32,6 +32,7 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
         };
         tokio::select! {
             () = sleep(wait) => {}
+            () = relay.sts.fetched.notified() => {}
             _ = stopping.changed() => {}
         }
     }
@@ -41,7 +42,7 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
 async fn round(relay: &Relay) -> Duration {
     let now = relay.world.now();
     let known: Vec<_> = {
-        let domains = relay.sts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let domains = relay.sts.domains.lock().unwrap_or_else(PoisonError::into_inner);
         domains.iter().map(|(domain, known)| (domain.clone(), Arc::clone(known))).collect()
     };
     let waits = stream::iter(known).map(|(domain, known)| async move {
@@ -58,7 +59,8 @@ async fn round(relay: &Relay) -> Duration {
                 let fault = fetched.as_ref().err().cloned();
                 known.lock().await.fetched(&domain, id, fetched, &*relay.store, now).await;
                 if let Some(fault) = fault.filter(|_| held.ends_at().saturating_sub(now) < DAY) {
-                    let text = format!("the MTA-STS policy of {domain} ends within a day and cannot be refreshed: {fault}");
+                    let text =
+                        format!("the MTA-STS policy of {domain} ends within a day and cannot be refreshed: {fault}");
                     relay.alert_once(&format!("mta-sts {domain}"), text);
                 }
                 LOOK
@@ -89,7 +91,7 @@ async fn fetch_anew(relay: &Relay, domain: &Domain, held: &Held) -> (String, Res
     let live = relay.live();
     let fetching = Fetching::of(relay, &live);
     // The record may have changed, or may be gone while the policy stands.
-    let id = look_up(domain, fetching.resolver).await.unwrap_or_else(|| held.id.clone());
+    let id = look_up(domain, fetching.resolver).await.ok().flatten().unwrap_or_else(|| held.id.clone());
     (id, fetching.fetch(domain).await)
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn arrival(id: &str, recipients: &[&str], body: &[u8]) -> NewEntry {
         sender_is_ours: false,
         is_report: false,
         report_of_tls: false,
+        require_tls: false,
         unit: vec!["root".into()],
         flagged_by: vec!["secure-transport".into()],
         generation: 3,

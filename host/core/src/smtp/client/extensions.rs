@@ -31,6 +31,11 @@ impl Extensions {
         self.has("8BITMIME")
     }
 
+    /// RFC 8689; counts inside TLS only.
+    pub fn requiretls(&self) -> bool {
+        self.has("REQUIRETLS")
+    }
+
     /// RFC 6531.
     pub fn smtputf8(&self) -> bool {
         self.has("SMTPUTF8")

@@ -54,6 +54,8 @@ pub struct Outgoing {
     pub size: u64,
     /// The content has octets above 127.
     pub eight_bit: bool,
+    /// It goes with REQUIRETLS where that is offered (RFC 8689); whether it may go elsewhere is for the floor.
+    pub require_tls: bool,
 }
 
 /// What the caller has to do next.

@@ -263,6 +263,9 @@ fn mail_command(message: &Outgoing, asked: &[(usize, String)], offered: &Extensi
     if message.eight_bit {
         command.push_str(" BODY=8BITMIME"); // RFC 6152 §3; refused before where it is not offered
     }
+    if message.require_tls && offered.requiretls() {
+        command.push_str(" REQUIRETLS"); // RFC 8689 §4.2.1
+    }
     if !sender.is_ascii() || asked.iter().any(|(_, address)| !address.is_ascii()) {
         command.push_str(" SMTPUTF8"); // RFC 6531 §3.4; likewise
     }

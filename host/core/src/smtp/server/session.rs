@@ -83,6 +83,10 @@ impl Server {
             text.push_str("\nSTARTTLS");
         }
         text.push_str("\nENHANCEDSTATUSCODES\n8BITMIME");
+        // RFC 8689 §3: never offered in clear.
+        if self.secured {
+            text.push_str("\nREQUIRETLS");
+        }
         self.envelope = None;
         self.greeting = Some(Greeting { name, extended: true });
         self.reply(&Reply::bare(250, text));

@@ -19,6 +19,8 @@ pub struct Envelope {
     pub declared_size: Option<u64>,
     /// BODY=8BITMIME was given. What the message really holds is known at its end.
     pub declared_eight_bit: bool,
+    /// REQUIRETLS was given (RFC 8689); only inside TLS.
+    pub require_tls: bool,
 }
 
 impl Server {
@@ -37,12 +39,16 @@ impl Server {
             let reply = message::too_large(limits);
             return self.reply(&reply);
         }
+        if parameters.require_tls && !self.secured {
+            return self.refuse(&Reply::new(555, (5, 4), "REQUIRETLS is taken inside TLS only; say STARTTLS first"));
+        }
         self.transactions += 1;
         self.envelope = Some(Envelope {
             sender,
             recipients: Vec::new(),
             declared_size: parameters.size,
             declared_eight_bit: parameters.eight_bit.unwrap_or(false),
+            require_tls: parameters.require_tls,
         });
         self.say("250 2.1.0 sender noted\r\n");
     }

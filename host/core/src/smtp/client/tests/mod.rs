@@ -20,7 +20,7 @@ fn client(implicit_tls: bool) -> Client {
 
 /// `send a@x b@y from s@z size 9 eight-bit`; without `from`, the null reverse-path.
 fn outgoing(words: &str) -> Outgoing {
-    let mut message = Outgoing { sender: None, recipients: Vec::new(), size: 5, eight_bit: false };
+    let mut message = Outgoing { sender: None, recipients: Vec::new(), size: 5, eight_bit: false, require_tls: false };
     let mut words = words.split_whitespace();
     let mailbox = |text: &str| Mailbox::parse(text).expect("a mailbox");
     while let Some(word) = words.next() {
@@ -28,6 +28,7 @@ fn outgoing(words: &str) -> Outgoing {
             "from" => message.sender = words.next().map(mailbox),
             "size" => message.size = words.next().and_then(|n| n.parse().ok()).expect("a size"),
             "eight-bit" => message.eight_bit = true,
+            "requiretls" => message.require_tls = true,
             recipient => message.recipients.push(mailbox(recipient)),
         }
     }

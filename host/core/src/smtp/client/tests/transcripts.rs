@@ -53,6 +53,22 @@ fn a_message_goes_out_in_one_flight_with_what_was_offered() {
 }
 
 #[test]
+fn the_demand_for_tls_is_passed_on_where_it_is_taken() {
+    for (offered, mail) in [("REQUIRETLS", "MAIL FROM:<> REQUIRETLS"), ("SIZE", "MAIL FROM:<> SIZE=5")] {
+        after_ehlo(
+            offered,
+            &format!(
+                "> send a@x.example requiretls
+                 C: {mail}
+                 S: 550 5.7.30 no
+                 ! finished: refused 550
+                 ! ready"
+            ),
+        );
+    }
+}
+
+#[test]
 fn recipients_keep_their_own_answers() {
     let rest = "! content
          > end
@@ -171,8 +187,7 @@ fn addresses_from_elsewhere_cannot_smuggle_a_command() {
     client.output().clear();
     let domain = Domain::parse("x.example").expect("a domain");
     for local in ["a>\r\nRCPT TO:<b", "a\nb", "a\0b", &"a".repeat(2_000)] {
-        let message =
-            Outgoing { sender: None, recipients: vec![Mailbox::new(local, domain.clone())], size: 1, eight_bit: false };
+        let message = Outgoing { recipients: vec![Mailbox::new(local, domain.clone())], size: 1, ..outgoing("") };
         client.send(permit(CONNECTION), &message).expect("ready");
         assert_eq!(in_words(&client.poll()), "finished: unsent 5.1.3", "{local:?}");
         assert_eq!(client.poll(), ClientStep::Ready);

@@ -93,12 +93,13 @@ impl Caller {
     }
 
     fn judge(&mut self, ready: &HeaderReady) {
-        let Envelope { sender, recipients, declared_size, declared_eight_bit } = &ready.envelope;
+        let Envelope { sender, recipients, declared_size, declared_eight_bit, require_tls } = &ready.envelope;
         let sender = sender.as_ref().map(ToString::to_string).unwrap_or_default();
         let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
         let mut text = format!("header \"{}\" <{sender}> to {}", ready.header.escape_ascii(), recipients.join(" "));
         text += &declared_size.map(|size| format!(" size {size}")).unwrap_or_default();
         text += if *declared_eight_bit { " 8bit" } else { "" };
+        text += if *require_tls { " requiretls" } else { "" };
         text += if ready.greeting.extended { "" } else { " by HELO" };
         text += if ready.secured { " secured" } else { "" };
         self.event(&text);

@@ -197,8 +197,9 @@ fn starttls_forgets_everything() {
         S: 250-PIPELINING
         S: 250-SIZE 1000
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 8BITMIME
-        C: MAIL FROM:<>
+        S: 250-8BITMIME
+        S: 250 REQUIRETLS
+        C: MAIL FROM:<> RequireTLS
         S: 250 2.1.0 sender noted
         C: RCPT TO:<bob@hosted.example>
         S: 250 2.1.5 recipient noted
@@ -206,7 +207,7 @@ fn starttls_forgets_everything() {
         S: 354 send the message, end it with CR LF . CR LF
         C: A: b
         C:
-        E: header "A: b\r\n" <> to bob@hosted.example secured
+        E: header "A: b\r\n" <> to bob@hosted.example requiretls secured
         C: .
         E: content "" size 8
         S: 250 2.0.0 queued as 1"#,
@@ -226,6 +227,8 @@ fn starttls_is_refused_where_there_is_no_tls() {
         S: 250-SIZE 1000
         S: 250-ENHANCEDSTATUSCODES
         S: 250 8BITMIME
+        C: MAIL FROM:<> REQUIRETLS
+        S: 555 5.5.4 REQUIRETLS is taken inside TLS only; say STARTTLS first
         C: STARTTLS
         S: 502 5.5.1 TLS is not offered here
         C: NOOP
