@@ -91,6 +91,12 @@ pub fn program(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("`{name}` is not installed, and no test is skipped: run `cargo xtask peers`"))
 }
 
+/// The folder that cargo builds to; `cargo xtask peers` keeps there what it does not install.
+pub fn target() -> &'static Path {
+    // target/PROFILE/build/PACKAGE-HASH/out
+    Path::new(env!("OUT_DIR")).ancestors().nth(4).expect("cargo's folder is four above a build script's")
+}
+
 /// A command for `program`, run by another one that ends in it, if one is named (`sh -c '...; exec "$@"' sh`).
 pub fn command_under(under: &[String], program: &Path) -> Command {
     match under {

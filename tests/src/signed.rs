@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::nsd::zone_file;
+use crate::nsd::{FIRST, zone_file};
 use crate::place;
 
 /// A zone below the root.
@@ -40,7 +40,7 @@ pub(crate) fn make(folder: &Path, zones: &[Zone<'_>]) -> PathBuf {
     let mut root = "$ORIGIN .\n$TTL 60\n@ SOA ns.root. hostmaster.root. 1 3600 600 86400 60\n@ NS ns.root.\nns.root. A 127.0.0.1\n"
         .to_owned();
     for zone in zones {
-        let plain = zone_file(zone.name, zone.records);
+        let plain = zone_file(zone.name, FIRST, zone.records);
         root.push_str(&format!("{0}. NS ns.{0}.\nns.{0}. A 127.0.0.1\n", zone.name));
         if matches!(zone.signing, Signing::None) {
             place::write(&folder.join(format!("{}.zone", zone.name)), plain);

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
-use crate::commands::{bench, check, decide, demo, log, queue, serve, settings};
+use crate::commands::{bench, check, decide, demo, log, queue, serve, settings, tls_test};
 use crate::failure::Failure;
 
 /// Read where the command line names no other.
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     /// Lists and the policies' settings
     #[command(subcommand)]
     Settings(settings::Settings),
+    /// Test how mail to a destination would leave: hosts, TLS, certificates, DANE, MTA-STS; nothing is sent
+    TlsTest(tls_test::TlsTestOf),
     /// How the running relay does
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports

@@ -173,6 +173,16 @@ impl TlsProof {
         TlsProof { requiretls, ..self }
     }
 
+    /// Of these demands, those that it does not meet.
+    pub fn lacks<'a>(&self, demands: &'a [Demand]) -> impl Iterator<Item = &'a Demand> {
+        demands.iter().filter(|demand| !self.meets(demand))
+    }
+
+    /// The host passes the demand for TLS on.
+    pub fn offers_requiretls(&self) -> bool {
+        self.requiretls
+    }
+
     /// None: the channel is in clear.
     pub fn handshake(&self) -> Option<&Arc<Handshake>> {
         self.handshake.as_ref()

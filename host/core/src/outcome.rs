@@ -54,6 +54,12 @@ pub struct Delivery {
     pub reply: Reply,
     /// None: in clear.
     pub tls: Option<TlsEvidence>,
+    /// What the host's own side demanded besides the plan's floor: DANE, MTA-STS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub demanded: Vec<Sourced>,
+    /// What is published about the host, and what it came to: as policies are told, (kind, verdict).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<(String, String)>,
 }
 
 /// The part of a proof worth keeping for years.
@@ -69,6 +75,15 @@ pub struct TlsEvidence {
     pub chain: String,
     /// The certificate names the host.
     pub name_matches: bool,
+    /// Names in it, the first of many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// SHA-256 of the certificate, hexadecimal.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sha256: String,
+    /// The message went with REQUIRETLS offered (RFC 8689).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub requiretls: bool,
     /// The TLSA record that it met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dane: Option<Tlsa>,

@@ -27,6 +27,7 @@ mod start;
 mod stream;
 mod sts;
 pub mod tls;
+pub mod tls_test;
 mod world;
 
 pub use alerts::Alert;

@@ -83,6 +83,12 @@ impl Given {
         self
     }
 
+    /// Policies of MTA-STS are fetched at this port.
+    pub(super) fn sts(mut self, port: u16) -> Self {
+        let _ = write!(self.routes, "[mta-sts]\nport = {port}\n");
+        self
+    }
+
     /// Lines of `[schedule]`.
     pub(super) fn schedule(mut self, lines: &str) -> Self {
         self.schedule = lines.to_owned();
@@ -162,7 +168,7 @@ impl Given {
         let mut relay = Relay::new(|ground| written.text(ground));
         relay.under(&self.under);
         relay.start();
-        let scene = Scene { relay, home, written, _authority: authority, _leaf: leaf };
+        let scene = Scene { relay, home, written, authority, _leaf: leaf };
         if !self.settings.is_empty() {
             let said = scene.apply(&self.settings);
             assert!(said.status.success(), "the settings were refused:\n{}{}", said.out, said.err);

@@ -26,7 +26,7 @@ pub(super) struct Scene {
     pub(super) relay: Relay,
     pub(super) home: FakePeer,
     pub(super) written: Written,
-    pub(super) _authority: Authority,
+    pub(super) authority: Authority,
     pub(super) _leaf: certs::Leaf,
 }
 

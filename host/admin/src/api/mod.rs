@@ -6,10 +6,13 @@ mod settings;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State as Extract};
+use axum::extract::{DefaultBodyLimit, Query, State as Extract};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use sealwire_core::address::Mailbox;
+use sealwire_relay::tls_test::TlsTest;
 use sealwire_relay::{Relay, RelayStatus, Replaced};
+use serde::Deserialize;
 
 use crate::decide::{DecideAnswer, DecideRequest, decide};
 use crate::error::ApiError;
@@ -45,6 +48,7 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/settings/revisions", get(settings::revisions))
         .route("/v1/log", get(log::read))
         .route("/v1/decide", post(ask))
+        .route("/v1/tls-test", get(test_tls))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(REQUEST_MAX))
         .merge(documents)
@@ -64,6 +68,21 @@ async fn ask(Extract(state): Extract<State>, Json(request): Json<DecideRequest>)
     let live = state.relay.live();
     let answer = decide(state.relay.sandbox(), &live.generation, &live.config, &request).await;
     answer.map(Json).map_err(ApiError::bad_request)
+}
+
+/// For whose mail, and by which route.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TlsTestParameters {
+    recipient: String,
+    route: Option<String>,
+}
+
+async fn test_tls(Extract(state): Extract<State>, Query(asked): Query<TlsTestParameters>) -> Answer<TlsTest> {
+    let recipient = Mailbox::parse(&asked.recipient)
+        .map_err(|why| ApiError::bad_request(format!("{:?} is no mailbox: {why}", asked.recipient)))?;
+    let tested = state.relay.test_tls(&recipient, asked.route.as_deref()).await;
+    tested.map(Json).map_err(ApiError::bad_request)
 }
 
 async fn metrics(Extract(state): Extract<State>) -> String {

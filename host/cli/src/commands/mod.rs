@@ -10,6 +10,7 @@ mod reload;
 pub(crate) mod serve;
 pub(crate) mod settings;
 mod status;
+pub(crate) mod tls_test;
 mod trust;
 
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Runs the command. The exit status is 0, or 1 where something is wrong.
+/// Runs the command. The exit status is 0, or 1 where something is wrong; `tls-test` has more.
 pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCode, Failure> {
     let place = &arguments.place;
     match arguments.command {
@@ -29,6 +30,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Queue(queue) => queue.run(&place.client()?, output).await?,
         Command::Reload => reload::run(&place.client()?, output).await?,
         Command::Settings(settings) => settings.run(&place.client()?, output).await?,
+        Command::TlsTest(test) => return test.run(&place.client()?, output).await,
         Command::Status => status::run(&place.client()?, output).await?,
         Command::BenchLoad(load) => return load.run(output).await,
         Command::BenchSink(sink) => return sink.run(output).await,

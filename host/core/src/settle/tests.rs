@@ -45,6 +45,8 @@ fn outcome(word: &str) -> Outcome {
             address: "192.0.2.1:25".into(),
             reply: Reply::new(250, (0, 0), "ok"),
             tls: None,
+            demanded: Vec::new(),
+            published: Vec::new(),
         }),
         "5xx" => Outcome::Refused { host: None, reply: Reply::new(550, (1, 1), "no such user"), by_peer: true },
         "4xx" => Outcome::Inconclusive {

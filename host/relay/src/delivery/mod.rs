@@ -11,6 +11,7 @@
 
 mod connection;
 mod dane;
+mod examine;
 mod hosts;
 mod pool;
 mod published;
@@ -23,12 +24,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use sealwire_core::address::Mailbox;
 use sealwire_core::decision::Judgement;
 use sealwire_core::facts::{ChannelFacts, ChannelState, HopFacts, MessageFacts};
 use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::outcome::{HostUnmet, Outcome};
-use sealwire_core::plan::{Attempt, HostName};
+use sealwire_core::plan::{Attempt, HostName, NextHop};
 use sealwire_core::smtp::client::{Outgoing, RecipientResult};
 use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
@@ -107,7 +109,7 @@ impl Delivering<'_> {
             Ok(located) => located,
             Err(why) => return self.tally.not_asked(&host.host, why),
         };
-        let asked = Asked { host, floor: &self.attempt.floor, tls_not_required };
+        let asked = Asked { host, floor: &self.attempt.floor, tls_not_required, everything: false };
         let published = Published::look(self.relay, self.live, asked, located.dane).await;
         if let Some(Barred { unmet, found, conclusive }) = published.barred() {
             return self.tally.unmet(HostUnmet {
@@ -197,7 +199,8 @@ impl Delivering<'_> {
             connection.quit().await;
             return Sent::Settled;
         }
-        let hop = Arc::new(self.hop(&connection, &key.host, published));
+        let recipients = self.attempt.recipients.iter().map(|r| r.mailbox.clone()).collect();
+        let hop = Arc::new(hop_facts(recipients, &self.attempt.next_hop, &connection, &key.host, published));
         let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, self.relay.world.now()).await;
         self.decisions.extend(decided.records);
         let cleared = match decided.result {
@@ -255,7 +258,7 @@ impl Delivering<'_> {
             Ok(result) if was_used && result.recipients.iter().all(is_untouched) => Sent::NotAtAll,
             Err(_) if was_used => Sent::NotAtAll,
             Ok(result) => {
-                self.tally.results(&recipients, result, &key.host, &connection);
+                self.tally.results(&recipients, result, &key.host, &connection, published);
                 let most = self.live.config.limits.deliveries_per_destination;
                 self.relay.pool.give_back(key.clone(), connection, most).await;
                 Sent::Settled
@@ -275,19 +278,6 @@ impl Delivering<'_> {
         }
     }
 
-    fn hop(&self, connection: &Connection, host: &HostName, published: &Published) -> HopFacts {
-        HopFacts {
-            recipients: self.attempt.recipients.iter().map(|r| r.mailbox.clone()).collect(),
-            route_kind: self.attempt.next_hop.kind,
-            route_name: self.attempt.next_hop.route.clone(),
-            host: host.to_string(),
-            address: connection.address.ip(),
-            extensions: connection.extensions(),
-            channel: connection.channel.clone(),
-            published: published.verdicts(&connection.channel),
-        }
-    }
-
     fn unmet(&mut self, key: &PoolKey, channel: &ChannelFacts, proof: &TlsProof) {
         self.tally.unmet(HostUnmet {
             host: key.host.to_string(),
@@ -298,6 +288,26 @@ impl Delivering<'_> {
             found: found_in_words(channel),
             conclusive: channel.state != ChannelState::Inconclusive,
         });
+    }
+}
+
+/// What policies are told of a host.
+fn hop_facts(
+    recipients: Vec<Mailbox>,
+    next_hop: &NextHop,
+    connection: &Connection,
+    host: &HostName,
+    published: &Published,
+) -> HopFacts {
+    HopFacts {
+        recipients,
+        route_kind: next_hop.kind,
+        route_name: next_hop.route.clone(),
+        host: host.to_string(),
+        address: connection.address.ip(),
+        extensions: connection.extensions(),
+        channel: connection.channel.clone(),
+        published: published.verdicts(&connection.channel),
     }
 }
 

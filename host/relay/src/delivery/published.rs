@@ -18,11 +18,14 @@ use crate::live::Live;
 use crate::relay::Relay;
 use crate::sts::{Fetching, Held, Sts};
 use crate::tls::DaneCheck;
+use crate::tls_test::StsTested;
 
 /// What is published about one host.
 pub(crate) struct Published {
     dane: Option<Dane>,
     sts: Option<OfPolicy>,
+    /// DANE says which certificate the host has: the policy demands nothing beside it (RFC 8461 §2).
+    authenticated: bool,
     /// Why the host's name is not proven; None: it is.
     unproven: Option<Unproven>,
 }
@@ -61,20 +64,25 @@ pub(crate) struct Asked<'a> {
     pub(crate) floor: &'a TlsFloor,
     /// `TLS-Required: No` (RFC 8689 §4.1): what the recipient's side publishes is not asked for.
     pub(crate) tls_not_required: bool,
+    /// Look at what does not matter for this message too.
+    pub(crate) everything: bool,
 }
 
 impl Published {
     /// Looks the policy up where it can matter.
     pub(crate) async fn look(relay: &Relay, live: &Live, asked: Asked<'_>, dane: Option<Dane>) -> Published {
-        let Asked { host, floor, tls_not_required } = asked;
+        let Asked { host, floor, tls_not_required, everything } = asked;
         let proof_wanted = floor.demands().any(|(demand, _)| *demand == Demand::RequireTls) && !host.is_proven();
         let authenticates = dane.as_ref().is_some_and(Dane::authenticates);
-        let may_matter = live.config.mta_sts.enabled && !tls_not_required && (!authenticates || proof_wanted);
-        let sts = if may_matter { policy_for(relay, live, host).await } else { None };
+        let matters = everything || !authenticates || proof_wanted;
+        let sts = if live.config.mta_sts.enabled && !tls_not_required && matters {
+            policy_for(relay, live, host).await
+        } else {
+            None
+        };
         let unproven = (proof_wanted && !proven_by(sts.as_ref()))
             .then(|| Unproven { conclusive: !matches!(sts, Some(OfPolicy::Fault(_))) });
-        // RFC 8461 §2: what DANE says of a certificate is not said twice.
-        Published { dane, sts: sts.filter(|_| !authenticates), unproven }
+        Published { dane, sts, authenticated: authenticates, unproven }
     }
 
     /// How the host's certificate is checked by its TLSA records.
@@ -84,18 +92,19 @@ impl Published {
 
     /// The floor of a message to this host, which can only be higher than the plan's.
     pub(crate) fn raise(&self, floor: &TlsFloor) -> TlsFloor {
-        let mut floor = floor.clone();
+        self.demands().into_iter().fold(floor.clone(), |floor, (demand, source)| floor.raised(demand, source))
+    }
+
+    /// What the host's side demands.
+    pub(crate) fn demands(&self) -> Vec<Sourced> {
         let dane = self.dane.iter().map(|dane| dane.demand.clone());
-        for (demand, source) in dane.chain(self.demands_of_policy()) {
-            floor = floor.raised(demand, source);
-        }
-        floor
+        dane.chain(self.demands_of_policy()).collect()
     }
 
     /// RFC 8461 §4.1, §4.2: a listed host, with a chain and its own name.
     fn demands_of_policy(&self) -> Vec<Sourced> {
         let Some(OfPolicy::Held { domain, held, listed }) = &self.sts else { return Vec::new() };
-        if held.policy.mode != Mode::Enforce {
+        if held.policy.mode != Mode::Enforce || self.authenticated {
             return Vec::new();
         }
         let source = Source::MtaSts { domain: domain.to_string(), id: held.id.clone(), fetched_at: held.fetched_at };
@@ -117,10 +126,59 @@ impl Published {
         Some(Barred { unmet, found: found.to_owned(), conclusive })
     }
 
+    /// The policy lists the host; None where there is none.
+    pub(crate) fn is_listed(&self) -> Option<bool> {
+        match &self.sts {
+            Some(OfPolicy::Held { listed, .. }) => Some(*listed),
+            _ => None,
+        }
+    }
+
+    /// As far as that was asked for.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.unproven.is_none()
+    }
+
+    /// Its records in use; `unusable` where it has others only.
+    pub(crate) fn tlsa(&self) -> Vec<String> {
+        let Some(dane) = &self.dane else { return Vec::new() };
+        if !dane.authenticates() {
+            return vec!["unusable".to_owned()];
+        }
+        dane.check.records.iter().map(ToString::to_string).collect()
+    }
+
+    /// The policy, for a test of the destination.
+    pub(crate) fn sts_tested(&self, domain: Option<&Domain>) -> Option<StsTested> {
+        let none = |mode: String| StsTested {
+            domain: domain.map(ToString::to_string).unwrap_or_default(),
+            mode,
+            id: None,
+            mx: Vec::new(),
+            fetched_at: None,
+            ends_at: None,
+        };
+        match self.sts.as_ref()? {
+            OfPolicy::Fault(word) => Some(none((*word).to_owned())),
+            OfPolicy::Held { domain, held, .. } => Some(StsTested {
+                domain: domain.to_string(),
+                mode: if held.policy.mode == Mode::Enforce { "enforce" } else { "testing" }.to_owned(),
+                id: Some(held.id.clone()),
+                mx: held.policy.mx.iter().map(ToString::to_string).collect(),
+                fetched_at: Some(held.fetched_at),
+                ends_at: Some(held.fetched_at.saturating_add(held.policy.max_age)),
+            }),
+        }
+    }
+
     /// For policies, as (kind, verdict) of the contract: `valid`, `testing-valid`, or RFC 8460's word for what is wrong.
     pub(crate) fn verdicts(&self, channel: &ChannelFacts) -> Vec<(String, String)> {
         let dane = self.dane.iter().map(|dane| ("dane".to_owned(), dane.verdict().to_owned()));
-        let sts = self.sts.iter().map(|sts| ("mta-sts".to_owned(), sts.verdict(channel).to_owned()));
+        let sts = self
+            .sts
+            .iter()
+            .filter(|_| !self.authenticated)
+            .map(|sts| ("mta-sts".to_owned(), sts.verdict(channel).to_owned()));
         dane.chain(sts).collect()
     }
 }

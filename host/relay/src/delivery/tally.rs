@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use sealwire_core::address::Mailbox;
 use sealwire_core::facts::{ChainVerdict, ChannelFacts, ChannelState};
+use sealwire_core::floor::TlsProof;
 use sealwire_core::outcome::{Delivery, FloorUnmet, HostUnmet, Outcome, TlsEvidence};
 use sealwire_core::plan::{Attempt, HostName};
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::client::{MessageResult, RecipientResult};
 
 use super::connection::Connection;
+use super::published::Published;
+
+/// Names of a certificate that are kept: of one for hundreds of hosts the first tell whose it is.
+const NAMES_KEPT: usize = 10;
 
 /// What the hosts asked so far have given.
 pub(crate) struct Tally {
@@ -80,15 +85,9 @@ impl Tally {
         result: MessageResult,
         host: &HostName,
         connection: &Connection,
+        published: &Published,
     ) {
-        let evidence = connection.proof.handshake().map(|handshake| TlsEvidence {
-            version: handshake.version.name(),
-            cipher_suite: handshake.cipher_suite.clone(),
-            key_exchange: handshake.key_exchange.clone(),
-            chain: handshake.chain.as_str().to_owned(),
-            name_matches: handshake.name_matches,
-            dane: handshake.dane.clone(),
-        });
+        let evidence = evidence(&connection.proof);
         let host = host.to_string();
         for ((index, _), result) in recipients.iter().zip(result.recipients) {
             let outcome = match result {
@@ -97,6 +96,8 @@ impl Tally {
                     address: connection.address.to_string(),
                     reply,
                     tls: evidence.clone(),
+                    demanded: published.demands(),
+                    published: published.verdicts(&connection.channel),
                 }),
                 RecipientResult::Refused { reply, by_peer } => {
                     Outcome::Refused { host: Some(host.clone()), reply, by_peer }
@@ -140,6 +141,27 @@ impl Tally {
         let (host, why) = self.not_asked.pop().map_or((None, "no host was found".to_owned()), |(h, w)| (Some(h), w));
         Outcome::Inconclusive { host, why, reply: None }
     }
+}
+
+/// What is kept of a proof for years.
+fn evidence(proof: &TlsProof) -> Option<TlsEvidence> {
+    let handshake = proof.handshake()?;
+    let leaf = handshake.certificates.first();
+    Some(TlsEvidence {
+        version: handshake.version.name(),
+        cipher_suite: handshake.cipher_suite.clone(),
+        key_exchange: handshake.key_exchange.clone(),
+        chain: handshake.chain.as_str().to_owned(),
+        name_matches: handshake.name_matches,
+        names: leaf.map(|leaf| leaf.dns_names.iter().take(NAMES_KEPT).cloned().collect()).unwrap_or_default(),
+        sha256: leaf.map(|leaf| hexadecimal(&leaf.sha256)).unwrap_or_default(),
+        requiretls: proof.offers_requiretls(),
+        dane: handshake.dane.clone(),
+    })
+}
+
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn inconclusive(host: &str, why: String, reply: Option<Reply>) -> Outcome {

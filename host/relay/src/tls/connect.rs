@@ -7,7 +7,7 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 use super::{TlsSetupError, load_certificates};
 
@@ -33,16 +33,14 @@ impl Connector {
     pub fn new(roots: &Roots) -> Result<Connector, TlsSetupError> {
         let roots = Arc::new(load_roots(roots)?);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let unusable = |e: Error| TlsSetupError::Unusable(e.to_string());
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(JudgedAfterwards(Arc::clone(&provider))))
-            .with_no_client_auth();
-        // A resumed session presents no certificate, so there would be nothing to judge: every session is a full one.
-        config.resumption = Resumption::disabled();
+        let config = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
         Ok(Connector { roots, provider, config: Arc::new(config) })
+    }
+
+    /// The same, speaking this version alone.
+    pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> Result<Connector, TlsSetupError> {
+        let config = opportunistic(&self.provider, &[version])?;
+        Ok(Connector { config: Arc::new(config), ..self.clone() })
     }
 
     /// For web servers, which must present a chain to these roots and their name.
@@ -60,6 +58,22 @@ impl Connector {
     pub fn tls(&self) -> tokio_rustls::TlsConnector {
         tokio_rustls::TlsConnector::from(Arc::clone(&self.config))
     }
+}
+
+/// Completes a handshake with any certificate.
+fn opportunistic(
+    provider: &Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ClientConfig, TlsSetupError> {
+    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(versions)
+        .map_err(|error| TlsSetupError::Unusable(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(JudgedAfterwards(Arc::clone(provider))))
+        .with_no_client_auth();
+    // A resumed session presents no certificate, so there would be nothing to judge: every session is a full one.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn load_roots(roots: &Roots) -> Result<RootCertStore, TlsSetupError> {

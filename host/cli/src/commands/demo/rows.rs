@@ -229,6 +229,9 @@ mod tests {
             key_exchange: String::new(),
             chain: "trusted".into(),
             name_matches: true,
+            names: Vec::new(),
+            sha256: String::new(),
+            requiretls: false,
             dane: None,
         };
         Row {

@@ -1,0 +1,135 @@
+//! `tls-test`: how mail to a destination would leave, host by host, and whether that is what is demanded.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use sealwire_admin::{Client, query};
+use sealwire_relay::tls_test::{AddressTested, HostTested, State, StsTested, TlsTest};
+
+use crate::failure::Failure;
+use crate::output::{Output, Tone, now, span};
+
+/// Test how mail to a destination would leave; nothing is sent
+#[derive(Args)]
+#[command(after_help = "\
+Exit status, as monitoring plugins have it:
+  0  mail leaves as it is demanded now
+  1  it leaves, and something is wrong or will be: a certificate that ends, a host that does not do
+  2  no host will do: mail does not leave
+  3  no host could be asked, or the relay does not answer")]
+pub(crate) struct TlsTestOf {
+    /// A domain, or a mailbox where lists name mailboxes
+    #[arg(value_name = "DOMAIN")]
+    destination: String,
+    /// By this route instead of its own
+    #[arg(long, value_name = "NAME")]
+    route: Option<String>,
+}
+
+impl TlsTestOf {
+    pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<ExitCode, Failure> {
+        let recipient = match self.destination.contains('@') {
+            true => self.destination,
+            false => format!("postmaster@{}", self.destination),
+        };
+        let mut asked = vec![("recipient", recipient)];
+        asked.extend(self.route.map(|route| ("route", route)));
+        let test: TlsTest = match client.get(&query("/v1/tls-test", asked)).await {
+            Ok(test) => test,
+            // A monitor must not take this for a destination that does well or badly.
+            Err(error) => {
+                output.failure(&error.into());
+                return Ok(ExitCode::from(State::Unknown.exit_status()));
+            }
+        };
+        output.either(&test, |test| tell(test, output));
+        Ok(ExitCode::from(test.state.exit_status()))
+    }
+}
+
+fn tell(test: &TlsTest, output: &Output) {
+    let tone = if test.state == State::Ok { Tone::Good } else { Tone::Bad };
+    output.line(format!(
+        "{}  {}, by route {}",
+        output.toned(tone, &test.state.to_string()),
+        test.recipient,
+        test.route
+    ));
+    for finding in &test.findings {
+        output.line(format!("  {}", output.toned(tone, &finding.text)));
+    }
+    let demanded = match test.demands.as_slice() {
+        [] => "TLS where it works".to_owned(),
+        demands => demands.join("; "),
+    };
+    let proven = match test.hosts_proven {
+        None => "named by the route".to_owned(),
+        Some(true) => "proven by DNSSEC".to_owned(),
+        Some(false) => "not proven by DNSSEC".to_owned(),
+    };
+    output.pairs(&[
+        ("demanded", demanded),
+        ("hosts", proven),
+        ("MTA-STS", test.mta_sts.as_ref().map_or_else(|| "no policy".to_owned(), sts)),
+    ]);
+    for host in &test.hosts {
+        tell_host(host, output);
+    }
+}
+
+fn sts(sts: &StsTested) -> String {
+    let Some(id) = &sts.id else { return format!("{} of {}", sts.mode, sts.domain) };
+    let left = sts.ends_at.unwrap_or(0).saturating_sub(now());
+    let age = now().saturating_sub(sts.fetched_at.unwrap_or(0));
+    format!(
+        "{}, policy {id} of {}, {} old, holds for {}, lists {}",
+        sts.mode,
+        sts.domain,
+        span(age),
+        span(left),
+        sts.mx.join(" ")
+    )
+}
+
+fn tell_host(host: &HostTested, output: &Output) {
+    output.line("");
+    output.line(&host.host);
+    let dane = if host.tlsa.is_empty() { "no TLSA records".to_owned() } else { host.tlsa.join("; ") };
+    let mut pairs = vec![("  DANE", dane)];
+    pairs.extend(host.listed.map(|listed| ("  MTA-STS", if listed { "listed" } else { "not listed" }.to_owned())));
+    pairs.extend(host.trouble.clone().map(|trouble| ("  trouble", trouble)));
+    output.pairs(&pairs);
+    for address in &host.addresses {
+        tell_address(address, output);
+    }
+}
+
+fn tell_address(address: &AddressTested, output: &Output) {
+    let channel = match (&address.trouble, &address.tls) {
+        (Some(trouble), _) => output.toned(Tone::Bad, trouble),
+        (None, Some(tls)) => format!("{} {} {}", tls.version, tls.cipher_suite, tls.key_exchange),
+        (None, None) => output.toned(Tone::Bad, &format!("no TLS: {} {}", address.channel, address.detail)),
+    };
+    output.line(format!("  {}  {channel}", address.address));
+    let mut pairs = Vec::new();
+    if let Some(tls) = &address.tls {
+        let name = if tls.name_matches { "names the host" } else { "does not name the host" };
+        let ends = match tls.not_after.checked_sub(now()) {
+            Some(left) => format!("ends in {}", span(left)),
+            None => "has expired".to_owned(),
+        };
+        pairs.push(("    versions", address.versions.join(", ")));
+        pairs.push(("    certificate", format!("{}, {name} ({}), {ends}", tls.chain, tls.names.join(" "))));
+        pairs.push(("    issuer", tls.issuer.clone()));
+        pairs.push(("    SHA-256", tls.sha256.clone()));
+        pairs.extend(tls.dane.clone().map(|record| ("    DANE", format!("meets {record}"))));
+        pairs.push(("    REQUIRETLS", if address.requiretls { "offered" } else { "not offered" }.to_owned()));
+    }
+    pairs.extend(address.unmet.iter().map(|unmet| ("    unmet", output.toned(Tone::Bad, unmet))));
+    output.pairs(&pairs);
+    if address.trouble.is_none() {
+        let rows: Vec<[String; 2]> =
+            address.would.iter().map(|would| [format!("    {}", would.setting), would.how.clone()]).collect();
+        output.table(["    mail that is", "would leave"], &rows);
+    }
+}
