@@ -53,7 +53,7 @@ pub struct Delivery {
     /// The final reply.
     pub reply: Reply,
     /// None: in clear.
-    pub tls: Option<TlsEvidence>,
+    pub tls: Option<Box<TlsEvidence>>,
     /// What the host's own side demanded besides the plan's floor: DANE, MTA-STS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub demanded: Vec<Sourced>,

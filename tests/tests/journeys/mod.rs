@@ -35,4 +35,5 @@ mod reuse;
 mod steered;
 mod stopping;
 mod swaps;
+mod tls_test;
 mod via_another_setting;

@@ -81,7 +81,7 @@ impl Published {
             None
         };
         let unproven = (proof_wanted && !proven_by(sts.as_ref()))
-            .then(|| Unproven { conclusive: !matches!(sts, Some(OfPolicy::Fault(_))) });
+            .then_some(Unproven { conclusive: !matches!(sts, Some(OfPolicy::Fault(_))) });
         Published { dane, sts, authenticated: authenticates, unproven }
     }
 

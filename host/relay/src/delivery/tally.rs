@@ -144,10 +144,10 @@ impl Tally {
 }
 
 /// What is kept of a proof for years.
-fn evidence(proof: &TlsProof) -> Option<TlsEvidence> {
+fn evidence(proof: &TlsProof) -> Option<Box<TlsEvidence>> {
     let handshake = proof.handshake()?;
     let leaf = handshake.certificates.first();
-    Some(TlsEvidence {
+    Some(Box::new(TlsEvidence {
         version: handshake.version.name(),
         cipher_suite: handshake.cipher_suite.clone(),
         key_exchange: handshake.key_exchange.clone(),
@@ -157,7 +157,7 @@ fn evidence(proof: &TlsProof) -> Option<TlsEvidence> {
         sha256: leaf.map(|leaf| hexadecimal(&leaf.sha256)).unwrap_or_default(),
         requiretls: proof.offers_requiretls(),
         dane: handshake.dane.clone(),
-    })
+    }))
 }
 
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {

@@ -82,7 +82,7 @@ impl TlsTest {
         if let Some(sts) = self.mta_sts.as_ref().filter(|sts| sts.id.is_none()) {
             find(State::Warning, format!("the MTA-STS policy of {} is not to be had: {}", sts.domain, sts.mode));
         }
-        findings.sort_by(|one, other| other.state.cmp(&one.state));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.state));
         findings.dedup();
         self.state = findings.first().map_or(State::Ok, |worst| worst.state);
         self.findings = findings;

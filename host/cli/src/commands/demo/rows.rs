@@ -50,7 +50,7 @@ impl Row {
         let Ended { story, reply, sent_at_ms } = ended;
         let (end, happened) = happened(&story);
         let (host, tls, report) = match &story.end {
-            Some(End::Delivered(delivery)) => (Some(delivery.host.clone()), delivery.tls.clone(), None),
+            Some(End::Delivered(delivery)) => (Some(delivery.host.clone()), delivery.tls.as_deref().cloned(), None),
             Some(End::Reported(text)) => (None, None, Some(text.clone())),
             Some(End::TurnedAway { .. }) | None => (None, None, None),
         };
