@@ -118,8 +118,7 @@ impl Setup {
             "{common}queue_directory = {at}/queue\ndata_directory = {at}/data\nvirtual_mailbox_base = {at}/mail\n\
              maillog_file = {at}/mail.log\nmaillog_file_prefixes = {at}\n\
              virtual_uid_maps = static:{uid}\nvirtual_gid_maps = static:{gid}\n\
-             inet_interfaces = {}\n",
-            self.address.ip(),
+             inet_interfaces = 127.0.0.1\n",
         );
         for (name, value) in &self.settings {
             main.push_str(&format!("{name} = {value}\n"));

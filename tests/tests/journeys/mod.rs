@@ -27,6 +27,7 @@ mod one_attempt;
 mod opportunistic;
 mod postfix;
 mod queue;
+mod real_peers;
 mod refuse_everything;
 mod reports;
 mod required_tls;
