@@ -67,11 +67,13 @@ fn tell(test: &TlsTest, output: &Output) {
         Some(true) => "proven by DNSSEC".to_owned(),
         Some(false) => "not proven by DNSSEC".to_owned(),
     };
-    output.pairs(&[
-        ("demanded", demanded),
-        ("hosts", proven),
-        ("MTA-STS", test.mta_sts.as_ref().map_or_else(|| "no policy".to_owned(), sts)),
-    ]);
+    let mut pairs = vec![("demanded", demanded)];
+    // Where no host was found nothing more was asked.
+    if test.trouble.is_none() {
+        pairs.push(("hosts", proven));
+        pairs.push(("MTA-STS", test.mta_sts.as_ref().map_or_else(|| "no policy".to_owned(), sts)));
+    }
+    output.pairs(&pairs);
     for host in &test.hosts {
         tell_host(host, output);
     }

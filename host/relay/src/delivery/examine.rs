@@ -218,7 +218,8 @@ impl<'a> Examining<'a> {
         tested.versions = self.versions(at, address, channel.handshake.as_deref()).await;
         let demanded = at.published.raise(&at.plan.floor);
         tested.unmet.splice(0..0, demanded.unmet(&proof).iter().map(in_words));
-        tested.would = would(&at.published, &proof);
+        let of_route = self.live.config.routes.by_name(&at.next_hop.route).map(Route::demands).unwrap_or_default();
+        tested.would = would(of_route, &at.published, &proof);
         tested
     }
 
@@ -274,14 +275,14 @@ impl<'a> Examining<'a> {
     }
 }
 
-/// What mail would come to under each setting, with what the host publishes beside it.
-fn would(published: &Published, proof: &TlsProof) -> Vec<Would> {
+/// What mail would come to under each setting, with what the route and the host's side demand beside it.
+fn would(of_route: &[Demand], published: &Published, proof: &TlsProof) -> Vec<Would> {
     let published_demands: Vec<Demand> = published.demands().into_iter().map(|(demand, _)| demand).collect();
     let of = |(setting, mut demands): (&str, Vec<Demand>)| {
         if demands.contains(&Demand::RequireTls) && !published.is_proven() {
             demands.push(Demand::ProvenHost);
         }
-        demands.extend(published_demands.iter().cloned());
+        demands.extend(of_route.iter().chain(&published_demands).cloned());
         let mut lacks: Vec<String> = proof.lacks(&demands).map(ToString::to_string).collect();
         lacks.sort();
         lacks.dedup();

@@ -83,6 +83,12 @@ faults! {
     AddressesInconclusive,
     /// A host is said not to exist.
     AddressesNoSuchName,
+    /// TLSA records cannot be looked up.
+    TlsaInconclusive,
+    /// The record of MTA-STS cannot be looked up.
+    TxtInconclusive,
+    /// The record of MTA-STS is gone, or announces a policy that is not to be had.
+    TxtChanged,
     /// The body of a message is not taken by the store.
     ContentError,
     /// A commit fails.

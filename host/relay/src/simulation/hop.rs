@@ -32,10 +32,17 @@ pub(super) struct Hop {
     pub(super) address: IpAddr,
     pub(super) nature: Nature,
     pub(super) pipelining: bool,
+    pub(super) requiretls: bool,
 }
 
-/// Domains that mail goes to. `open` and `home` are on no list; the others are named after what their setting demands.
-pub(super) const DOMAINS: [&str; 6] = ["open.test", "tls.test", "ca.test", "name.test", "alt.test", "home.test"];
+/// Domains that mail goes to. `open` and `home` are on no list; the others are named after what their setting demands, and two
+/// after what they publish themselves: `dane` has signed zones and TLSA records, `sts` a policy that lists its first host.
+pub(super) const DOMAINS: [&str; 8] =
+    ["open.test", "tls.test", "ca.test", "name.test", "alt.test", "home.test", DANE, STS];
+/// DNSSEC vouches for its names; its hosts' TLSA records name the good certificate.
+pub(super) const DANE: &str = "dane.test";
+/// Its MTA-STS policy enforces.
+pub(super) const STS: &str = "sts.test";
 /// The alternate secure route's host.
 pub(super) const VAULT: &str = "vault.test";
 
@@ -55,6 +62,7 @@ pub(super) fn hops(chance: &Chance) -> Vec<Hop> {
         address: IpAddr::V4(Ipv4Addr::new(203, 0, 113, u8::try_from(number + 1).unwrap_or(u8::MAX))),
         nature: chance.among(&NATURES),
         pipelining: chance.percent(60),
+        requiretls: chance.percent(60),
     };
     names().into_iter().enumerate().map(hop).collect()
 }
@@ -64,6 +72,11 @@ impl Hop {
     pub(super) fn socket(&self) -> SocketAddr {
         SocketAddr::new(self.address, 25)
     }
+
+    /// Its name is an operator's, or proven by DNSSEC or MTA-STS: it may be given what came with REQUIRETLS.
+    pub(super) fn is_proven(&self) -> bool {
+        self.name == VAULT || self.name.ends_with(DANE) || self.name == format!("mx1.{STS}")
+    }
 }
 
 /// What mail to this domain must be given, by the settings of the simulated relay.
@@ -71,7 +84,7 @@ pub(super) fn demands(domain: &str) -> Demands {
     match domain {
         "tls.test" | "alt.test" => Demands { tls: true, ..Demands::default() },
         "ca.test" => Demands { tls: true, chain: true, name: false },
-        "name.test" => Demands { tls: true, chain: true, name: true },
+        "name.test" | DANE | STS => Demands { tls: true, chain: true, name: true },
         _ => Demands::default(),
     }
 }

@@ -9,6 +9,7 @@ use sealwire_core::address::Domain;
 use sealwire_core::dane::Tlsa;
 
 use super::fault::Fault;
+use super::hop::{DANE, STS};
 use super::scene::Scene;
 use crate::dns::{Addresses, Answer, DnsError, Lookup, Resolver};
 
@@ -47,7 +48,7 @@ impl Resolver for Names {
             self.trouble(domain.as_str(), Fault::MxInconclusive, Fault::MxNoSuchName).await?;
             let hosts = [("mx1", 10), ("mx2", self.scene.second_preference)];
             let found = hosts.map(|(host, preference)| (preference, format!("{host}.{domain}"))).to_vec();
-            Ok(Answer { found, secure: false })
+            Ok(Answer { found, secure: domain.as_str() == DANE })
         })
     }
 
@@ -55,16 +56,40 @@ impl Resolver for Names {
         Box::pin(async move {
             self.trouble(host, Fault::AddressesInconclusive, Fault::AddressesNoSuchName).await?;
             let found = self.addresses.get(host).map(|address| vec![*address]).ok_or(DnsError::NoSuchName)?;
-            Ok(Addresses { answer: Answer { found, secure: false }, ..Addresses::default() })
+            let secure = host.ends_with(DANE);
+            Ok(Addresses { answer: Answer { found, secure }, name_secure: secure, ..Addresses::default() })
         })
     }
 
-    fn txt<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
+    /// Whatever becomes of the record, the policy in hand holds.
+    fn txt<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>> {
+        Box::pin(async move {
+            if name != format!("_mta-sts.{STS}") {
+                return Err(DnsError::NoSuchName);
+            }
+            self.trouble(name, Fault::TxtInconclusive, Fault::TxtChanged).await?;
+            let changed = self.scene.strikes(&self.scene.of_names, self.scene.odds.names);
+            if changed {
+                self.scene.witness.struck(Fault::TxtChanged, name);
+            }
+            let id = if changed { "2" } else { "1" };
+            Ok(Answer { found: vec![format!("v=STSv1; id={id};").into_bytes()], secure: false })
+        })
     }
 
-    fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
-        Box::pin(async { Err(DnsError::NoSuchName) })
+    /// Of signed names only; a record that cannot be looked up is never one that is not there.
+    fn tlsa<'a>(&'a self, name: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
+        Box::pin(async move {
+            if !name.ends_with(DANE) {
+                return Err(DnsError::NoSuchName);
+            }
+            let chance = &self.scene.of_names;
+            if self.scene.strikes(chance, self.scene.odds.names) {
+                self.scene.witness.struck(Fault::TlsaInconclusive, name);
+                return Err(DnsError::Inconclusive("SERVFAIL".into()));
+            }
+            Ok(Answer { found: vec![self.scene.shared.good_tlsa.clone()], secure: true })
+        })
     }
 
     fn dnssec(&self) -> String {

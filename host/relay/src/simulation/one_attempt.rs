@@ -6,11 +6,13 @@
 //! a round in which no host answered EHLO uses nothing up.
 
 use sealwire_core::facts::ChannelState;
+use sealwire_core::floor::{Demand, Source};
 use sealwire_core::ledger::LedgerEvent;
 use sealwire_core::outcome::{FloorUnmet, HostUnmet, Outcome};
 
 use sealwire_core::time::rfc3339;
 
+use super::hop::{DANE, STS};
 use super::oracle::Account;
 use super::shared::EXPIRE_AFTER_SECS;
 use super::witness::{ChannelSeen, Seen};
@@ -62,7 +64,11 @@ pub(super) fn judge(account: &Account, seen: &Seen, wrong: &mut Vec<String>) {
             for host in &unmet.hosts {
                 expect(is_true(host, record.at_ms, *took_ms, seen), &format!("{} gave something else", host.host));
             }
-            let falls_back = in_cascade || !fallback.is_empty();
+            if unmet.hosts.iter().all(by_their_side) {
+                expect(followed == Followed::Again, "what is published is looked up again");
+                continue;
+            }
+            let falls_back = in_cascade || !fallback.is_empty() || unmet.hosts.iter().any(by_requiretls);
             if unmet.hosts.is_empty() || !falls_back {
                 expect(followed == Followed::Again, "nobody was asked, or nothing was named to fall back to");
                 continue;
@@ -88,12 +94,29 @@ fn followed(settlement: &str, now: u64) -> Followed {
     }
 }
 
+/// Unmet by what is published alone: DANE, MTA-STS.
+fn by_their_side(host: &HostUnmet) -> bool {
+    let published = |source: &Source| matches!(source, Source::Dane(_) | Source::MtaSts { .. });
+    host.objection.is_none() && host.unmet.iter().all(|(_, source)| published(source))
+}
+
+/// What REQUIRETLS asks for besides TLS ends in a report where nothing else is named.
+fn by_requiretls(host: &HostUnmet) -> bool {
+    host.unmet.iter().any(|(demand, source)| *source == Source::RequireTls && *demand != Demand::Tls)
+}
+
 fn is_conclusive(unmet: &FloorUnmet) -> bool {
-    unmet.not_asked.is_empty() && unmet.hosts.iter().all(|host| host.channel != ChannelState::Inconclusive)
+    let is_final = |host: &HostUnmet| host.channel != ChannelState::Inconclusive || host.barred_by().is_some();
+    unmet.not_asked.is_empty() && unmet.hosts.iter().all(is_final)
 }
 
 /// A host gave what the ledger says it gave, on a connection of that round.
 fn is_true(host: &HostUnmet, at_ms: u64, took_ms: u64, seen: &Seen) -> bool {
+    // One that was not connected: the host no policy lists, or whose name nothing proves.
+    if let Some(demand) = host.barred_by() {
+        let unlisted = host.host == format!("mx2.{STS}");
+        return if *demand == Demand::ListedHost { unlisted } else { !host.host.ends_with(DANE) };
+    }
     let began = at_ms.saturating_sub(took_ms);
     let offset = super::scene::BEGINNING * 1000;
     seen.connections.iter().any(|connection| {

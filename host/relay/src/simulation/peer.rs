@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 
 use super::chance::Chance;
 use super::fault::Fault;
-use super::hop::{Demands, Hop, Nature, VAULT, demands};
+use super::hop::{DANE, Demands, Hop, Nature, STS, VAULT, demands};
 use super::scene::Scene;
 use super::trouble::{Kind, Stage, Trouble};
 use super::witness::{ChannelSeen, CopySeen};
@@ -99,7 +99,8 @@ impl Peer {
         // One that is heard in clear and must be forgotten behind STARTTLS (H10).
         let pipelining = self.hop.pipelining || starttls;
         let mut text = format!("250-{}\r\n250-8BITMIME\r\n", self.hop.name);
-        for (offered, keyword) in [(starttls, "STARTTLS"), (pipelining, "PIPELINING")] {
+        let offers = [(starttls, "STARTTLS"), (pipelining, "PIPELINING"), (self.hop.requiretls, "REQUIRETLS")];
+        for (offered, keyword) in offers {
             if offered {
                 text.push_str(&format!("250-{keyword}\r\n"));
             }
@@ -168,7 +169,13 @@ impl Peer {
         self.not_pipelined();
         let recipient = between(rest, '<', '>');
         let domain = recipient.rsplit('@').next().unwrap_or_default();
-        self.demand(demands(domain), &recipient);
+        // What is published holds for its own hosts; by the vault goes what came with a policy's word.
+        if self.hop.name != VAULT || ![DANE, STS].contains(&domain) {
+            self.demand(demands(domain), &recipient);
+        }
+        if self.hop.name == format!("mx2.{STS}") {
+            self.scene.witness.violation(format!("{recipient}: a host that no policy lists is sent mail"));
+        }
         if self.transaction.is_none() {
             return self.say("503 5.5.1 MAIL first\r\n").await;
         }
@@ -258,7 +265,15 @@ impl Peer {
                 wrong.push(format!("{token} goes to {recipients:?}, meant were {:?}", submission.recipients));
             }
             let words = || submission.subject.split(' ');
-            demanded.tls = words().any(|word| word == "tls") || words().any(|word| word.starts_with("take:"));
+            // RFC 8689; the null sender's goes by TLS.
+            if submission.required && submission.sender.is_some() {
+                demanded = Demands { tls: true, chain: true, name: true };
+                if !self.hop.requiretls || !self.hop.is_proven() {
+                    wrong.push(format!("{token} came with REQUIRETLS and goes to {}", self.hop.name));
+                }
+            }
+            demanded.tls |= submission.required;
+            demanded.tls |= words().any(|word| word == "tls") || words().any(|word| word.starts_with("take:"));
         } else if let Some(original) = original {
             // H6.
             demanded.tls = original.by_tls;

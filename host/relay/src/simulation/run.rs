@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use sealwire_core::address::Domain;
 use sealwire_core::smtp::server::ServerConfig;
+use sealwire_core::sts::StsPolicy;
 use sealwire_store::{MemoryPlace, QueueCounts, Store};
 use tokio::io::DuplexStream;
 use tokio::sync::{Mutex as AsyncMutex, watch};
@@ -19,9 +21,10 @@ use tokio::task::JoinSet;
 
 use super::chance::Chance;
 use super::fault::{Fault, Struck};
+use super::hop::STS;
 use super::names::Names;
 use super::pipe::{Cut, pipe};
-use super::scene::{Scene, Stage};
+use super::scene::{BEGINNING, Scene, Stage};
 use super::sender::{plans, submit};
 use super::shared::{EXPIRE_AFTER_SECS, RELAY, shared};
 use super::store::FaultyStore;
@@ -36,11 +39,20 @@ use crate::relay::Relay;
 use crate::scheduler;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
-use crate::sts::Policies;
+use crate::sts::{Held, Policies};
 use crate::world::World;
 
 /// How long after the last message could expire, and its report after it, everything must be over.
 const PATIENCE: Duration = Duration::from_secs(2 * EXPIRE_AFTER_SECS + 4 * 3_600);
+
+/// The policy of [`STS`], which no seed outlives.
+fn in_hand() -> Policies {
+    let policy =
+        StsPolicy::parse(format!("version: STSv1\nmode: enforce\nmx: mx1.{STS}\nmax_age: 31557600\n").as_bytes());
+    let policy = policy.expect("a policy");
+    let held = Held { id: "1".into(), policy, fetched_at: BEGINNING, used_at: BEGINNING };
+    Policies::holding(&Domain::parse(STS).expect("a domain"), held)
+}
 
 /// What became of one seed.
 pub(super) struct Ran {
@@ -211,7 +223,7 @@ impl Door {
             store: Arc::new(store),
             fresh: Fresh::default(),
             pool: Pool::default(),
-            sts: Policies::default(),
+            sts: in_hand(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
             servings: ArcSwap::from_pointee(HashMap::new()),

@@ -83,6 +83,7 @@ fn plan(scene: &Scene, chance: &Chance, number: u64) -> Plan {
             content,
             subject: subject.to_owned(),
             by_tls: false,
+            required: false,
             answer: None,
             accepted: Vec::new(),
         },
@@ -131,7 +132,10 @@ impl Sender {
     async fn transaction(&mut self) -> Result<(), Gone> {
         let sender = self.plan.submission.sender.clone().unwrap_or_default();
         let recipients = self.plan.submission.recipients.clone();
-        let mail = format!("MAIL FROM:<{sender}>\r\n");
+        // By its number, so that no chance is drawn for it.
+        let required = self.plan.tls && self.plan.number % 3 == 1;
+        self.submission(|submission| submission.required = required);
+        let mail = format!("MAIL FROM:<{sender}>{}\r\n", if required { " REQUIRETLS" } else { "" });
         let mut commands = vec![mail];
         commands.extend(recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>\r\n")));
         if self.plan.pipelining {

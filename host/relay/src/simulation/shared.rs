@@ -8,7 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ED25519};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sealwire_core::dane::Tlsa;
 use sealwire_policy::{Sandbox, SandboxConfig};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -73,6 +75,8 @@ pub(super) struct Shared {
     pub(super) acceptor: TlsAcceptor,
     /// A sender's side of STARTTLS.
     pub(super) connector: TlsConnector,
+    /// What the good certificate is named by.
+    pub(super) good_tlsa: Tlsa,
     good: TlsAcceptor,
     wrong_name: TlsAcceptor,
     self_signed: TlsAcceptor,
@@ -94,12 +98,15 @@ impl Shared {
         let config = inline();
         let sandbox = Sandbox::start(config).expect("a sandbox");
         let good_names: Vec<String> = names();
+        let (good, certificate) = authority.acceptor_and_certificate(&good_names);
+        let data = Sha256::digest(&certificate).to_vec();
         Shared {
             sound: live(&sandbox, &roots, false),
             broken: live(&sandbox, &roots, true),
             acceptor: authority.acceptor(&[RELAY.to_owned()]),
             connector: Connector::new(&Roots::File(roots)).expect("a connector").tls(),
-            good: authority.acceptor(&good_names),
+            good_tlsa: Tlsa { usage: 3, selector: 0, matching: 1, data },
+            good,
             wrong_name: authority.acceptor(&["other.test".to_owned()]),
             self_signed: Authority::new().acceptor(&good_names),
             sandbox,
@@ -169,7 +176,7 @@ impl Resolver for Nobody {
         Box::pin(async { Ok(Answer::default()) })
     }
 
-    fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<sealwire_core::dane::Tlsa>>> {
+    fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
         Box::pin(async { Ok(Answer::default()) })
     }
 
@@ -196,6 +203,10 @@ impl Authority {
 
     /// A server with a certificate for these names. One key exchange and no tickets: they would only cost time.
     fn acceptor(&self, names: &[String]) -> TlsAcceptor {
+        self.acceptor_and_certificate(names).0
+    }
+
+    fn acceptor_and_certificate(&self, names: &[String]) -> (TlsAcceptor, CertificateDer<'static>) {
         let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
         let certificate: CertificateDer<'static> =
             params(names, "host").signed_by(&key, &self.issuer).expect("signed").der().clone();
@@ -206,10 +217,10 @@ impl Authority {
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
+            .with_single_cert(vec![certificate.clone()], key)
             .expect("certificate and key");
         config.send_tls13_tickets = 0;
-        TlsAcceptor::from(Arc::new(config))
+        (TlsAcceptor::from(Arc::new(config)), certificate)
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Submission {
     /// Of its Subject: what the steering policy is told.
     pub(super) subject: String,
     pub(super) by_tls: bool,
+    /// It came with REQUIRETLS.
+    pub(super) required: bool,
     /// The answer to the end of the data, with the entry's id behind 250.
     pub(super) answer: Option<(u16, Option<String>)>,
     /// Recipients that got 250 at RCPT.

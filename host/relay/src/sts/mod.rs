@@ -101,6 +101,14 @@ impl Policies {
         Ok(Policies { domains: Mutex::new(policies), fetched: Notify::new() })
     }
 
+    /// This one alone.
+    #[cfg(test)]
+    pub(crate) fn holding(domain: &Domain, held: Held) -> Policies {
+        let known = OfDomain { held: Some(Arc::new(held)), ..OfDomain::default() };
+        let domains = HashMap::from([(domain.clone(), Arc::new(tokio::sync::Mutex::new(known)))]);
+        Policies { domains: Mutex::new(domains), fetched: Notify::new() }
+    }
+
     fn of(&self, domain: &Domain) -> Arc<tokio::sync::Mutex<OfDomain>> {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
