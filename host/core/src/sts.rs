@@ -13,8 +13,8 @@ use crate::address::Domain;
 pub const MAX_AGE_MAX: u64 = 31_557_600;
 /// Octets of a policy that are read: §3.3 suggests 64 kilobytes.
 pub const POLICY_OCTETS_MAX: usize = 65_536;
-/// Hosts that a policy may list: more than fit in that many octets of names worth the name.
-const MX_MAX: usize = 4096;
+/// Hosts of a policy that count, the first ones: ten times what the largest receivers list. Policies are kept in memory.
+const MX_MAX: usize = 256;
 
 /// The id of the policy that the TXT records of `_mta-sts.DOMAIN` announce; None: the domain has no policy to offer.
 ///

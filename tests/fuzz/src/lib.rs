@@ -19,6 +19,7 @@ mod line;
 mod reply;
 #[cfg(feature = "sandbox")]
 mod settings;
+mod sts;
 
 pub use command::command;
 #[cfg(feature = "sandbox")]
@@ -30,6 +31,7 @@ pub use line::line;
 pub use reply::reply;
 #[cfg(feature = "sandbox")]
 pub use settings::settings;
+pub use sts::sts;
 
 #[cfg(all(test, feature = "sandbox"))]
 mod replay;

@@ -29,6 +29,11 @@ fn header_from() {
 }
 
 #[test]
+fn sts() {
+    replay("sts", crate::sts, 6_000);
+}
+
+#[test]
 fn settings() {
     replay("settings", crate::settings, 1_000);
 }
