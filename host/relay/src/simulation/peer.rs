@@ -173,9 +173,6 @@ impl Peer {
         if self.hop.name != VAULT || ![DANE, STS].contains(&domain) {
             self.demand(demands(domain), &recipient);
         }
-        if self.hop.name == format!("mx2.{STS}") {
-            self.scene.witness.violation(format!("{recipient}: a host that no policy lists is sent mail"));
-        }
         if self.transaction.is_none() {
             return self.say("503 5.5.1 MAIL first\r\n").await;
         }
@@ -292,7 +289,8 @@ impl Peer {
 
     /// No MAIL without a permit (H2): what is on its way here must be met by this channel.
     fn demand(&self, demanded: Demands, what: &str) {
-        if !demanded.met_by(self.tls, self.hop.nature) {
+        // The host that the policy does not list is sent no mail at all.
+        if self.hop.name == format!("mx2.{STS}") || !demanded.met_by(self.tls, self.hop.nature) {
             let channel = if self.tls { "TLS" } else { "clear" };
             let Hop { name, nature, .. } = &self.hop;
             self.scene.witness.violation(format!("{what} comes to {name} ({nature:?}) in {channel}: {demanded:?}"));
