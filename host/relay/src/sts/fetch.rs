@@ -146,3 +146,73 @@ fn of_handshake(error: &io::Error) -> FetchFault {
         _ => FetchFault::Fetch(format!("the TLS handshake failed: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealwire_core::dane::Tlsa;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::dns::{Addresses, Answer, Lookup};
+    use crate::tls::{Connector, Roots};
+    use crate::world::Connecting;
+
+    /// Hosts that never answer at these addresses; none: names that never answer.
+    struct Silent(Vec<std::net::IpAddr>);
+
+    impl Resolver for Silent {
+        fn mx<'a>(&'a self, _: &'a Domain) -> Lookup<'a, Answer<Vec<(u16, String)>>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn addresses<'a>(&'a self, _: &'a str) -> Lookup<'a, Addresses> {
+            Box::pin(async {
+                if self.0.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Addresses { answer: Answer { found: self.0.clone(), secure: false }, ..Addresses::default() })
+            })
+        }
+
+        fn txt<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Vec<u8>>>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn tlsa<'a>(&'a self, _: &'a str) -> Lookup<'a, Answer<Vec<Tlsa>>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn dnssec(&self) -> String {
+            "off".to_owned()
+        }
+    }
+
+    impl World for Silent {
+        fn since_epoch(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn roll(&self) -> u64 {
+            0
+        }
+
+        fn connect(&self, _: SocketAddr) -> Connecting {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    /// §3.3: whoever does not answer holds mail up for a minute at most, at however many addresses.
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_does_not_answer_is_given_up() {
+        let address = |last| std::net::IpAddr::from([192, 0, 2, last]);
+        let tls = Connector::new(&Roots::System).and_then(|connector| connector.web()).expect("a connector");
+        for (addresses, expected) in [(0, 60), (1, 15), (2, 30), (9, 60)] {
+            let silent = Silent((0..addresses).map(address).collect());
+            let fetching = Fetching { world: &silent, resolver: &silent, tls: &tls, port: 443 };
+            let began = Instant::now();
+            let fetched = fetching.fetch(&Domain::parse("d.test").expect("a domain")).await;
+            assert!(matches!(fetched, Err(FetchFault::Fetch(_))), "{addresses}: {fetched:?}");
+            assert_eq!(began.elapsed().as_secs(), expected, "{addresses} addresses");
+        }
+    }
+}
