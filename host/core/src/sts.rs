@@ -104,7 +104,8 @@ impl StsPolicy {
         let text = std::str::from_utf8(octets).map_err(|_| PolicyFault::NoText)?;
         let (mut version, mut mode, mut max_age, mut mx) = (None, None, None, Vec::new());
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let (key, value) = line.split_once(':').ok_or_else(|| PolicyFault::Line(line.to_owned()))?;
+            let (key, value) =
+                line.split_once(':').ok_or_else(|| PolicyFault::Line(line.chars().take(80).collect()))?;
             let value = value.trim();
             match key.trim_end() {
                 "version" => drop(version.get_or_insert(value)),

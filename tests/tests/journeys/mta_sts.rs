@@ -299,6 +299,31 @@ fn where_dane_speaks_the_policy_is_silent() {
     }
 }
 
+/// RFC 8461 section 10.1: the answer that names a domain's hosts may be forged, and the host it names have TLSA records that are
+/// good for itself. Only a host that is proven to be the domain's is spared the policy.
+#[test]
+fn a_forged_host_with_dane_of_its_own_is_no_way_around_the_policy() {
+    let authority = Authority::new("The web's");
+    let own = certs::self_signed(&["mx.thief.test"]);
+    let key: String = Sha256::digest(own.public_key()).iter().map(|octet| format!("{octet:02x}")).collect();
+    let (port, at) = (place::free_address().port(), Ipv4Addr::new(127, 0, 6, 220));
+    let thief = format!("mx A {at}\n_{port}._tcp.mx TLSA 3 1 1 {key}\n");
+    let victim = format!("@ MX 10 mx.thief.test.\nmta-sts A 127.0.0.1\n{RECORD}\n");
+    let nsd = Nsd::start_signed(&[
+        Zone { name: "thief.test", records: &thief, signing: Signing::Sound },
+        Zone { name: "victim.test", records: &victim, signing: Signing::None },
+    ]);
+    let resolver = Unbound::start(&nsd);
+    let name = "mta-sts.victim.test";
+    let web = Web::start(vec![Site::new(name, &authority.leaf(&[name])).policy(policy("enforce", "mx.victim.test"))]);
+    let peer = Script::tls(&own).start_at(SocketAddr::new(IpAddr::V4(at), port));
+    let scene = given().believing(authority).dns(resolver.address()).mx(port).sts(web.port()).start();
+    scene.submit(ALICE, &["bob@victim.test"], "not for thieves");
+    let rounds = scene.rounds("bob@victim.test", 1);
+    assert!(rounds[0]["result"].to_string().contains("is not listed in the MTA-STS policy"), "{:#}", rounds[0]);
+    assert!(peer.sessions().is_empty() && scene.queued_for("bob@victim.test") == 1, "{:?}", peer.sessions());
+}
+
 /// A policy of the recipient's defers; a rule of ours decides at once, whatever else defers.
 #[test]
 fn a_listed_domain_comes_back_though_its_policy_would_wait() {

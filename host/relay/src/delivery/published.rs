@@ -24,7 +24,7 @@ use crate::tls_test::StsTested;
 pub(crate) struct Published {
     dane: Option<Dane>,
     sts: Option<OfPolicy>,
-    /// DANE says which certificate the host has: the policy demands nothing beside it (RFC 8461 §2).
+    /// DANE says which certificate a proven host has: the policy demands nothing beside it (RFC 8461 §2).
     authenticated: bool,
     /// Why the host's name is not proven; None: it is.
     unproven: Option<Unproven>,
@@ -73,7 +73,8 @@ impl Published {
     pub(crate) async fn look(relay: &Relay, live: &Live, asked: Asked<'_>, dane: Option<Dane>) -> Published {
         let Asked { host, floor, tls_not_required, everything } = asked;
         let proof_wanted = floor.demands().any(|(demand, _)| *demand == Demand::RequireTls) && !host.is_proven();
-        let authenticates = dane.as_ref().is_some_and(Dane::authenticates);
+        // Where nothing proves that it is the domain's host, it may be anybody's, with TLSA records of his own: the policy is asked.
+        let authenticates = host.is_proven() && dane.as_ref().is_some_and(Dane::authenticates);
         let matters = everything || !authenticates || proof_wanted;
         let sts = if live.config.mta_sts.enabled && !tls_not_required && matters {
             policy_for(relay, live, host).await

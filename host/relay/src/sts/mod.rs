@@ -29,7 +29,7 @@ use crate::dns::{DnsError, Resolver};
 
 /// How long a record counts as looked up.
 const RECORD_TIME: Duration = Duration::from_secs(60);
-/// How long a policy that could not be fetched is not asked for again under the same id (§3.3).
+/// How long a policy that could not be fetched is not asked for again (§3.3).
 const FETCH_AGAIN: Duration = Duration::from_secs(300);
 /// Domains of which something is known; beyond, those without a policy are forgotten.
 const DOMAINS_MAX: usize = 10_000;
@@ -73,8 +73,8 @@ struct OfDomain {
     held: Option<Arc<Held>>,
     /// When the record was last looked up.
     looked: Option<Instant>,
-    /// Of the latest fetch, if it failed: under which id, when, why.
-    failed: Option<(String, Instant, FetchFault)>,
+    /// Of the latest fetch, if it failed: when, why.
+    failed: Option<(Instant, FetchFault)>,
     /// Why the record could not be looked up, the last time.
     unknown: Option<String>,
 }
@@ -124,9 +124,11 @@ impl Policies {
         let known = self.of(domain);
         // Others who want the same wait for the one fetch.
         let mut known = known.lock().await;
-        if known.looked.is_none_or(|since| since.elapsed() >= RECORD_TIME) {
+        let ended = known.held.as_ref().is_some_and(|held| !held.holds(now));
+        if ended || known.looked.is_none_or(|since| since.elapsed() >= RECORD_TIME) {
+            // Until all is done it counts as not looked up: whoever waits may be gone before.
+            known.looked = None;
             let looked_up = look_up(domain, fetching.resolver).await;
-            known.looked = Some(Instant::now());
             known.unknown = looked_up.as_ref().err().cloned();
             let id = looked_up.unwrap_or_default();
             if known.unknown.is_none() && id.is_none() {
@@ -136,20 +138,22 @@ impl Policies {
             let in_hand = known.held.as_ref().filter(|held| held.holds(now)).map(|held| held.id.clone());
             if let Some(id) = id
                 && in_hand.as_ref() != Some(&id)
-                && !known.has_failed(&id)
+                && !known.has_failed()
             {
                 let fetched = fetching.fetch(domain).await;
                 known.fetched(domain, id, fetched, store, now).await;
                 self.fetched.notify_one();
             }
+            known.looked = Some(Instant::now());
         }
         known.verdict(now)
     }
 }
 
 impl OfDomain {
-    fn has_failed(&self, id: &str) -> bool {
-        self.failed.as_ref().is_some_and(|(of, since, _)| of == id && since.elapsed() < FETCH_AGAIN)
+    /// Under whichever id: a name server with a new one each time must not hold mail up each time.
+    fn has_failed(&self) -> bool {
+        self.failed.as_ref().is_some_and(|(since, _)| since.elapsed() < FETCH_AGAIN)
     }
 
     async fn fetched(
@@ -171,7 +175,7 @@ impl OfDomain {
             }
             Err(fault) => {
                 tracing::warn!(%domain, %fault, "the MTA-STS policy is not to be had");
-                self.failed = Some((id, Instant::now(), fault));
+                self.failed = Some((Instant::now(), fault));
             }
         }
     }
@@ -186,7 +190,7 @@ impl OfDomain {
                 if held.policy.mode == Mode::None { Sts::None } else { Sts::Policy(Arc::clone(held)) }
             }
             _ => {
-                let failed = self.failed.as_ref().map(|(_, _, fault)| fault.clone());
+                let failed = self.failed.as_ref().map(|(_, fault)| fault.clone());
                 let fault = failed.or_else(|| self.unknown.clone().map(FetchFault::Fetch));
                 fault.map_or(Sts::None, Sts::Fault)
             }

@@ -100,7 +100,7 @@ impl OfDomain {
     async fn due(&mut self, relay: &Relay, domain: &Domain, now: u64) -> Due {
         let Some(held) = self.held.clone() else { return Due::In(LOOK) };
         if !held.holds(now) {
-            self.held = None;
+            (self.held, self.looked) = (None, None);
             if let Err(error) = relay.store.forget(KIND, vec![domain.to_string()]).await {
                 tracing::error!(%domain, %error, "an MTA-STS policy that has ended cannot be forgotten");
             }
@@ -111,7 +111,7 @@ impl OfDomain {
             return Due::In(Duration::from_secs(wait).min(LOOK));
         }
         let unused = now.saturating_sub(held.used_at) >= UNUSED;
-        if unused || self.failed.as_ref().is_some_and(|(_, since, _)| since.elapsed() < TRY_AGAIN) {
+        if unused || self.failed.as_ref().is_some_and(|(since, _)| since.elapsed() < TRY_AGAIN) {
             return Due::In(LOOK);
         }
         Due::Now(held)
