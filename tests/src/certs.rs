@@ -1,4 +1,5 @@
-//! A certificate authority made at run time, and the leaves that tests need from it: good, expired, self-signed.
+//! Certificate authorities made at run time, one below another where a test wants that, and the leaves that tests need from
+//! them: good, expired, self-signed.
 //!
 //! Keys are ECDSA P-256. A wrong name is a good leaf for another name; an unknown authority is a second [`Authority`].
 //! Nothing here is kept: private keys live in the test's temporary folder.
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, NameConstraints,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
@@ -22,22 +24,44 @@ pub struct Authority {
     pem: String,
     certificate: CertificateDer<'static>,
     file: PathBuf,
+    /// Another one vouches for it, so its leaves present its certificate too.
+    is_below: bool,
     _folder: TempDir,
 }
 
 impl Authority {
     /// A new authority with this common name.
     pub fn new(name: &str) -> Self {
-        let key = new_key();
-        let mut params = params(&[], name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Self::except(name, &[])
+    }
+
+    /// A new authority whose certificate says that it vouches for no name in these domains.
+    pub fn except(name: &str, domains: &[&str]) -> Self {
+        let (key, params) = (new_key(), authority_params(name, domains));
         let certificate = params.self_signed(&key).expect("our own parameters can be signed");
+        Self::of(params, key, &certificate, false)
+    }
+
+    /// A new authority that this one vouches for, except for names in these domains.
+    pub fn below(&self, name: &str, domains: &[&str]) -> Self {
+        let (key, params) = (new_key(), authority_params(name, domains));
+        let certificate = params.signed_by(&key, &self.issuer).expect("our own parameters can be signed");
+        Self::of(params, key, &certificate, true)
+    }
+
+    fn of(params: CertificateParams, key: KeyPair, certificate: &rcgen::Certificate, is_below: bool) -> Self {
         let (pem, certificate) = (certificate.pem(), certificate.der().clone());
         let folder = place::folder();
         let file = folder.path().join("authority.pem");
         place::write(&file, &pem);
-        Self { issuer: Issuer::new(params, key), pem, certificate, file, _folder: folder }
+        Self { issuer: Issuer::new(params, key), pem, certificate, file, is_below, _folder: folder }
+    }
+
+    /// Whoever believes its file believes this other one too.
+    #[must_use]
+    pub fn beside(self, other: &Authority) -> Self {
+        place::write(&self.file, format!("{}{}", self.pem, other.pem));
+        self
     }
 
     /// The authority's certificate.
@@ -60,6 +84,16 @@ impl Authority {
         self.sign(leaf_params(names))
     }
 
+    /// A good leaf for these names that does not present the authority's certificate, though nobody else has it.
+    pub fn leaf_alone(&self, names: &[&str]) -> Leaf {
+        self.sign_presenting(leaf_params(names), None)
+    }
+
+    /// A leaf that has this name as the common name of its subject, and no subjectAltName.
+    pub fn leaf_by_common_name(&self, name: &str) -> Leaf {
+        self.sign(named_params(&[], name))
+    }
+
     /// A leaf for these names that expired years ago.
     pub fn expired(&self, names: &[&str]) -> Leaf {
         let mut params = leaf_params(names);
@@ -77,9 +111,13 @@ impl Authority {
     }
 
     fn sign(&self, params: CertificateParams) -> Leaf {
+        self.sign_presenting(params, self.is_below.then_some(self))
+    }
+
+    fn sign_presenting(&self, params: CertificateParams, above: Option<&Authority>) -> Leaf {
         let key = new_key();
         let certificate = params.signed_by(&key, &self.issuer).expect("our own parameters can be signed");
-        Leaf::new(&certificate, &key)
+        Leaf::new(&certificate, &key, above)
     }
 }
 
@@ -87,7 +125,7 @@ impl Authority {
 pub fn self_signed(names: &[&str]) -> Leaf {
     let key = new_key();
     let certificate = leaf_params(names).self_signed(&key).expect("our own parameters can be signed");
-    Leaf::new(&certificate, &key)
+    Leaf::new(&certificate, &key, None)
 }
 
 /// A server's certificate with its key, as files and as values. Cloning shares both.
@@ -96,13 +134,14 @@ pub struct Leaf {
     cert_file: PathBuf,
     key_file: PathBuf,
     certificate: CertificateDer<'static>,
+    above: Option<CertificateDer<'static>>,
     key: Vec<u8>,
     public_key: Vec<u8>,
     _folder: Arc<TempDir>,
 }
 
 impl Leaf {
-    /// A PEM file with the certificate, readable by every user.
+    /// A PEM file with what it presents, readable by every user.
     pub fn cert_file(&self) -> &Path {
         &self.cert_file
     }
@@ -117,6 +156,11 @@ impl Leaf {
         self.certificate.clone()
     }
 
+    /// What it presents: the certificate, and behind it its authority's where that is not a root.
+    pub fn presented(&self) -> Vec<CertificateDer<'static>> {
+        [self.certificate()].into_iter().chain(self.above.clone()).collect()
+    }
+
     /// The public key (SubjectPublicKeyInfo).
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
@@ -127,19 +171,36 @@ impl Leaf {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
     }
 
-    fn new(certificate: &rcgen::Certificate, key: &KeyPair) -> Self {
+    fn new(certificate: &rcgen::Certificate, key: &KeyPair, above: Option<&Authority>) -> Self {
         let folder = place::folder();
         let (cert_file, key_file) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-        place::write(&cert_file, certificate.pem());
+        place::write(&cert_file, certificate.pem() + above.map_or("", Authority::pem));
+        let above = above.map(|authority| authority.certificate.clone());
         place::write(&key_file, key.serialize_pem());
         let certificate = certificate.der().clone();
         let public_key = rcgen::PublicKeyData::subject_public_key_info(key);
-        Self { cert_file, key_file, certificate, key: key.serialize_der(), public_key, _folder: Arc::new(folder) }
+        let (key, folder) = (key.serialize_der(), Arc::new(folder));
+        Self { cert_file, key_file, certificate, above, key, public_key, _folder: folder }
     }
 }
 
+fn authority_params(name: &str, except: &[&str]) -> CertificateParams {
+    let mut params = params(&[], name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let excluded_subtrees: Vec<_> = except.iter().map(|domain| GeneralSubtree::DnsName((*domain).to_owned())).collect();
+    if !excluded_subtrees.is_empty() {
+        params.name_constraints = Some(NameConstraints { permitted_subtrees: Vec::new(), excluded_subtrees });
+    }
+    params
+}
+
 fn leaf_params(names: &[&str]) -> CertificateParams {
-    let mut params = params(names, names.first().copied().unwrap_or("nameless"));
+    named_params(names, names.first().copied().unwrap_or("nameless"))
+}
+
+fn named_params(names: &[&str], common_name: &str) -> CertificateParams {
+    let mut params = params(names, common_name);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     params.use_authority_key_identifier_extension = true;

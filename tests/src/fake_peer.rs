@@ -52,6 +52,8 @@ pub enum Handshake {
     Abort,
     /// Nothing.
     Hold,
+    /// Whatever the TLS server at this address makes of it, and what follows: see [`openssl`](crate::openssl).
+    Elsewhere(SocketAddr),
 }
 
 /// How a peer behaves. Sessions share it: an answer given "times" counts over all of them.
@@ -96,9 +98,13 @@ impl Script {
         let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
         let builder =
             builder.with_protocol_versions(versions).expect("versions that rustls knows").with_no_client_auth();
-        let config =
-            builder.with_single_cert(vec![leaf.certificate()], leaf.key()).expect("a key made for its certificate");
+        let config = builder.with_single_cert(leaf.presented(), leaf.key()).expect("a key made for its certificate");
         Self { tls: Some(Arc::new(config)), offers_starttls: true, ..Self::clear() }
+    }
+
+    /// A good server with STARTTLS whose TLS is done by the server at this address.
+    pub fn tls_elsewhere(server: SocketAddr) -> Self {
+        Self { offers_starttls: true, handshake: Handshake::Elsewhere(server), ..Self::clear() }
     }
 
     /// TLS from the first octet, as on port 465; only with a certificate.

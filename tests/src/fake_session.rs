@@ -4,8 +4,9 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::thread;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -118,6 +119,7 @@ fn serve_clear(tap: &mut Tap) -> io::Result<()> {
             tap.write_all(b"\x00\xffthis is not TLS\r\n")?;
             drain(tap)
         }
+        (Handshake::Elsewhere(server), _) => pass_on(tap, server),
         (Handshake::Hold | Handshake::Complete | Handshake::PlaintextBehind(_), _) => drain(tap),
     }
 }
@@ -155,6 +157,21 @@ fn serve_tls(
     // The other side may be gone already.
     let _flushed = secured.0.flush();
     outcome
+}
+
+/// Passes octets between the client and this server until one of them closes.
+fn pass_on(tap: &mut Tap, server: SocketAddr) -> io::Result<()> {
+    let mut server = TcpStream::connect(server)?;
+    let (mut answers, mut client) = (server.try_clone()?, tap.stream.try_clone()?);
+    let answering = thread::spawn(move || {
+        let _ended = io::copy(&mut answers, &mut client);
+        client.shutdown(Shutdown::Both)
+    });
+    let passed = io::copy(tap, &mut server);
+    // It may have closed already.
+    let _gone = server.shutdown(Shutdown::Both);
+    let _panicked = answering.join();
+    passed.map(drop)
 }
 
 /// A stream that a conversation runs over, clear or secured.

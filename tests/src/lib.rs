@@ -16,6 +16,7 @@ pub mod fake_session;
 pub mod guests;
 pub mod hostile;
 pub mod nsd;
+pub mod openssl;
 pub mod place;
 pub mod postfix;
 pub mod process;

@@ -112,11 +112,6 @@ impl Given {
         self.policy(BUILTIN.0, BUILTIN.1)
     }
 
-    /// All settings so far.
-    pub(super) fn settings_so_far(&self) -> String {
-        self.settings.clone()
-    }
-
     /// More of the settings document.
     pub(super) fn settings(mut self, text: &str) -> Self {
         self.settings.push_str(text);
@@ -173,6 +168,21 @@ impl Given {
             let said = scene.apply(&self.settings);
             assert!(said.status.success(), "the settings were refused:\n{}{}", said.out, said.err);
         }
+        scene
+    }
+
+    /// The same with flag-subject before the built-in policy, which flags what has this marker in its Subject. It cannot live
+    /// without its settings, nor they without it: chain and settings change in one step.
+    #[track_caller]
+    pub(super) fn start_flagging(self, marker: &str) -> Scene {
+        let flagging = guests::flag_subject().display().to_string();
+        let settings = format!("{}[policy.flag-subject]\nmarker = \"{marker}\"\n", self.settings);
+        let mut scene = self.builtin().start();
+        scene.configure_chain(&[("flag-subject", flagging.as_str()), BUILTIN]);
+        let said = scene.relay.run(&["reload"]);
+        assert!(!said.status.success(), "flag-subject came to life without its marker");
+        let said = scene.apply_and(&settings, &["--reload"]);
+        assert!(said.status.success(), "{}", said.err);
         scene
     }
 

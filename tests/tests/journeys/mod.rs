@@ -15,6 +15,7 @@ mod crash;
 mod dane;
 mod disk;
 mod door;
+mod every_host;
 mod exhausted;
 mod failed_decisions;
 mod hostile;

@@ -77,21 +77,6 @@ fn domain(way: &str, host: &str) -> String {
     format!("{way}-{host}.{host}.test")
 }
 
-/// Puts flag-subject before the built-in policy. It cannot live without its settings, nor they without it: chain and
-/// settings change in one step.
-#[track_caller]
-fn start_flagging(given: Given) -> Scene {
-    let flagging = guests::flag_subject().display().to_string();
-    let settings = format!("{}[policy.flag-subject]\nmarker = \"{MARK}\"\n", given.settings_so_far());
-    let mut scene = given.builtin().start();
-    scene.configure_chain(&[("flag-subject", flagging.as_str()), BUILTIN]);
-    let said = scene.relay.run(&["reload"]);
-    assert!(!said.status.success(), "flag-subject came to life without its marker");
-    let said = scene.apply_and(&settings, &["--reload"]);
-    assert!(said.status.success(), "{}", said.err);
-    scene
-}
-
 const WITH_CA: &str = "require-ca-signed-certificate = true\n";
 
 #[test]
@@ -111,7 +96,7 @@ fn the_table_row_by_row() {
             &with_route,
         ));
     }
-    let scene = start_flagging(given);
+    let scene = given.start_flagging(MARK);
 
     let recipient = |number: usize, way: &str, host: &str| format!("row{number}@{}", domain(way, host));
     for (number, (name, way, flagged, _)) in TABLE.iter().enumerate() {
@@ -151,7 +136,7 @@ fn assert_rows_say_why(scene: &Scene) {
 fn a_flag_holds_without_any_list_and_outlives_its_policy() {
     use sealwire_tests::fake_peer::reply;
     let peer = Script::tls(&certs::self_signed(&["127.0.0.1"])).answer("MAIL", reply("450 4.2.0 later")).start();
-    let mut scene = start_flagging(given().route("other", &["other.test"], peer.address(), ""));
+    let mut scene = given().route("other", &["other.test"], peer.address(), "").start_flagging(MARK);
     scene.submit(ALICE, &["bob@other.test"], &format!("{MARK} the offer"));
     scene.rounds("bob@other.test", 1);
 

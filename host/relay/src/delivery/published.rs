@@ -117,14 +117,18 @@ impl Published {
     /// What no channel can mend: the policy does not list the host, or REQUIRETLS asks for a name that is proven.
     pub(crate) fn barred(&self) -> Option<Barred> {
         let missing = self.demands_of_policy().into_iter().find(|(demand, _)| *demand == Demand::ListedHost);
-        if let (Some(missing), Some(OfPolicy::Held { domain, .. })) = (missing, &self.sts) {
-            let found = format!("is not listed in the MTA-STS policy of {domain} and was not connected");
-            return Some(Barred { unmet: vec![missing], found, conclusive: true });
-        }
-        let Unproven { conclusive } = self.unproven?;
-        let found = "was found by an answer of the DNS that neither DNSSEC nor MTA-STS proves, and was not connected";
-        let unmet = vec![(Demand::ProvenHost, Source::RequireTls)];
-        Some(Barred { unmet, found: found.to_owned(), conclusive })
+        let unproven = self.unproven.map(|_| (Demand::ProvenHost, Source::RequireTls));
+        let found = match (&missing, &self.sts) {
+            (Some(_), Some(OfPolicy::Held { domain, .. })) => {
+                format!("is not listed in the MTA-STS policy of {domain} and was not connected")
+            }
+            _ => {
+                "was found by an answer of the DNS that neither DNSSEC nor MTA-STS proves, and was not connected".into()
+            }
+        };
+        let unmet: Vec<Sourced> = missing.into_iter().chain(unproven).collect();
+        let conclusive = self.unproven.is_none_or(|unproven| unproven.conclusive);
+        (!unmet.is_empty()).then_some(Barred { unmet, found, conclusive })
     }
 
     /// The policy lists the host; None where there is none.
