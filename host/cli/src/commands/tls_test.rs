@@ -14,7 +14,7 @@ use crate::output::{Output, Tone, now, span};
 #[command(after_help = "\
 Exit status, as monitoring plugins have it:
   0  mail leaves as it is demanded now
-  1  it leaves, and something is wrong or will be: a certificate that ends, a host that does not do
+  1  it leaves, and something is or will be wrong: a certificate ends soon, one host will not do
   2  no host will do: mail does not leave
   3  no host could be asked, or the relay does not answer")]
 pub(crate) struct TlsTestOf {
