@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use sealwire_core::address::Mailbox;
@@ -11,7 +13,7 @@ use sealwire_core::decision::{Judgement, Plan, Standing, join_plans};
 use sealwire_core::facts::{ChannelFacts, DestinationFacts, Handshake, MessageFacts, TlsVersion};
 use sealwire_core::floor::{ConnectionId, Demand, Source, Sourced, TlsProof};
 use sealwire_core::plan::{NextHop, Route, Target};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, OpenError, Opening, open};
 use super::hosts::{HostToAsk, hosts_of};
@@ -22,6 +24,11 @@ use crate::live::Live;
 use crate::relay::Relay;
 use crate::tls::Connector;
 use crate::tls_test::{AddressTested, HostTested, TlsTest, TlsTested, Would, settings};
+
+/// Hosts that are asked side by side.
+const HOSTS_AT_ONCE: usize = 8;
+/// For all addresses of one host.
+const HOST_TIME: Duration = Duration::from_secs(60);
 
 impl Relay {
     /// Tests how mail to this recipient would leave, by this route or by its own. Err: why that cannot be asked.
@@ -135,8 +142,9 @@ impl<'a> Examining<'a> {
         if let Target::Mx { .. } = next_hop.target {
             test.hosts_proven = hosts.first().map(HostToAsk::is_proven);
         }
-        for host in &hosts {
-            let (tested, published) = self.host(&next_hop, host, plan).await;
+        let asked: Vec<_> = hosts.iter().map(|host| self.host(&next_hop, host, plan)).collect();
+        let examined: Vec<_> = stream::iter(asked).buffered(HOSTS_AT_ONCE).collect().await;
+        for (host, (tested, published)) in hosts.iter().zip(examined) {
             if test.mta_sts.is_none() {
                 test.mta_sts =
                     published.as_ref().and_then(|published| published.sts_tested(host.policy_domain.as_ref()));
@@ -170,8 +178,15 @@ impl<'a> Examining<'a> {
         tested.proven = published.is_proven();
         tested.tlsa = published.tlsa();
         let at = AtHost { next_hop, host, published, plan };
+        let until = Instant::now() + HOST_TIME;
         for address in &located.addresses {
-            tested.addresses.push(self.address(&at, SocketAddr::new(*address, host.port)).await);
+            let address = SocketAddr::new(*address, host.port);
+            let asked = timeout_at(until, self.address(&at, address)).await;
+            tested.addresses.push(asked.unwrap_or_else(|_| AddressTested {
+                address: address.to_string(),
+                trouble: Some(format!("the host's addresses were not all asked within {} s", HOST_TIME.as_secs())),
+                ..AddressTested::default()
+            }));
         }
         (tested, Some(at.published))
     }
@@ -181,24 +196,9 @@ impl<'a> Examining<'a> {
         let connector = self.live.connector(&at.next_hop.route);
         let opened = open(self.opening(at, address, connector)).await;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut tested = AddressTested {
-            address: address.to_string(),
-            trouble: None,
-            channel: String::new(),
-            detail: String::new(),
-            tls: None,
-            versions: Vec::new(),
-            requiretls: false,
-            extensions: Vec::new(),
-            unmet: Vec::new(),
-            would: Vec::new(),
-            took_ms,
-        };
+        let mut tested = AddressTested { address: address.to_string(), took_ms, ..AddressTested::default() };
         let (channel, proof) = match opened {
-            Err(OpenError::NotAnswered(why)) => {
-                tested.trouble = Some(why);
-                return tested;
-            }
+            Err(OpenError::NotAnswered(why)) => return AddressTested { trouble: Some(why), ..tested },
             Err(OpenError::Handshake { state, detail }) => {
                 (ChannelFacts { state, detail, handshake: None }, TlsProof::of_nothing(ConnectionId(0)))
             }

@@ -171,7 +171,7 @@ impl Published {
                 id: Some(held.id.clone()),
                 mx: held.policy.mx.iter().map(ToString::to_string).collect(),
                 fetched_at: Some(held.fetched_at),
-                ends_at: Some(held.fetched_at.saturating_add(held.policy.max_age)),
+                ends_at: Some(held.ends_at()),
             }),
         }
     }

@@ -23,10 +23,12 @@ use sealwire_core::sts::{Mode, StsPolicy, record_id};
 use sealwire_store::{Known, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::dns::{DnsError, Resolver};
 
+/// For the look-up of a record; mail that waits for it goes by what is in hand afterwards.
+const LOOK_UP_TIME: Duration = Duration::from_secs(20);
 /// How long a record counts as looked up.
 const RECORD_TIME: Duration = Duration::from_secs(60);
 /// How long a policy that could not be fetched is not asked for again (§3.3).
@@ -51,8 +53,14 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// One that was fetched later than `now`, before a clock was set back, holds too, and is fetched anew.
     fn holds(&self, now: u64) -> bool {
-        now < self.fetched_at.saturating_add(self.policy.max_age)
+        now < self.ends_at()
+    }
+
+    /// Seconds since the Unix epoch.
+    pub(crate) fn ends_at(&self) -> u64 {
+        self.fetched_at.saturating_add(self.policy.max_age)
     }
 }
 
@@ -71,8 +79,8 @@ pub(crate) enum Sts {
 #[derive(Debug, Default)]
 struct OfDomain {
     held: Option<Arc<Held>>,
-    /// When the record was last looked up.
-    looked: Option<Instant>,
+    /// When the record was last looked up, by the time that passes and by the clock.
+    looked: Option<(Instant, u64)>,
     /// Of the latest fetch, if it failed: when, why.
     failed: Option<(Instant, FetchFault)>,
     /// Why the record could not be looked up, the last time.
@@ -113,7 +121,9 @@ impl Policies {
         let mut domains = self.domains.lock().unwrap_or_else(PoisonError::into_inner);
         if domains.len() >= DOMAINS_MAX && !domains.contains_key(domain) {
             // One that is in use right now is not forgotten.
-            domains.retain(|_, known| known.try_lock().map_or(true, |known| known.held.is_some()));
+            domains.retain(|_, known| {
+                Arc::strong_count(known) > 1 || known.try_lock().map_or(true, |known| known.held.is_some())
+            });
         }
         Arc::clone(domains.entry(domain.clone()).or_default())
     }
@@ -124,8 +134,7 @@ impl Policies {
         let known = self.of(domain);
         // Others who want the same wait for the one fetch.
         let mut known = known.lock().await;
-        let ended = known.held.as_ref().is_some_and(|held| !held.holds(now));
-        if ended || known.looked.is_none_or(|since| since.elapsed() >= RECORD_TIME) {
+        if known.is_to_be_looked_up(now) {
             // Until all is done it counts as not looked up: whoever waits may be gone before.
             known.looked = None;
             let looked_up = look_up(domain, fetching.resolver).await;
@@ -144,13 +153,21 @@ impl Policies {
                 known.fetched(domain, id, fetched, store, now).await;
                 self.fetched.notify_one();
             }
-            known.looked = Some(Instant::now());
+            known.looked = Some((Instant::now(), now));
         }
         known.verdict(now)
     }
 }
 
 impl OfDomain {
+    /// A policy that held at the last look-up and has ended since is not as good as none.
+    fn is_to_be_looked_up(&self, now: u64) -> bool {
+        self.looked.is_none_or(|(since, clock)| {
+            let ended = self.held.as_ref().is_some_and(|held| held.holds(clock) && !held.holds(now));
+            ended || since.elapsed() >= RECORD_TIME
+        })
+    }
+
     /// Under whichever id: a name server with a new one each time must not hold mail up each time.
     fn has_failed(&self) -> bool {
         self.failed.as_ref().is_some_and(|(since, _)| since.elapsed() < FETCH_AGAIN)
@@ -200,7 +217,8 @@ impl OfDomain {
 
 /// The id of the domain's record, or why it could not be looked up; either way what is in hand goes on to count.
 async fn look_up(domain: &Domain, resolver: &dyn Resolver) -> Result<Option<String>, String> {
-    match resolver.txt(&format!("_mta-sts.{domain}")).await {
+    let late = |_| Err(DnsError::Inconclusive(format!("no answer within {} s", LOOK_UP_TIME.as_secs())));
+    match timeout(LOOK_UP_TIME, resolver.txt(&format!("_mta-sts.{domain}"))).await.unwrap_or_else(late) {
         Ok(answer) => Ok(record_id(&answer.found)),
         Err(DnsError::NoSuchName) => Ok(None),
         Err(error @ DnsError::Inconclusive(_)) => {

@@ -73,7 +73,7 @@ pub struct HostTested {
 }
 
 /// An address, tested.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AddressTested {
     /// With its port.
