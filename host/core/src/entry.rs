@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
 use crate::decision::RequireTls;
+use crate::dsn::Dsn;
 use crate::facts::ClientFacts;
 use crate::settle::Progress;
 
@@ -40,6 +41,12 @@ pub struct Entry {
     /// It came with REQUIRETLS (RFC 8689), or reports on a message that did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub require_tls: bool,
+    /// It came with SMTPUTF8 (RFC 6531): its header may be UTF-8.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub smtp_utf8: bool,
+    /// What the sender asks to be told (RFC 3461).
+    #[serde(default, skip_serializing_if = "Dsn::is_empty")]
+    pub dsn: Dsn,
     /// Organizational unit, root first.
     pub unit: Vec<String>,
     /// Policies that asked for secure transport at arrival; nothing removes them (H4).
@@ -53,6 +60,11 @@ impl Entry {
     pub fn required_tls(&self) -> Option<RequireTls> {
         let asks = if self.envelope_sender.is_some() { RequireTls::Passed } else { RequireTls::TlsAlone };
         self.require_tls.then_some(asks)
+    }
+
+    /// Its header is UTF-8, as a sender with SMTPUTF8 may write it.
+    pub fn is_international(&self) -> bool {
+        self.smtp_utf8 && !self.header.is_ascii()
     }
 }
 

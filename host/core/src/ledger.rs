@@ -75,6 +75,16 @@ pub enum LedgerEvent {
         /// The report's text part, for the operator.
         text: String,
     },
+    /// The sender is told of recipients whose mail is late, or was handed to a host that does not report itself; in the same
+    /// transaction as the outcome.
+    Notified {
+        /// Id of the report's own entry.
+        report: String,
+        /// Whose copies are late.
+        delayed: Vec<Mailbox>,
+        /// Whose copies were handed on.
+        relayed: Vec<Mailbox>,
+    },
     /// An operator acted on an entry: retry, remove.
     Operator {
         /// What was done.

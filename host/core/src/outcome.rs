@@ -54,6 +54,9 @@ pub struct Delivery {
     pub reply: Reply,
     /// None: in clear.
     pub tls: Option<Box<TlsEvidence>>,
+    /// The host offered DSN: what the sender asked to be told is its business now (RFC 3461 §5.2.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dsn: bool,
     /// What the host's own side demanded besides the plan's floor: DANE, MTA-STS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub demanded: Vec<Sourced>,

@@ -18,6 +18,8 @@ pub struct Schedule {
     pub max_interval_secs: u64,
     /// A message that is not delivered this long after its arrival is reported to its sender.
     pub expire_after_secs: u64,
+    /// The sender of a message that still waits after so long is told once (RFC 3461 §4.1); 0: never.
+    pub delay_notice_after_secs: u64,
     /// How often a round is repeated whose floor was unmet while some host could not be asked (H9); 0: never.
     pub inconclusive_repeats: u32,
     /// How long such repeats go on.
@@ -36,6 +38,7 @@ impl Default for Schedule {
             max_interval_secs: 60 * 60,
             // RFC 5321 §4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
             expire_after_secs: 5 * 24 * 60 * 60,
+            delay_notice_after_secs: 4 * 60 * 60,
             inconclusive_repeats: 3,
             inconclusive_window_secs: 60 * 60,
             failed_decision_retry_secs: 60,

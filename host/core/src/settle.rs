@@ -8,7 +8,7 @@
 
 mod ending;
 
-pub use ending::{Ending, Failure};
+pub use ending::{Delay, Ending, Failure};
 
 use std::fmt;
 
@@ -35,6 +35,9 @@ pub struct Progress {
     pub cascade: Option<Cascade>,
     /// Since when failed decisions alone have kept it waiting; seconds since the Unix epoch.
     pub failing_since: Option<u64>,
+    /// The sender was told of the delay.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub delay_told: bool,
     /// The last round in words, for `queue list`.
     pub last: String,
     /// The last round as it was, for the report of a message that expires while it is held.
@@ -154,6 +157,15 @@ pub fn settle(progress: &Progress, round: RoundResult<'_>, timing: Timing, sched
         Outcome::Inconclusive { .. } => settling.ordinary_retry(),
         Outcome::FloorUnmet(unmet) => settling.floor_unmet(unmet),
     }
+}
+
+/// What a sender is told of mail that waits for longer than `delay_notice_after_secs`; None: nothing, or nothing more. The
+/// caller remembers in `progress` that it was told.
+pub fn delay(progress: &Progress, arrived_at: u64, now: u64, schedule: &Schedule) -> Option<Delay> {
+    let waited_secs = now.saturating_sub(arrived_at);
+    let is_late = schedule.delay_notice_after_secs > 0 && waited_secs >= schedule.delay_notice_after_secs;
+    let last = progress.last_round.as_ref().filter(|_| is_late && !progress.delay_told)?;
+    Some(Delay { waited_secs, last: last.clone(), until: schedule.expires_at(arrived_at) })
 }
 
 /// The failure of a message that waits, held or queued, without a round having just ended; None while it has time left.

@@ -19,6 +19,8 @@ pub struct Received<'a> {
     pub client: &'a ClientFacts,
     /// The client greeted with EHLO.
     pub extended: bool,
+    /// SMTPUTF8 was given.
+    pub smtp_utf8: bool,
     /// This relay's own name.
     pub by: &'a str,
     /// The message's id.
@@ -29,10 +31,12 @@ pub struct Received<'a> {
 
 /// The whole field, folded, with its CR LF.
 pub fn received(received: &Received<'_>) -> String {
-    let Received { client, extended, by, id, now } = *received;
+    let Received { client, extended, smtp_utf8, by, id, now } = *received;
     let greeting = harmless(&client.greeting_name);
     let address = literal(client.address);
-    let with = protocol(client, extended);
+    // RFC 6531 §4.3: the words for SMTPUTF8.
+    let with =
+        if smtp_utf8 { protocol(client, true).replacen('E', "UTF8", 1) } else { protocol(client, extended).into() };
     let tls = client.channel.handshake.as_ref().map(|handshake| {
         // RFC 8314 §4.3: the clause names the cipher suite; the version stands beside it for people.
         format!("\r\n\ttls {} ({})", handshake.cipher_suite, handshake.version.name())
@@ -108,7 +112,7 @@ mod tests {
     }
 
     fn field(client: &ClientFacts, extended: bool) -> String {
-        received(&Received { client, extended, by: "relay.example", id: "4XyZ", now: 1_795_511_100 })
+        received(&Received { client, extended, smtp_utf8: false, by: "relay.example", id: "4XyZ", now: 1_795_511_100 })
     }
 
     #[test]

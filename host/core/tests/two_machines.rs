@@ -81,7 +81,8 @@ impl Pair {
         let recipients: Vec<Mailbox> = (0..=self.draw(3)).map(|n| self.recipient(n)).collect();
         let eight_bit = !body.is_ascii();
         let size = message.len() as u64;
-        let outgoing = Outgoing { sender: None, recipients, size, eight_bit, require_tls: false };
+        let octets = (self.draw(2) == 0).then_some(size);
+        let outgoing = Outgoing { recipients, size, octets, eight_bit, ..Outgoing::default() };
         (self.refuse_header, self.refuse_end) = (self.draw(5) == 0, self.draw(5) == 0);
         self.received.clear();
         self.client.send(permit(), &outgoing).expect("ready");
@@ -148,7 +149,7 @@ impl Pair {
             self.to_client.append(self.server.output());
             match step {
                 Step::NeedInput | Step::StartTls | Step::Close => return,
-                Step::Flush | Step::Refused(_) => {}
+                Step::Flush | Step::Refused(_) | Step::GivenUp => {}
                 Step::Header(ready) => {
                     self.received.extend_from_slice(&ready.header);
                     self.received.extend_from_slice(b"\r\n");

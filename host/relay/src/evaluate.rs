@@ -57,8 +57,14 @@ pub(crate) fn arriving_entry(
     arrived_at: u64,
 ) -> (Entry, Vec<Mailbox>) {
     let by = live.config.hostname.as_str();
-    let trace =
-        received(&Received { client: &client, extended: header.greeting.extended, by, id: &id, now: arrived_at });
+    let trace = received(&Received {
+        client: &client,
+        extended: header.greeting.extended,
+        smtp_utf8: header.envelope.smtp_utf8,
+        by,
+        id: &id,
+        now: arrived_at,
+    });
     let entry = Entry {
         id,
         arrived_at,
@@ -73,6 +79,8 @@ pub(crate) fn arriving_entry(
         is_report: false,
         report_of_tls: false,
         require_tls: header.envelope.require_tls,
+        smtp_utf8: header.envelope.smtp_utf8,
+        dsn: header.envelope.dsn,
         unit: live.unit(),
         flagged_by: Vec::new(),
         generation: live.generation.number(),

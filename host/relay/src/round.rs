@@ -13,8 +13,8 @@ use sealwire_core::floor::Sourced;
 use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
 use sealwire_core::reason::Reason;
-use sealwire_core::report::FailedRecipient;
-use sealwire_core::settle::{Progress, Settlement, expired};
+use sealwire_core::report::{Action, Recipient};
+use sealwire_core::settle::{Failure, Progress, Settlement, expired};
 use sealwire_store::{Claim, LedgerQuery, Settled, StoreError};
 
 use crate::evaluate::decision_records;
@@ -111,8 +111,7 @@ impl<'a> Round<'a> {
         let schedule = &self.live.config.schedule;
         if let Some(failure) = expired(&recipient.progress, self.claim.entry.arrived_at, now, schedule) {
             let ended = QueuedRecipient { status: RecipientStatus::Reported, ..recipient.clone() };
-            self.write(vec![ended], vec![FailedRecipient { mailbox: recipient.mailbox.clone(), failure }], Vec::new())
-                .await;
+            self.write(vec![ended], vec![told(recipient, Action::Failed(failure))], Vec::new()).await;
         } else {
             let due_at = schedule.expires_at(self.claim.entry.arrived_at);
             self.write(vec![QueuedRecipient { due_at, ..recipient.clone() }], Vec::new(), Vec::new()).await;
@@ -148,16 +147,16 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// One store transaction: recipients, the report of those that failed, and the ledger's records. A store that fails
+    /// One store transaction: recipients, the report of those of whom the sender is told, and the ledger's records. A store that fails
     /// is asked again: what was delivered must not be delivered twice for a full disk.
     pub(crate) async fn write(
         &self,
         recipients: Vec<QueuedRecipient>,
-        failures: Vec<FailedRecipient>,
+        told: Vec<Recipient>,
         mut records: Vec<LedgerRecord>,
     ) {
         // H5: what nobody can be told of ends in the ledger with an alert, in the transaction that ends it.
-        let untold = unreportable(&self.claim.entry, &failures);
+        let untold = unreportable(&self.claim.entry, &told);
         records.splice(0..0, self.take_records());
         // One id for every try: a report that was written after all and still waits is not written twice.
         let id = self.relay.world.new_id();
@@ -166,7 +165,7 @@ impl<'a> Round<'a> {
         let (mut pauses, mut tried) = (store_pauses(), Vec::new());
         loop {
             let mut with_report = records.clone();
-            let reports = report(self.relay, self.live, &id, &self.claim.entry, &failures, &mut with_report);
+            let reports = report(self.relay, self.live, &id, &self.claim.entry, &told, &mut with_report);
             with_report.extend(untold.iter().map(|text| self.relay.alert_record(text.clone())));
             tried.extend(with_report.iter().find(|record| is_unique(record)).cloned());
             let (token, recipients_now) = (self.claim.token.clone(), recipients.clone());
@@ -187,7 +186,8 @@ impl<'a> Round<'a> {
         }
         self.settled.fetch_add(recipients.len(), Ordering::Relaxed);
         self.released.fetch_or(release, Ordering::Relaxed);
-        self.relay.counters.reported(if untold.is_empty() { failures.len() } else { 0 });
+        let reported = failures(&told).filter(|(recipient, _)| recipient.is_wanted(&self.claim.entry)).count();
+        self.relay.counters.reported(if untold.is_empty() { reported } else { 0 });
         for text in untold {
             self.relay.alerts.give(&text, &text, self.relay.world.now_ms());
         }
@@ -258,13 +258,25 @@ fn is_unique(record: &LedgerRecord) -> bool {
 }
 
 /// What alerts say of failures that nobody can be told of, one each.
-fn unreportable(entry: &Entry, failures: &[FailedRecipient]) -> Vec<String> {
+fn unreportable(entry: &Entry, told: &[Recipient]) -> Vec<String> {
     if entry.envelope_sender.is_some() && !entry.is_report {
         return Vec::new();
     }
     let what = if entry.is_report { "report" } else { "message from the null sender" };
-    let told = |failed: &FailedRecipient| {
-        format!("{what} {} to {} could not be delivered: {}", entry.id, failed.mailbox, failed.failure.outcome)
+    let words = |(recipient, failure): (&Recipient, &Failure)| {
+        format!("{what} {} to {} could not be delivered: {}", entry.id, recipient.mailbox, failure.outcome)
     };
-    failures.iter().map(told).collect()
+    failures(told).map(words).collect()
+}
+
+fn failures(told: &[Recipient]) -> impl Iterator<Item = (&Recipient, &Failure)> {
+    told.iter().filter_map(|recipient| match &recipient.action {
+        Action::Failed(failure) => Some((recipient, failure)),
+        Action::Delayed(_) | Action::Relayed(_) => None,
+    })
+}
+
+/// What the sender is told of this recipient.
+pub(crate) fn told(recipient: &QueuedRecipient, action: Action) -> Recipient {
+    Recipient { index: recipient.index, mailbox: recipient.mailbox.clone(), action }
 }

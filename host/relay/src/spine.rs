@@ -15,6 +15,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use sealwire_core::address::Mailbox;
 use sealwire_core::decision::{Called, FailedDecision, FailureCause, Plan, Ruling, Standing, join_plans};
+use sealwire_core::dsn::Event;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::facts::{ClientFacts, DestinationFacts};
 use sealwire_core::floor::{Demand, Source};
@@ -22,8 +23,8 @@ use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
 use sealwire_core::plan::{Attempt, PlannedRecipient, Route, group};
 use sealwire_core::reply::Reply;
-use sealwire_core::report::{FailedRecipient, ReportMessage, ReportRequest};
-use sealwire_core::settle::{RoundResult, Settlement, Timing, settle};
+use sealwire_core::report::{Action, Recipient, ReportMessage, ReportRequest};
+use sealwire_core::settle::{RoundResult, Settlement, Timing, delay, settle};
 use sealwire_core::smtp::server::HeaderReady;
 use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 
@@ -34,7 +35,7 @@ use crate::lanes::Place;
 use crate::leases::LEASE_SECS;
 use crate::live::Live;
 use crate::relay::Relay;
-use crate::round::{Ended, Round};
+use crate::round::{Ended, Round, told};
 
 /// Attempts of one entry side by side: an entry to a thousand domains must not take every socket there is.
 const ATTEMPTS_AT_ONCE: usize = 20;
@@ -281,7 +282,8 @@ impl Round<'_> {
         let schedule = &self.live.config.schedule;
         let world = &self.relay.world;
         let timing = Timing { arrived_at: self.claim.entry.arrived_at, now: world.now(), jitter: world.jitter() };
-        let (mut recipients, mut failures, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let entry = &self.claim.entry;
+        let (mut recipients, mut tell, mut records) = (Vec::new(), Vec::new(), Vec::new());
         for end in ended {
             let before = end.recipient;
             let round = RoundResult { outcome: &end.outcome, fallback: &end.fallback, reasons: &end.reasons };
@@ -290,9 +292,22 @@ impl Round<'_> {
             records.push(self.attempted(&end, &settlement));
             let mut after = before.clone();
             match settlement {
-                Settlement::Delivered => after.status = RecipientStatus::Delivered,
-                Settlement::RetryAt { at, progress } => {
+                Settlement::Delivered => {
+                    after.status = RecipientStatus::Delivered;
+                    // RFC 3461 §5.2.2: a host that offers DSN tells the sender itself.
+                    if let Outcome::Delivered(delivery) = end.outcome
+                        && !delivery.dsn
+                        && entry.dsn.wants(before.index, Event::Success)
+                    {
+                        tell.push(told(before, Action::Relayed(Box::new(delivery))));
+                    }
+                }
+                Settlement::RetryAt { at, mut progress } => {
                     self.alert_if_failing(before, &progress, timing.now);
+                    if let Some(delay) = delay(&progress, entry.arrived_at, timing.now, schedule) {
+                        progress.delay_told = true;
+                        tell.push(told(before, Action::Delayed(delay)));
+                    }
                     (after.due_at, after.progress) = (at, progress);
                 }
                 Settlement::Held { expires_at, progress } => {
@@ -301,14 +316,14 @@ impl Round<'_> {
                 }
                 Settlement::Failed { failure } => {
                     after.status = RecipientStatus::Reported;
-                    failures.push(FailedRecipient { mailbox: before.mailbox.clone(), failure });
+                    tell.push(told(before, Action::Failed(failure)));
                 }
             }
             recipients.push(after);
         }
         #[cfg(test)]
-        crate::simulation::planted::told(&mut failures);
-        self.write(recipients, failures, records).await;
+        crate::simulation::planted::told(&mut tell);
+        self.write(recipients, tell, records).await;
     }
 }
 
@@ -318,33 +333,31 @@ fn gone(route: &str) -> FailedDecision {
     FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail }
 }
 
-/// Tells the sender of what failed: one more entry, from `<>`, of this id.
+/// Tells the sender of what failed, is late or was handed on: one more entry, from `<>`, of this id.
 pub(crate) fn report(
     relay: &Relay,
     live: &Live,
     id: &str,
     entry: &Entry,
-    failures: &[FailedRecipient],
+    recipients: &[Recipient],
     records: &mut Vec<LedgerRecord>,
 ) -> Vec<NewEntry> {
-    if failures.is_empty() {
+    if recipients.is_empty() {
         return Vec::new();
     }
     let request = ReportRequest {
         reporting_host: live.config.hostname.as_str(),
         postmaster: &Mailbox::new("postmaster", live.config.hostname.clone()),
         entry,
-        failures,
+        recipients,
         id,
         generation: live.generation.number(),
         now: relay.world.now(),
         boundary: &relay.world.new_id(),
     };
     let message = sealwire_core::report::report(&request);
-    let (report, text) = message.as_ref().map_or((None, String::new()), |m| (Some(id.to_owned()), m.text.clone()));
-    let recipients = failures.iter().map(|failed| failed.mailbox.clone()).collect();
-    let event = LedgerEvent::Reported { report, recipients, text };
-    records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id.clone(), event });
+    let record = |event| LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id.clone(), event };
+    records.extend(events_of_report(entry, recipients, message.as_ref()).into_iter().map(record));
     let queued = |m: ReportMessage| NewEntry {
         entry: m.entry,
         recipients: vec![m.recipient],
@@ -352,4 +365,30 @@ pub(crate) fn report(
         records: Vec::new(),
     };
     message.into_iter().map(queued).collect()
+}
+
+/// What the ledger keeps of what the sender is told, and of failures of which he does not want to hear.
+fn events_of_report(entry: &Entry, recipients: &[Recipient], message: Option<&ReportMessage>) -> Vec<LedgerEvent> {
+    let nobody = entry.envelope_sender.is_none() || entry.is_report;
+    let of = |is_meant: fn(&Action) -> bool, wanted: bool| -> Vec<Mailbox> {
+        let meant = recipients.iter().filter(|it| is_meant(&it.action) && (nobody || it.is_wanted(entry)) == wanted);
+        meant.map(|it| it.mailbox.clone()).collect()
+    };
+    let failed = |action: &Action| matches!(action, Action::Failed(_));
+    let (told, unwanted) = (of(failed, true), of(failed, false));
+    let mut events = Vec::new();
+    if !told.is_empty() {
+        let (report, text) = message.map_or((None, String::new()), |m| (Some(m.entry.id.clone()), m.text.clone()));
+        events.push(LedgerEvent::Reported { report, recipients: told, text });
+    }
+    if !unwanted.is_empty() {
+        let text = "The sender asked not to be told of it (NOTIFY, RFC 3461).".to_owned();
+        events.push(LedgerEvent::Reported { report: None, recipients: unwanted, text });
+    }
+    let delayed = of(|action| matches!(action, Action::Delayed(_)), true);
+    let relayed = of(|action| matches!(action, Action::Relayed(_)), true);
+    if let (Some(message), false) = (message, delayed.is_empty() && relayed.is_empty()) {
+        events.push(LedgerEvent::Notified { report: message.entry.id.clone(), delayed, relayed });
+    }
+    events
 }

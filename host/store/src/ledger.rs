@@ -50,6 +50,7 @@ pub(crate) fn kind(event: &LedgerEvent) -> &'static str {
         LedgerEvent::TurnedAway { .. } => "turned-away",
         LedgerEvent::Attempted { .. } => "attempted",
         LedgerEvent::Reported { .. } => "reported",
+        LedgerEvent::Notified { .. } => "notified",
         LedgerEvent::Operator { .. } => "operator",
         LedgerEvent::Alert { .. } => "alert",
     }
@@ -57,14 +58,15 @@ pub(crate) fn kind(event: &LedgerEvent) -> &'static str {
 
 /// Mailboxes a record is found by, lower case, one a line.
 pub(crate) fn searched(event: &LedgerEvent) -> String {
-    let mailboxes: &[Mailbox] = match event {
-        LedgerEvent::Accepted(arrival) | LedgerEvent::TurnedAway { arrival, .. } => &arrival.recipients,
-        LedgerEvent::Attempted { recipient, .. } => std::slice::from_ref(recipient),
-        LedgerEvent::Reported { recipients, .. } => recipients,
-        LedgerEvent::Decision(_) | LedgerEvent::Operator { .. } | LedgerEvent::Alert { .. } => &[],
+    let (mailboxes, more): (&[Mailbox], &[Mailbox]) = match event {
+        LedgerEvent::Accepted(arrival) | LedgerEvent::TurnedAway { arrival, .. } => (&arrival.recipients, &[]),
+        LedgerEvent::Attempted { recipient, .. } => (std::slice::from_ref(recipient), &[]),
+        LedgerEvent::Reported { recipients, .. } => (recipients, &[]),
+        LedgerEvent::Notified { delayed, relayed, .. } => (delayed, relayed),
+        LedgerEvent::Decision(_) | LedgerEvent::Operator { .. } | LedgerEvent::Alert { .. } => (&[], &[]),
     };
     let mut text = String::new();
-    for mailbox in mailboxes {
+    for mailbox in mailboxes.iter().chain(more) {
         let _ = writeln!(text, "{}@{}", mailbox.local.to_ascii_lowercase(), mailbox.domain.as_str());
     }
     text

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sealwire_core::address::{Domain, Mailbox};
+use sealwire_core::dsn::Dsn;
 use sealwire_core::reply::Reply;
-use sealwire_core::smtp::command::{Command, Recipient};
+use sealwire_core::smtp::command::{Command, RcptParameters, Recipient};
 use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Limits, Server, ServerConfig, Step};
 
 use crate::input::{flights, has_bare_line_end, pieces};
@@ -42,7 +43,16 @@ fn one_line(line: &[u8]) {
         }
         Ok(command) => {
             let written = written(&command);
-            assert_eq!(Command::parse(written.as_bytes()).as_ref(), Ok(&command), "{written:?}");
+            let again = Command::parse(written.as_bytes());
+            // A domain in U-labels is written in A-labels.
+            let same = match (command, &again) {
+                (Command::Rcpt(recipient, parameters), Ok(Command::Rcpt(_, read))) if written.is_ascii() => {
+                    assert!(!read.international, "{written:?}");
+                    Command::Rcpt(recipient, RcptParameters { international: false, ..parameters })
+                }
+                (command, _) => command,
+            };
+            assert_eq!(again.as_ref(), Ok(&same), "{written:?}");
         }
     }
 }
@@ -60,12 +70,21 @@ fn written(command: &Command) -> String {
                 Some(false) => " BODY=7BIT",
                 Some(true) => " BODY=8BITMIME",
             };
-            line
+            line += if parameters.require_tls { " REQUIRETLS" } else { "" };
+            line += if parameters.smtp_utf8 { " SMTPUTF8" } else { "" };
+            line + &Dsn { ret: parameters.ret, envid: parameters.envid.clone(), ..Dsn::default() }.mail_parameters()
         }
-        Command::Rcpt(Recipient::Postmaster) => "RCPT TO:<postmaster>".to_owned(),
-        Command::Rcpt(Recipient::Mailbox(mailbox)) => format!("RCPT TO:<{mailbox}>"),
+        Command::Rcpt(recipient, RcptParameters { dsn, .. }) => {
+            let path = match recipient {
+                Recipient::Postmaster => "postmaster".to_owned(),
+                Recipient::Mailbox(mailbox) => mailbox.to_string(),
+            };
+            let dsn = Dsn { recipients: [(0, dsn.clone())].into(), ..Dsn::default() };
+            format!("RCPT TO:<{path}>{}", dsn.rcpt_parameters(0, true))
+        }
         Command::StartTls => "STARTTLS".to_owned(),
         Command::Data => "DATA".to_owned(),
+        Command::Bdat { octets, last } => format!("BDAT {octets}{}", if *last { " LAST" } else { "" }),
         Command::Rset => "RSET".to_owned(),
         Command::Noop => "NOOP".to_owned(),
         Command::Vrfy => "VRFY x".to_owned(),
@@ -89,7 +108,14 @@ fn session<'a>(seed: u8, flights: &'a [Vec<u8>], cut: impl Fn(&'a [u8]) -> Vec<&
     let client = ClientIdentity { address: [192, 0, 2, 1].into(), trusted: seed & 2 == 0 };
     let mut server = Server::new(Arc::new(config.clone()), client.clone());
     server.greet();
-    let mut caller = Caller { server, config, trusted: client.trusted, log: Vec::new(), stage: Stage::Commands };
+    let mut caller = Caller {
+        server,
+        config,
+        trusted: client.trusted,
+        log: Vec::new(),
+        stage: Stage::Commands,
+        between_chunks: false,
+    };
     caller.poll(b"");
     for flight in flights {
         for piece in cut(flight) {
@@ -128,6 +154,8 @@ struct Caller {
     trusted: bool,
     log: Vec<String>,
     stage: Stage,
+    /// A chunk was taken, and nothing has come of the next one.
+    between_chunks: bool,
 }
 
 impl Caller {
@@ -135,10 +163,18 @@ impl Caller {
         // Every step uses an octet, or ends one of a few stages.
         for _ in 0..fed.len() * 4 + 64 {
             let step = self.server.poll();
+            if step == Step::GivenUp {
+                assert!(self.between_chunks, "given up at {:?}", self.stage);
+                self.stage = Stage::Commands;
+            }
+            if !matches!(step, Step::NeedInput | Step::Flush) {
+                self.between_chunks = false;
+            }
             self.read_output(&step);
             match step {
                 Step::NeedInput => return,
                 Step::Flush => {}
+                Step::GivenUp => self.log.push("given up".to_owned()),
                 Step::StartTls => {
                     assert!(self.stage == Stage::Commands && !self.server.is_secured() && self.config.tls_available);
                     assert!(!self.server.in_transaction(), "STARTTLS in a transaction");
@@ -157,7 +193,8 @@ impl Caller {
                 }
                 Step::EndOfData { size, eight_bit } => self.store(size, eight_bit),
                 Step::Refused(reply) => {
-                    assert!(matches!(self.stage, Stage::Data | Stage::Kept(_)), "refused at {:?}", self.stage);
+                    let stages = matches!(self.stage, Stage::Commands | Stage::Data | Stage::Kept(_));
+                    assert!(stages, "refused at {:?}", self.stage);
                     assert!(reply.code >= 400, "refused with {reply:?}");
                     self.log.push(format!("refused {reply}"));
                     self.stage = Stage::Refused;
@@ -182,6 +219,9 @@ impl Caller {
             assert!(line.len() <= 510 && text.bytes().all(|octet| (b' '..=b'~').contains(&octet)), "{line:?}");
             match line.get(..4) {
                 Some("354 ") => self.stage = Stage::Data,
+                _ if line == "250 2.0.0 chunk taken" => self.between_chunks = true,
+                // Of a command between two chunks.
+                Some(_) if self.between_chunks => {}
                 // Answers to the data that the machine gives by itself, and to what the caller said.
                 Some(code) if code.ends_with(' ') && self.stage != Stage::Handshake => {
                     let unstored = matches!(self.stage, Stage::Data | Stage::Kept(_) | Stage::Refused);
@@ -224,7 +264,8 @@ impl Caller {
     }
 
     fn judge(&mut self, ready: &HeaderReady) {
-        assert_eq!(self.stage, Stage::Data, "a header without a 354");
+        // Behind a 354, or of a chunk.
+        assert!(matches!(self.stage, Stage::Data | Stage::Commands), "a header at {:?}", self.stage);
         let HeaderReady { envelope, greeting, secured, header } = ready;
         assert_eq!(*secured, self.server.is_secured());
         assert!(header.len() <= HEADER_MAX && !has_bare_line_end(header) && !header.contains(&0));

@@ -209,6 +209,7 @@ impl Caller {
             size: CONTENT.len() as u64,
             eight_bit: self.permits_used == 2,
             require_tls: self.permits_used == 1,
+            ..Outgoing::default()
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use sealwire_admin::{Client, query};
+use sealwire_core::address::Mailbox;
 use sealwire_core::ledger::{ArrivalRecord, LedgerEvent};
 use sealwire_core::reason::Reason;
 use sealwire_core::time::rfc3339;
@@ -104,21 +105,32 @@ fn words(event: &LedgerEvent) -> String {
         LedgerEvent::Attempted { recipient, round, route, result, settlement, .. } => {
             format!("attempted  {recipient} by {route}, round {round}: {result}; {settlement}")
         }
-        LedgerEvent::Reported { report, recipients, .. } => {
-            let whose = recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        LedgerEvent::Reported { report, recipients, text } => {
+            let whose = all(recipients);
             match report {
                 Some(report) => format!("reported  {whose}, by message {report}"),
-                None => format!("reported  {whose}: there was nobody to tell"),
+                None if text.is_empty() => format!("reported  {whose}: there was nobody to tell"),
+                None => format!("reported  {whose}: {text}"),
             }
+        }
+        LedgerEvent::Notified { report, delayed, relayed } => {
+            let told = [("late", delayed), ("handed on", relayed)];
+            let told = told.into_iter().filter(|(_, whose)| !whose.is_empty());
+            let told: Vec<String> = told.map(|(what, whose)| format!("{what} for {}", all(whose))).collect();
+            format!("notified  {}, by message {report}", told.join("; "))
         }
         LedgerEvent::Operator { action, by } => format!("operator  {action}, by {by}"),
         LedgerEvent::Alert { text } => format!("alert  {text}"),
     }
 }
 
+fn all(mailboxes: &[Mailbox]) -> String {
+    mailboxes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn arrived(arrival: &ArrivalRecord) -> String {
     let sender = arrival.envelope_sender.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string);
-    let recipients = arrival.recipients.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let recipients = all(&arrival.recipients);
     let client = arrival.client.as_deref().unwrap_or("this relay");
     let channel = arrival.tls.as_deref().unwrap_or("in clear");
     format!("from {sender} to {recipients}, by {client} ({channel})")

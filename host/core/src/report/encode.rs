@@ -32,11 +32,29 @@ impl Part {
         Part { content_type: content_type.to_owned(), quoted_printable: plain.is_none(), text }
     }
 
+    /// Several in one, which its boundary keeps apart.
+    pub(super) fn of_parts(kind: &str, boundary: &str, parts: &[Part]) -> Part {
+        let content_type = format!("multipart/{kind}; boundary=\"{boundary}\"");
+        Part { content_type, quoted_printable: false, text: assemble(parts, boundary) }
+    }
+
     /// Its own header.
     pub(super) fn header(&self) -> String {
         let encoding = if self.quoted_printable { "quoted-printable" } else { "7bit" };
         format!("Content-Type: {}\r\nContent-Transfer-Encoding: {encoding}\r\n", self.content_type)
     }
+}
+
+/// The body of a multipart (RFC 2046 §5.1.1).
+pub(super) fn assemble(parts: &[Part], boundary: &str) -> String {
+    let mut body = String::new();
+    for part in parts {
+        body.push_str(&format!("--{boundary}\r\n{}\r\n", part.header()));
+        body.push_str(&part.text);
+        body.push_str("\r\n");
+    }
+    body.push_str(&format!("--{boundary}--\r\n"));
+    body
 }
 
 /// May travel unencoded (RFC 2045 §2.7).

@@ -1,13 +1,17 @@
-//! Report: what the sender is told when a message could not be delivered (RFC 3464 in RFC 6522).
+//! Report: what the sender is told when a message could not be delivered, is late, or was handed to a server that does not
+//! report itself (RFC 3464 in RFC 6522), as far as he wants to be told (RFC 3461).
 //!
 //! A report never causes a report (H5): the null sender and reports of our own get none. It carries the original's
-//! header only, whatever the original was: H6 asks that of protected mail, and one rule is safer than two. A local
+//! header only, whatever the original was and whatever RET says: H6 asks that of protected mail, and one rule is safer than
+//! two. A local
 //! decision invents no `smtp;` diagnostic; of a policy's reason only rule and text are told. Pure: id, time and
 //! boundary are arguments.
 //!
-//! 1. [`text`]: the words for a person. 2. [`status`]: the fields for a program. 3. [`encode`]: lines that any mail
+//! 1. [`text`]: the words for a person, as a [`document`]. 2. [`status`]: the fields for a program. 3. [`encode`]: lines that any mail
 //!    server takes.
 
+mod demands;
+mod document;
 mod encode;
 mod status;
 mod text;
@@ -15,9 +19,11 @@ mod text;
 pub use status::status_of;
 
 use crate::address::Mailbox;
+use crate::dsn::{Dsn, Event, RecipientDsn};
 use crate::entry::Entry;
 use crate::facts::{ChannelState, ClientFacts};
-use crate::settle::Failure;
+use crate::outcome::Delivery;
+use crate::settle::{Delay, Failure};
 use crate::time::rfc5322;
 use encode::{Part, fold};
 
@@ -33,8 +39,8 @@ pub struct ReportRequest<'a> {
     pub postmaster: &'a Mailbox,
     /// The message that could not be delivered.
     pub entry: &'a Entry,
-    /// Its recipients that ended without a delivery in this round.
-    pub failures: &'a [FailedRecipient],
+    /// Its recipients of whom there is something to tell.
+    pub recipients: &'a [Recipient],
     /// Id of the report's own entry.
     pub id: &'a str,
     /// Generation of the round.
@@ -45,13 +51,38 @@ pub struct ReportRequest<'a> {
     pub boundary: &'a str,
 }
 
-/// One recipient that ended without a delivery.
+/// One recipient, and what there is to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedRecipient {
+pub struct Recipient {
+    /// In the original's envelope.
+    pub index: u32,
     /// Whose copy.
     pub mailbox: Mailbox,
-    /// Why.
-    pub failure: Failure,
+    /// What became of it.
+    pub action: Action,
+}
+
+/// What became of one recipient's copy (RFC 3464 §2.3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// It ended without a delivery.
+    Failed(Failure),
+    /// It is late.
+    Delayed(Delay),
+    /// It was delivered to a host that does not offer DSN, and the sender wants to hear of success (RFC 3461 §5.2.2).
+    Relayed(Box<Delivery>),
+}
+
+impl Recipient {
+    /// The sender wants to be told of this, by what he said of this recipient (RFC 3461 §4.1).
+    pub fn is_wanted(&self, entry: &Entry) -> bool {
+        let event = match self.action {
+            Action::Failed(_) => Event::Failure,
+            Action::Delayed(_) => Event::Delay,
+            Action::Relayed(_) => Event::Success,
+        };
+        entry.dsn.wants(self.index, event)
+    }
 }
 
 /// A finished report, one more entry for the queue.
@@ -63,27 +94,32 @@ pub struct ReportMessage {
     pub recipient: Mailbox,
     /// Content behind the blank line.
     pub body: Vec<u8>,
-    /// The part for a person, lines ended by `\n`; the ledger keeps it.
+    /// The part for a person in plain text, lines ended by `\n`; the ledger keeps it.
     pub text: String,
 }
 
-/// The report; None where there is nobody to tell (H5) or nothing to tell of.
+/// The report; None where there is nobody to tell (H5) or nothing that he wants to hear.
 pub fn report(request: &ReportRequest<'_>) -> Option<ReportMessage> {
     // H5: neither a null reverse-path nor a report of our own is ever answered (RFC 5321 §4.5.5).
     let recipient = request.entry.envelope_sender.clone().filter(|_| !request.entry.is_report)?;
-    if request.failures.is_empty() {
+    let told: Vec<&Recipient> = request.recipients.iter().filter(|it| it.is_wanted(request.entry)).collect();
+    if told.is_empty() {
         return None;
     }
     let original = encode::original_header(request.entry, ORIGINAL_HEADER_MAX);
-    let text = text::write(request, original.cut);
+    let document = text::write(request, &told, original.cut);
+    let text = document.plain();
+    let words = [Part::of_text("text/plain", &text), Part::of_text("text/html", &document.html())];
+    // RFC 6533 §6.3: a header in UTF-8 is of another type than one of 1982.
+    let of_header = if request.entry.is_international() { "message/global-headers" } else { "text/rfc822-headers" };
     let parts = [
-        Part::of_text("text/plain", &text),
-        Part::of_octets("message/delivery-status", status::write(request).as_bytes()),
-        Part::of_octets("text/rfc822-headers", &original.octets),
+        Part::of_parts("alternative", &boundary("words", request.boundary, &words), &words),
+        Part::of_octets("message/delivery-status", status::write(request, &told).as_bytes()),
+        Part::of_octets(of_header, &original.octets),
     ];
-    let boundary = boundary(request.boundary, &parts);
-    let header = header(request, &recipient, &boundary).into_bytes();
-    let body = assemble(&parts, &boundary);
+    let boundary = boundary("report", request.boundary, &parts);
+    let header = header(request, &recipient, &subject(&told), &boundary).into_bytes();
+    let body = encode::assemble(&parts, &boundary).into_bytes();
     let came_by_tls = |client: &ClientFacts| client.channel.state == ChannelState::Secured;
     let entry = Entry {
         id: request.id.to_owned(),
@@ -103,12 +139,15 @@ pub fn report(request: &ReportRequest<'_>) -> Option<ReportMessage> {
         unit: request.entry.unit.clone(),
         // H6: the report is planned for its own recipient; the original's flags are not its own.
         flagged_by: Vec::new(),
+        smtp_utf8: false,
+        // RFC 3461 §6.1: nobody is told of what becomes of a report.
+        dsn: Dsn { recipients: [(0, RecipientDsn::never())].into(), ..Dsn::default() },
         generation: request.generation,
     };
     Some(ReportMessage { entry, recipient, body, text })
 }
 
-fn header(request: &ReportRequest<'_>, recipient: &Mailbox, boundary: &str) -> String {
+fn header(request: &ReportRequest<'_>, recipient: &Mailbox, subject: &str, boundary: &str) -> String {
     let host = request.reporting_host;
     // RFC 5322 has no way to write such an address; the envelope still carries it.
     let to = if recipient.to_string().is_ascii() { recipient.to_string() } else { "undisclosed-recipients:;".into() };
@@ -117,7 +156,7 @@ fn header(request: &ReportRequest<'_>, recipient: &Mailbox, boundary: &str) -> S
     field("Date", &rfc5322(request.now));
     field("From", &format!("Mail Delivery System <MAILER-DAEMON@{host}>"));
     field("To", &to);
-    field("Subject", &subject(request.failures));
+    field("Subject", subject);
     field("Message-ID", &format!("<{}@{host}>", request.id));
     if let Some(original) = encode::message_id(&request.entry.header) {
         field("In-Reply-To", &original);
@@ -130,34 +169,30 @@ fn header(request: &ReportRequest<'_>, recipient: &Mailbox, boundary: &str) -> S
     header
 }
 
-fn subject(failures: &[FailedRecipient]) -> String {
-    let first = failures.first().map(|failed| failed.mailbox.to_string()).filter(|mailbox| mailbox.is_ascii());
-    match (failures.len(), first) {
-        (1, Some(first)) => format!("Undelivered: your message to {first}"),
-        (1, None) => "Undelivered: your message".to_owned(),
-        (count, _) => format!("Undelivered: your message to {count} recipients"),
+/// By the worst there is to tell.
+fn subject(told: &[&Recipient]) -> String {
+    let any = |is: fn(&Action) -> bool| told.iter().any(|recipient| is(&recipient.action));
+    let what = match () {
+        () if any(|action| matches!(action, Action::Failed(_))) => "Undelivered",
+        () if any(|action| matches!(action, Action::Delayed(_))) => "Delayed",
+        () => "Handed on",
+    };
+    let first = told.first().map(|recipient| recipient.mailbox.to_string()).filter(|mailbox| mailbox.is_ascii());
+    match (told.len(), first) {
+        (1, Some(first)) => format!("{what}: your message to {first}"),
+        (1, None) => format!("{what}: your message"),
+        (count, _) => format!("{what}: your message to {count} recipients"),
     }
 }
 
 /// A boundary that no line of the parts begins with, whatever a stranger wrote into them.
-fn boundary(seed: &str, parts: &[Part]) -> String {
+fn boundary(kind: &str, seed: &str, parts: &[Part]) -> String {
     let seed: String = seed.chars().filter(char::is_ascii_alphanumeric).take(40).collect();
-    let mut boundary = format!("report-{seed}");
+    let mut boundary = format!("{kind}-{seed}");
     while parts.iter().any(|part| part.text.contains(&boundary)) && boundary.len() < 70 {
         boundary.push('x');
     }
     boundary
-}
-
-fn assemble(parts: &[Part], boundary: &str) -> Vec<u8> {
-    let mut body = String::new();
-    for part in parts {
-        body.push_str(&format!("--{boundary}\r\n{}\r\n", part.header()));
-        body.push_str(&part.text);
-        body.push_str("\r\n");
-    }
-    body.push_str(&format!("--{boundary}--\r\n"));
-    body.into_bytes()
 }
 
 #[cfg(test)]

@@ -1,28 +1,48 @@
 //! The fields for a program: message/delivery-status (RFC 3464 §2) and the status codes (RFC 3463, RFC 5248).
 
 use crate::address::Mailbox;
+use crate::dsn::{Dsn, seven_bit};
 use crate::facts::ChannelState;
 use crate::floor::{Demand, Source};
 use crate::outcome::{FloorUnmet, HostUnmet, Outcome};
 use crate::reply::{Enhanced, Reply};
 use crate::report::encode::{fold, tame_ascii};
-use crate::report::{FailedRecipient, ReportRequest};
+use crate::report::{Action, Recipient, ReportRequest};
 use crate::settle::{Ending, Failure};
 use crate::time::rfc5322;
 
 /// Most characters of a peer's reply that are quoted.
 const DIAGNOSTIC_MAX: usize = 1000;
 
-/// The status of a failure. Class 5 always: it is over, whatever class the last reply had (RFC 2034 §4).
-pub fn status_of(failure: &Failure) -> Enhanced {
-    match (&failure.ending, &failure.outcome) {
-        (Ending::Expired { .. }, Outcome::FailedDecision(_)) => Enhanced(5, 3, 0),
-        // "Delivery time expired."
-        (Ending::Expired { .. }, _) => Enhanced(5, 4, 7),
-        (_, Outcome::Refused { reply, .. }) => permanent(reply, Enhanced(5, 0, 0)),
-        (_, Outcome::FloorUnmet(unmet)) => telling_host(unmet).map_or(Enhanced(5, 7, 10), status_of_host),
-        (_, Outcome::Delivered(_) | Outcome::Inconclusive { .. } | Outcome::FailedDecision(_)) => Enhanced(5, 0, 0),
+/// The status of a recipient, whose class says what is told: 5 it is over, whatever class the last reply had (RFC 2034 §4);
+/// 4 it is late; 2 it was handed on.
+pub fn status_of(action: &Action) -> Enhanced {
+    match action {
+        Action::Failed(Failure { ending: Ending::Expired { .. }, outcome, .. }) => match outcome {
+            Outcome::FailedDecision(_) => Enhanced(5, 3, 0),
+            // "Delivery time expired."
+            _ => Enhanced(5, 4, 7),
+        },
+        Action::Failed(failure) => of_outcome(&failure.outcome, 5),
+        Action::Delayed(delay) => of_outcome(&delay.last.outcome, 4),
+        // "Message relayed to non-compliant mailer."
+        Action::Relayed(_) => Enhanced(2, 1, 9),
     }
+}
+
+fn of_outcome(outcome: &Outcome, class: u8) -> Enhanced {
+    let Enhanced(_, subject, detail) = match outcome {
+        Outcome::Refused { reply, .. } | Outcome::Inconclusive { reply: Some(reply), .. } => {
+            permanent(reply, Enhanced(5, 0, 0))
+        }
+        Outcome::FloorUnmet(unmet) => telling_host(unmet).map_or(Enhanced(5, 7, 10), status_of_host),
+        // "No answer from host"; where none was found, "directory server failure".
+        Outcome::Inconclusive { host: Some(_), .. } if class == 4 => Enhanced(4, 4, 1),
+        Outcome::Inconclusive { host: None, .. } if class == 4 => Enhanced(4, 4, 3),
+        Outcome::FailedDecision(_) if class == 4 => Enhanced(4, 3, 0),
+        Outcome::Delivered(_) | Outcome::Inconclusive { .. } | Outcome::FailedDecision(_) => Enhanced(5, 0, 0),
+    };
+    Enhanced(class, subject, detail)
 }
 
 fn status_of_host(host: &HostUnmet) -> Enhanced {
@@ -53,36 +73,75 @@ pub(super) fn telling_host(unmet: &FloorUnmet) -> Option<&HostUnmet> {
 }
 
 /// The whole part, CR LF line ends.
-pub(super) fn write(request: &ReportRequest<'_>) -> String {
-    let mut out = fold("Reporting-MTA", &format!("dns; {}", request.reporting_host));
+pub(super) fn write(request: &ReportRequest<'_>, recipients: &[&Recipient]) -> String {
+    let mut out = String::new();
+    // RFC 3464 §2.2.1: first of all, and as it was given.
+    if let Some(envid) = &request.entry.dsn.envid {
+        out.push_str(&fold("Original-Envelope-Id", &tame_ascii(envid, envid.len())));
+    }
+    out.push_str(&fold("Reporting-MTA", &format!("dns; {}", request.reporting_host)));
     out.push_str(&fold("Arrival-Date", &rfc5322(request.entry.arrived_at)));
-    for failed in request.failures {
+    for it in recipients {
         out.push_str("\r\n");
-        out.push_str(&recipient(failed));
+        out.push_str(&recipient(it, &request.entry.dsn));
     }
     out
 }
 
-fn recipient(FailedRecipient { mailbox, failure }: &FailedRecipient) -> String {
-    let mut out = fold("Final-Recipient", &typed_address(mailbox));
-    out.push_str("Action: failed\r\n");
-    out.push_str(&fold("Status", &status_of(failure).to_string()));
-    let (host, quoted) = contact(&failure.outcome);
+fn recipient(recipient: &Recipient, dsn: &Dsn) -> String {
+    let mut out = String::new();
+    let orcpt = dsn.recipients.get(&recipient.index).and_then(|asked| asked.orcpt.as_ref());
+    if let Some(orcpt) = orcpt {
+        let typed = orcpt.typed();
+        out.push_str(&fold("Original-Recipient", &tame_ascii(&typed, typed.len())));
+    }
+    out.push_str(&fold("Final-Recipient", &typed_address(&recipient.mailbox)));
+    out.push_str(match recipient.action {
+        Action::Failed(_) => "Action: failed\r\n",
+        Action::Delayed(_) => "Action: delayed\r\n",
+        Action::Relayed(_) => "Action: relayed\r\n",
+    });
+    out.push_str(&fold("Status", &status_of(&recipient.action).to_string()));
+    let Contact { host, quoted, at } = contact(&recipient.action);
     if let Some(host) = host {
         out.push_str(&fold("Remote-MTA", &format!("dns; {}", remote_name(host))));
     }
     if let Some(reply) = quoted {
         out.push_str(&fold("Diagnostic-Code", &format!("smtp; {}", tame_ascii(&reply.to_string(), DIAGNOSTIC_MAX))));
     }
-    // Where no policy decided, nobody was contacted: there was no attempt to date.
-    if failure.at > 0 && !matches!(failure.outcome, Outcome::FailedDecision(_)) {
-        out.push_str(&fold("Last-Attempt-Date", &rfc5322(failure.at)));
+    if let Some(at) = at {
+        out.push_str(&fold("Last-Attempt-Date", &rfc5322(at)));
+    }
+    if let Action::Delayed(delay) = &recipient.action {
+        out.push_str(&fold("Will-Retry-Until", &rfc5322(delay.until)));
     }
     out
 }
 
-/// The host that was contacted, and what it said if its own words are quoted. A decision of ours is no peer's reply.
-fn contact(outcome: &Outcome) -> (Option<&str>, Option<&Reply>) {
+/// The last attempt.
+struct Contact<'a> {
+    host: Option<&'a str>,
+    /// What the host said, if its own words are quoted. A decision of ours is no peer's reply.
+    quoted: Option<&'a Reply>,
+    /// Seconds since the Unix epoch. Where no policy decided, nobody was contacted: there was no attempt to date.
+    at: Option<u64>,
+}
+
+fn contact(action: &Action) -> Contact<'_> {
+    let (outcome, at) = match action {
+        Action::Failed(failure) => (&failure.outcome, failure.at),
+        Action::Delayed(delay) => (&delay.last.outcome, delay.last.at),
+        Action::Relayed(delivery) => {
+            return Contact { host: Some(&delivery.host), quoted: Some(&delivery.reply), at: None };
+        }
+    };
+    let (host, quoted) = spoken(outcome);
+    let was_made = at > 0 && !matches!(outcome, Outcome::FailedDecision(_));
+    Contact { host, quoted, at: was_made.then_some(at) }
+}
+
+/// The host that was contacted, and what it said.
+fn spoken(outcome: &Outcome) -> (Option<&str>, Option<&Reply>) {
     match outcome {
         Outcome::Refused { host: Some(host), reply, by_peer: true } => (Some(host), Some(reply)),
         Outcome::Inconclusive { host: Some(host), reply: Some(reply), .. } => (Some(host), Some(reply)),
@@ -107,12 +166,7 @@ fn typed_address(mailbox: &Mailbox) -> String {
     if text.is_ascii() {
         return format!("rfc822; {}", tame_ascii(&text, text.len()));
     }
-    let escaped = |c: char| match c {
-        '\\' | '+' | '=' => format!("\\x{{{:X}}}", u32::from(c)),
-        '!'..='~' => c.to_string(),
-        c => format!("\\x{{{:X}}}", u32::from(c)),
-    };
-    format!("utf-8; {}", text.chars().map(escaped).collect::<String>())
+    format!("utf-8; {}", seven_bit(&text))
 }
 
 #[cfg(test)]
@@ -122,17 +176,19 @@ mod tests {
 
     #[test]
     fn the_class_is_always_permanent() {
-        let refused = |code, enhanced| Failure {
-            ending: Ending::Refused,
-            outcome: Outcome::Refused {
-                host: None,
-                reply: Reply { code, enhanced, text: String::new() },
-                by_peer: true,
-            },
-            reasons: Vec::new(),
-            rounds: 1,
-            route: None,
-            at: 0,
+        let refused = |code, enhanced| {
+            Action::Failed(Failure {
+                ending: Ending::Refused,
+                outcome: Outcome::Refused {
+                    host: None,
+                    reply: Reply { code, enhanced, text: String::new() },
+                    by_peer: true,
+                },
+                reasons: Vec::new(),
+                rounds: 1,
+                route: None,
+                at: 0,
+            })
         };
         let rows = [
             (Some(Enhanced(5, 1, 1)), "5.1.1"),

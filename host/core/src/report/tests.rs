@@ -5,12 +5,15 @@ use std::sync::Arc;
 use super::*;
 use crate::address::Domain;
 use crate::decision::{FailedDecision, FailureCause};
+use crate::dsn::Ret;
 use crate::facts::{ChainVerdict, ChannelFacts, ClientFacts, Handshake, TlsVersion};
 use crate::floor::{Demand, Source};
 use crate::outcome::{FloorUnmet, HostUnmet, Outcome};
 use crate::reason::Reason;
 use crate::reply::{Enhanced, Reply};
-use crate::settle::Ending;
+use crate::settle::{Ending, LastRound};
+
+mod wanted;
 
 const ARRIVED: u64 = 1_795_511_100;
 const NOW: u64 = ARRIVED + 3;
@@ -62,6 +65,8 @@ fn original() -> Entry {
         is_report: false,
         report_of_tls: false,
         require_tls: false,
+        smtp_utf8: false,
+        dsn: Dsn::default(),
         unit: vec!["root".into()],
         flagged_by: vec!["content".into()],
         generation: 3,
@@ -141,18 +146,23 @@ fn failed_decision() -> Outcome {
     })
 }
 
-fn to(recipient: &str, failure: Failure) -> FailedRecipient {
-    FailedRecipient { mailbox: mailbox(recipient), failure }
+fn to(recipient: &str, failure: Failure) -> Recipient {
+    Recipient { index: 0, mailbox: mailbox(recipient), action: Action::Failed(failure) }
 }
 
-fn report_of(entry: &Entry, failures: &[FailedRecipient]) -> Option<ReportMessage> {
+fn report_of(entry: &Entry, recipients: &[Recipient]) -> Option<ReportMessage> {
     let postmaster = mailbox("postmaster@relay.example");
-    let now = failures.iter().map(|failed| failed.failure.at).max().unwrap_or(NOW);
+    let at = |recipient: &Recipient| match &recipient.action {
+        Action::Failed(failure) => failure.at,
+        Action::Delayed(delay) => delay.last.at,
+        Action::Relayed(_) => NOW,
+    };
+    let now = recipients.iter().map(at).max().unwrap_or(NOW);
     report(&ReportRequest {
         reporting_host: "relay.example",
         postmaster: &postmaster,
         entry,
-        failures,
+        recipients,
         id: "4XyZ-r",
         generation: 7,
         now,
@@ -169,8 +179,11 @@ fn whole(message: &ReportMessage) -> String {
 }
 
 macro_rules! golden {
-    ($name:literal, $failures:expr) => {
-        let message = report_of(&original(), &$failures).expect("somebody to tell");
+    ($name:literal, $recipients:expr) => {
+        golden!($name, $recipients, original());
+    };
+    ($name:literal, $recipients:expr, $entry:expr) => {
+        let message = report_of(&$entry, &$recipients).expect("somebody to tell");
         let got = whole(&message);
         assert!(!got.contains("PRIVATE"), "{got}");
         assert!(got.lines().all(|line| line.len() <= 78), "{got}");
@@ -299,7 +312,7 @@ fn statuses_follow_what_was_missing() {
         (expired(failed_decision()), "5.3.0"),
     ];
     for (failure, expected) in rows {
-        assert_eq!(status_of(&failure).to_string(), expected, "{failure:?}");
+        assert_eq!(status_of(&Action::Failed(failure.clone())).to_string(), expected, "{failure:?}");
     }
 }
 
@@ -319,7 +332,40 @@ fn hostile_content_stays_in_its_place() {
     let boundary = whole.split_once("boundary=\"").and_then(|(_, rest)| rest.split_once('"')).expect("a boundary").0;
     let marks = whole.lines().filter(|line| line.starts_with(&format!("--{boundary}"))).count();
     assert_eq!(marks, 4, "three parts and the end");
+    assert!(whole.contains("alternative; boundary=\"words-"), "two ways to read the first of them");
     assert!(whole.contains("To: undisclosed-recipients:;\n") && !whole.contains("In-Reply-To"));
     assert!(message.text.replace('\n', " ").contains("too long to be attached whole"));
     assert_eq!(whole.matches("Action:").count(), 1);
+}
+
+fn delayed() -> Action {
+    let last = LastRound { at: NOW + 14_000, outcome: greylisted(), reasons: Vec::new() };
+    Action::Delayed(Delay { waited_secs: 4 * 3600, last, until: ARRIVED + FIVE_DAYS })
+}
+
+fn relayed() -> Action {
+    Action::Relayed(Box::new(Delivery {
+        host: "mx.plain.example".into(),
+        address: "198.51.100.9:25".into(),
+        reply: Reply::new(250, (0, 0), "queued as 7"),
+        tls: None,
+        dsn: false,
+        demanded: Vec::new(),
+        published: Vec::new(),
+    }))
+}
+
+/// RFC 3461: the sender's own names, and each recipient's action.
+#[test]
+fn a_delay_a_relaying_and_a_failure_in_one_report() {
+    let orcpt = |text: &str| RecipientDsn { notify: "SUCCESS,FAILURE,DELAY".parse().ok(), orcpt: text.parse().ok() };
+    let recipients = [(0, orcpt("rfc822;b+2Bob@old.example")), (1, orcpt("utf-8;j\u{fc}rgen@old.example"))].into();
+    let dsn = Dsn { envid: Some("QQ 314".into()), ret: Some(Ret::Full), recipients };
+    let at = |index, address: &str, action| Recipient { index, mailbox: mailbox(address), action };
+    let recipients = [
+        at(0, "bob@strict.example", delayed()),
+        at(1, "juergen@plain.example", relayed()),
+        at(2, "carol@strict.example", Action::Failed(refused())),
+    ];
+    golden!("delayed-relayed.eml", recipients, Entry { dsn, ..original() });
 }

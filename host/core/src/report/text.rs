@@ -2,17 +2,16 @@
 //!
 //! Public reasons only: rule and text. Who reads this never saw a log file.
 
-use std::collections::BTreeSet;
-
-use crate::facts::{ChannelState, TlsVersion};
-use crate::floor::{Demand, Source};
-use crate::outcome::{FloorUnmet, HostUnmet, Outcome};
+use crate::facts::ChannelState;
+use crate::outcome::{Delivery, FloorUnmet, HostUnmet, Outcome};
 use crate::reason::Reason;
 use crate::reply::Reply;
-use crate::report::encode::{subject, tame, wrap};
+use crate::report::demands::{demands, lack, remedies, why};
+use crate::report::document::Document;
+use crate::report::encode::{subject, tame};
 use crate::report::status::telling_host;
-use crate::report::{FailedRecipient, ReportRequest};
-use crate::settle::{Ending, Failure};
+use crate::report::{Action, Recipient, ReportRequest};
+use crate::settle::{Delay, Ending, Failure};
 use crate::time::rfc5322;
 
 /// Most characters of anything that somebody else wrote.
@@ -20,23 +19,23 @@ const QUOTE_MAX: usize = 400;
 /// Most hosts that are told of one by one.
 const HOSTS_MAX: usize = 10;
 
-/// The whole part, lines ended by `\n`.
-pub(super) fn write(request: &ReportRequest<'_>, header_cut: bool) -> String {
-    let whom = if request.failures.len() == 1 { "this recipient" } else { "these recipients" };
-    let mut text = wrap(&format!("Your message was not delivered to {whom}:"), "");
-    text.push('\n');
-    for failed in request.failures {
-        text.push_str(&format!("    {}\n", tame(&failed.mailbox.to_string(), QUOTE_MAX)));
+/// The whole text about these recipients.
+pub(super) fn write(request: &ReportRequest<'_>, recipients: &[&Recipient], header_cut: bool) -> Document {
+    let mut document = Document::default();
+    for (opening, is_meant) in OPENINGS {
+        let meant: Vec<String> = recipients.iter().filter(|it| is_meant(&it.action)).map(|it| address(it)).collect();
+        if !meant.is_empty() {
+            let whom = if meant.len() == 1 { "this recipient" } else { "these recipients" };
+            document.words(opening.replace("{}", whom));
+            document.addresses(meant);
+        }
     }
-    text.push('\n');
-    if let Some(subject) = subject(&request.entry.header) {
-        text.push_str(&wrap(&format!("Subject: {subject}"), ""));
+    let subject = subject(&request.entry.header).map(|subject| format!("Subject: {subject}"));
+    let sent = format!("Sent: {}", rfc5322(request.entry.arrived_at));
+    document.facts(subject.into_iter().chain([sent]).collect());
+    for recipient in recipients {
+        section(&mut document, request, recipient);
     }
-    text.push_str(&wrap(&format!("Sent: {}", rfc5322(request.entry.arrived_at)), ""));
-    for failed in request.failures {
-        section(&mut text, request, failed);
-    }
-    text.push_str("\n-- \n");
     let mut close = format!(
         "Written by the mail relay {}; its postmaster is {}. The id of your message there is {}. The header of your \
          message is attached, its content is not.",
@@ -45,27 +44,40 @@ pub(super) fn write(request: &ReportRequest<'_>, header_cut: bool) -> String {
     if header_cut {
         close.push_str(" The header was too long to be attached whole.");
     }
-    text.push_str(&wrap(&close, ""));
-    text
+    document.signature(close);
+    document
 }
 
-fn section(text: &mut String, request: &ReportRequest<'_>, FailedRecipient { mailbox, failure }: &FailedRecipient) {
-    text.push_str(&format!("\n{}\n", tame(&mailbox.to_string(), QUOTE_MAX)));
-    let asked = Asked { postmaster: request.postmaster.to_string(), domain: mailbox.domain.to_string() };
-    let words = words_of(failure, &asked);
-    let administrators = format!("What the administrators of {} can do", words.remedy_at);
-    let paragraphs = [
-        ("What happened", words.happened),
-        ("Why", words.why),
-        ("What you can do", words.you),
-        (administrators.as_str(), words.administrators),
-    ];
-    for (title, sentences) in paragraphs {
-        if !sentences.is_empty() {
-            text.push_str(&format!("\n  {title}:\n"));
-            sentences.iter().for_each(|sentence| text.push_str(&wrap(sentence, "    ")));
-        }
-    }
+type IsMeant = fn(&Action) -> bool;
+
+/// What the report begins with, and for whom.
+const OPENINGS: [(&str, IsMeant); 3] = [
+    ("Your message was not delivered to {}:", |action| matches!(action, Action::Failed(_))),
+    ("Your message has not been delivered yet to {}. It is still being tried:", |action| {
+        matches!(action, Action::Delayed(_))
+    }),
+    ("Your message was handed on, to a mail server that does not report deliveries, for {}:", |action| {
+        matches!(action, Action::Relayed(_))
+    }),
+];
+
+fn address(recipient: &Recipient) -> String {
+    tame(&recipient.mailbox.to_string(), QUOTE_MAX)
+}
+
+fn section(document: &mut Document, request: &ReportRequest<'_>, recipient: &Recipient) {
+    document.recipient(address(recipient));
+    let domain = recipient.mailbox.domain.to_string();
+    let asked = Asked { postmaster: request.postmaster.to_string(), domain };
+    let words = match &recipient.action {
+        Action::Failed(failure) => of_failure(failure, &asked),
+        Action::Delayed(delay) => of_delay(delay, &asked),
+        Action::Relayed(delivery) => of_relayed(delivery),
+    };
+    document.paragraphs("What happened", words.happened);
+    document.paragraphs("Why", words.why);
+    document.paragraphs("What you can do", words.you);
+    document.paragraphs(&format!("What the administrators of {} can do", words.remedy_at), words.administrators);
 }
 
 /// Who may be asked for help.
@@ -85,9 +97,53 @@ struct Words {
     administrators: Vec<String>,
 }
 
-fn words_of(failure: &Failure, asked: &Asked) -> Words {
-    let mut words = match &failure.outcome {
-        Outcome::FloorUnmet(unmet) => of_floor_unmet(unmet, failure, asked),
+fn of_failure(failure: &Failure, asked: &Asked) -> Words {
+    let mut words = of_outcome(&failure.outcome, &failure.reasons, asked);
+    words.happened.insert(0, ending(failure));
+    if let Some(route) = &failure.route {
+        let way = format!(
+            "As the first way did not give what is required, the message took the alternate route \"{}\".",
+            quote(route)
+        );
+        words.happened.insert(1, way);
+    }
+    words
+}
+
+fn of_delay(delay: &Delay, asked: &Asked) -> Words {
+    let mut words = of_outcome(&delay.last.outcome, &delay.last.reasons, asked);
+    let waits = format!(
+        "The message has waited for {}. It is tried again and again until {}; if it cannot be delivered by then, \
+         you will be told.",
+        duration(delay.waited_secs),
+        rfc5322(delay.until)
+    );
+    words.happened.insert(0, waits);
+    words.you = vec![format!(
+        "Nothing needs to be done. If it is urgent, reach the recipient in another way, or ask {}.",
+        asked.postmaster
+    )];
+    words
+}
+
+fn of_relayed(delivery: &Delivery) -> Words {
+    let channel = delivery.tls.as_ref().map_or_else(
+        || "over a connection that was not secure".to_owned(),
+        |tls| format!("over a secure ({}) connection", tls.version.replace("TLSv", "TLS ")),
+    );
+    let happened = format!(
+        "The mail server {} took the message {channel} and answered: {}",
+        name(&delivery.host),
+        quote(&delivery.reply.to_string())
+    );
+    let you = "Nothing needs to be done. That mail server does not say whether it has delivered a message; it tells \
+               you if it could not.";
+    Words { happened: vec![happened], you: vec![you.into()], ..Words::default() }
+}
+
+fn of_outcome(outcome: &Outcome, reasons: &[Reason], asked: &Asked) -> Words {
+    match outcome {
+        Outcome::FloorUnmet(unmet) => of_floor_unmet(unmet, reasons, asked),
         Outcome::Refused { host, reply, by_peer } => of_refused(host.as_deref(), reply, *by_peer),
         Outcome::Inconclusive { host, why, reply } => of_inconclusive(host.as_deref(), why, reply.as_ref(), asked),
         Outcome::FailedDecision(failed) => Words {
@@ -102,16 +158,7 @@ fn words_of(failure: &Failure, asked: &Asked) -> Words {
         },
         // A delivery is no failure.
         Outcome::Delivered(_) => Words::default(),
-    };
-    words.happened.insert(0, ending(failure));
-    if let Some(route) = &failure.route {
-        let way = format!(
-            "As the first way did not give what is required, the message took the alternate route \"{}\".",
-            quote(route)
-        );
-        words.happened.insert(1, way);
     }
-    words
 }
 
 /// What ended it, in one sentence or two.
@@ -138,7 +185,7 @@ fn ending(failure: &Failure) -> String {
     }
 }
 
-fn of_floor_unmet(unmet: &FloorUnmet, failure: &Failure, asked: &Asked) -> Words {
+fn of_floor_unmet(unmet: &FloorUnmet, reasons: &[Reason], asked: &Asked) -> Words {
     let mut words = Words::default();
     for host in unmet.hosts.iter().take(HOSTS_MAX) {
         // One that was not connected has none.
@@ -151,7 +198,7 @@ fn of_floor_unmet(unmet: &FloorUnmet, failure: &Failure, asked: &Asked) -> Words
     for (host, why) in unmet.not_asked.iter().take(HOSTS_MAX) {
         words.happened.push(format!("The mail server {} could not be asked: {}.", name(host), quote(why)));
     }
-    words.why = why(unmet, &failure.reasons, asked);
+    words.why = why(unmet, reasons, &asked.domain);
     words.you = vec![
         "Ask the recipient for an address on a mail server that meets this requirement, or reach them in another way. \
          Sent again as it is, the message will come back again until the mail server has been changed."
@@ -187,151 +234,13 @@ fn found(host: &HostUnmet) -> String {
     }
 }
 
-fn demands(host: &HostUnmet) -> BTreeSet<&Demand> {
-    host.unmet.iter().map(|(demand, _)| demand).collect()
-}
-
-fn lack(demand: &Demand) -> &'static str {
-    match demand {
-        Demand::Tls => "it was not used",
-        Demand::MinimumVersion(_) => "its version is too old",
-        Demand::TrustedChain => "its certificate is not signed by a trusted authority (CA)",
-        Demand::MatchingName => "its certificate names another server",
-        Demand::Pin(..) => "its certificate is not the one expected",
-        Demand::CipherSuite(_) => "its cipher suite is not one of those required",
-        Demand::Dane(_) => "its certificate is not the one that its TLSA records name (DANE)",
-        Demand::ListedHost => "its domain's MTA-STS policy does not list it",
-        Demand::RequireTls => "it does not pass the demand for TLS on (REQUIRETLS)",
-        Demand::VerifiedServer => "its certificate does not prove which server it is",
-        Demand::ProvenHost => "its name is not proven",
-    }
-}
-
-/// What was required, and who requires it: each rule once, in its own public words.
-fn why(unmet: &FloorUnmet, reasons: &[Reason], asked: &Asked) -> Vec<String> {
-    let sourced: BTreeSet<_> = unmet.hosts.iter().flat_map(|host| &host.unmet).collect();
-    if sourced.is_empty() {
-        return Vec::new();
-    }
-    let demands: BTreeSet<&Demand> = sourced.iter().map(|(demand, _)| demand).collect();
-    let besides: Vec<String> = demands.into_iter().filter_map(required).collect();
-    let with = if besides.is_empty() { String::new() } else { format!(", with {}", besides.join(" and ")) };
-    let sources: BTreeSet<&Source> = sourced.iter().map(|(_, source)| source).collect();
-    let who = if sources.iter().all(|source| **source == Source::RequireTls) {
-        "Whoever sent this message"
-    } else {
-        "The organization that runs this relay"
-    };
-    let mut why = vec![format!(
-        "{who} requires that this message to {} travels only over a secure (TLS) connection{with}.",
-        asked.domain
-    )];
-    let mut told = BTreeSet::new();
-    for sentence in sources.into_iter().map(|source| demanded_by(source, reasons)) {
-        if told.insert(sentence.clone()) {
-            why.push(sentence);
-        }
-    }
-    why
-}
-
-/// What a demand asks for besides TLS itself.
-fn required(demand: &Demand) -> Option<String> {
-    Some(match demand {
-        Demand::Tls => return None,
-        Demand::MinimumVersion(version) => format!("{} or newer", version_name(*version)),
-        Demand::TrustedChain => "a certificate signed by a trusted authority (CA)".into(),
-        Demand::MatchingName => "a certificate that names the mail server".into(),
-        Demand::Pin(..) => "the certificate that is expected there".into(),
-        Demand::CipherSuite(_) => quote(&demand.to_string()),
-        Demand::Dane(_) => "a certificate that the mail server's TLSA records name (DANE)".into(),
-        Demand::ListedHost => "a mail server that the recipient's domain lists in its MTA-STS policy".into(),
-        Demand::RequireTls => "a mail server that passes this demand on (REQUIRETLS)".into(),
-        Demand::VerifiedServer => "a certificate that proves which mail server it is".into(),
-        Demand::ProvenHost => "a mail server whose name is proven (by DNSSEC or MTA-STS)".into(),
-    })
-}
-
-fn demanded_by(source: &Source, reasons: &[Reason]) -> String {
-    match source {
-        Source::Rule { policy, rule } => {
-            let given = reasons.iter().find(|reason| reason.policy == *policy && reason.rule == *rule);
-            given.map(public).unwrap_or_else(|| format!("It is demanded by {}.", quote(&source.to_string())))
-        }
-        Source::Flag(policy) => {
-            format!("The policy \"{}\" marked this message for secure transport when it arrived.", quote(policy))
-        }
-        Source::Route(name) => format!("The route \"{}\" that this message takes demands it.", quote(name)),
-        Source::Report => "The message that this one reports on came over a secure connection.".into(),
-        Source::Dane(name) => format!(
-            "The owner of the mail server demands it: see the TLSA records of {} (DANE, RFC 7672).",
-            quote(name)
-        ),
-        Source::RequireTls => "The message was sent with the option REQUIRETLS (RFC 8689).".into(),
-        Source::MtaSts { domain, .. } => format!(
-            "The owner of {0} demands it: see the policy at https://mta-sts.{0}/.well-known/mta-sts.txt (MTA-STS, \
-             RFC 8461).",
-            quote(domain)
-        ),
-    }
-}
-
 /// Rule and text of a reason; what matched and the detail stay in the ledger.
-fn public(reason: &Reason) -> String {
+pub(super) fn public(reason: &Reason) -> String {
     let text = quote(&reason.text);
     match (reason.rule.is_empty(), text.is_empty()) {
         (true, _) => text,
         (false, true) => format!("Rule {}.", quote(&reason.rule)),
         (false, false) => format!("Rule {}: {text}", quote(&reason.rule)),
-    }
-}
-
-fn remedies(host: &HostUnmet) -> Vec<String> {
-    if host.objection.is_some() {
-        return Vec::new();
-    }
-    let name = name(&host.host);
-    if let Some(demand) = host.barred_by() {
-        return vec![remedy(demand, &name)];
-    }
-    match host.channel {
-        ChannelState::NotOffered | ChannelState::Refused | ChannelState::Inconclusive => {
-            vec![format!("Offer STARTTLS (RFC 3207) with TLS 1.2 or newer on {name}.")]
-        }
-        ChannelState::Failed => {
-            vec![format!("Mend TLS on {name}: a handshake with TLS 1.2 or TLS 1.3 must succeed after STARTTLS.")]
-        }
-        ChannelState::Secured => demands(host).into_iter().map(|demand| remedy(demand, &name)).collect(),
-    }
-}
-
-fn remedy(demand: &Demand, name: &str) -> String {
-    match demand {
-        Demand::Tls => format!("Offer STARTTLS (RFC 3207) with TLS 1.2 or newer on {name}."),
-        Demand::MinimumVersion(version) => format!("Enable {} on {name}.", version_name(*version)),
-        Demand::TrustedChain => format!(
-            "Install on {name} a certificate that a public certification authority has signed, that is in date, and \
-             that comes with its intermediate certificates."
-        ),
-        Demand::MatchingName => {
-            format!("Install on {name} a certificate that has {name} among its subject alternative names.")
-        }
-        Demand::Pin(..) => format!("Tell the sender's postmaster about the new certificate of {name}."),
-        Demand::CipherSuite(_) => format!("Enable one of the cipher suites named above on {name}."),
-        Demand::Dane(_) => format!(
-            "Publish TLSA records for {name} that name the certificate it has now, or give it back the one they name."
-        ),
-        Demand::RequireTls => format!("Offer REQUIRETLS (RFC 8689) on {name}, or have it sent without this option."),
-        Demand::VerifiedServer => format!(
-            "Install on {name} a certificate that has {name} among its subject alternative names and that a public \
-             certification authority has signed, or publish TLSA records for it."
-        ),
-        Demand::ProvenHost => {
-            format!("Sign the domain whose mail {name} takes (DNSSEC), or publish an MTA-STS policy for it.")
-        }
-        Demand::ListedHost => {
-            format!("List {name} in the MTA-STS policy of the domain, or take it out of its MX records.")
-        }
     }
 }
 
@@ -355,16 +264,12 @@ fn of_inconclusive(host: Option<&str>, why: &str, reply: Option<&Reply>, asked: 
     Words { happened, you: vec![you], ..Words::default() }
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     tame(text, QUOTE_MAX).trim().to_owned()
 }
 
-fn name(host: &str) -> String {
+pub(super) fn name(host: &str) -> String {
     tame(host, QUOTE_MAX)
-}
-
-fn version_name(version: TlsVersion) -> String {
-    version.name().replace("TLSv", "TLS ")
 }
 
 fn times(rounds: u32) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::outcome::Outcome;
 use crate::reason::Reason;
-use crate::settle::Progress;
+use crate::settle::{LastRound, Progress};
 
 /// Why there will be no further round, with the last one's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,17 @@ pub struct Failure {
     pub route: Option<String>,
     /// When the last round ended; seconds since the Unix epoch.
     pub at: u64,
+}
+
+/// Why it is late; there will be further rounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delay {
+    /// Since it arrived.
+    pub waited_secs: u64,
+    /// The last round.
+    pub last: LastRound,
+    /// It is tried until then; seconds since the Unix epoch.
+    pub until: u64,
 }
 
 /// What ended it.

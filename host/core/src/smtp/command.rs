@@ -1,13 +1,15 @@
-//! SMTP commands (RFC 5321 §4.1.1, RFC 3207, RFC 1870, RFC 6152): from one line to one typed value, or to the reply
-//! that says what is wrong with it.
+//! SMTP commands (RFC 5321 §4.1.1, RFC 3207): from one line to one typed value, or to the reply that says what is wrong
+//! with it.
 //!
 //! Knows syntax only: no state, no settings. Lenient where mail in the wild is (a blank behind `FROM:`), strict where
-//! hops could disagree (control octets, addresses without angle brackets). Seams: SMTPUTF8 (RFC 6531), DSN (RFC 3461),
-//! and AUTH (RFC 4954) parameters belong into [`MailParameters`] and `no_parameters`.
+//! hops could disagree (control octets, addresses without angle brackets). Parameters of extensions are read in
+//! [`super::parameters`].
 
 use std::fmt;
 
+use super::parameters::{self, MailParameters};
 use crate::address::{Domain, Mailbox};
+use crate::dsn::RecipientDsn;
 use crate::reply::Reply;
 
 /// Longest name a client may give itself, as long as a domain (RFC 5321 §4.5.3.1.2).
@@ -25,9 +27,16 @@ pub enum Command {
     /// `None`: the null reverse-path `<>`.
     Mail(Option<Mailbox>, MailParameters),
     /// One recipient.
-    Rcpt(Recipient),
+    Rcpt(Recipient, RcptParameters),
     /// The message follows.
     Data,
+    /// So many octets of the message follow (RFC 3030 §2).
+    Bdat {
+        /// A number too large for u64 is u64::MAX.
+        octets: u64,
+        /// They end the message.
+        last: bool,
+    },
     /// Forget the transaction.
     Rset,
     /// Nothing.
@@ -40,15 +49,13 @@ pub enum Command {
     Quit,
 }
 
-/// The parameters of MAIL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MailParameters {
-    /// SIZE= (RFC 1870), octets. A number too large for u64 is u64::MAX.
-    pub size: Option<u64>,
-    /// BODY= (RFC 6152); true for 8BITMIME.
-    pub eight_bit: Option<bool>,
-    /// REQUIRETLS (RFC 8689 §3).
-    pub require_tls: bool,
+/// What RCPT says besides its path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RcptParameters {
+    /// NOTIFY= and ORCPT= (RFC 3461).
+    pub dsn: RecipientDsn,
+    /// Path or parameters are not ASCII: within SMTPUTF8 only (RFC 6531 §3.3).
+    pub international: bool,
 }
 
 /// The path of RCPT.
@@ -81,7 +88,7 @@ pub enum CommandError {
     Sender,
     /// The path of RCPT is no mailbox.
     Recipient,
-    /// An address with octets above 127, without SMTPUTF8 (RFC 6531 §3.5).
+    /// An address with octets above 127, without SMTPUTF8 or not in UTF-8 (RFC 6531 §3.5).
     InternationalAddress,
     /// A parameter of MAIL or RCPT that this server does not offer.
     Parameter,
@@ -100,8 +107,8 @@ impl Command {
         let end = line.iter().position(|octet| matches!(octet, b' ' | b'\t')).unwrap_or(line.len());
         let (verb, rest) = line.split_at(end);
         let rest = match std::str::from_utf8(rest) {
-            Ok(rest) if rest.is_ascii() => rest.trim_matches([' ', '\t']),
-            _ if is_one_of(verb, &["MAIL", "RCPT"]) => return Err(CommandError::InternationalAddress),
+            Ok(rest) if rest.is_ascii() || is_one_of(verb, &["MAIL", "RCPT"]) => rest.trim_matches([' ', '\t']),
+            Err(_) if is_one_of(verb, &["MAIL", "RCPT"]) => return Err(CommandError::InternationalAddress),
             _ => return Err(CommandError::NotAscii),
         };
         let alone = |command: Command| {
@@ -116,6 +123,7 @@ impl Command {
             b"MAIL" => mail(rest),
             b"RCPT" => rcpt(rest),
             b"DATA" => alone(Command::Data),
+            b"BDAT" => bdat(rest),
             b"EHLO" => greeting_name(rest).map(Command::Ehlo),
             b"HELO" => greeting_name(rest).map(Command::Helo),
             b"STARTTLS" => alone(Command::StartTls),
@@ -132,7 +140,7 @@ impl Command {
     }
 }
 
-const OTHER_COMMANDS: &[&str] = &["AUTH", "BDAT", "BURL", "EXPN", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML"];
+const OTHER_COMMANDS: &[&str] = &["AUTH", "BURL", "EXPN", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML"];
 
 /// First words of HTTP (RFC 9110 §9, RFC 9113 §3.4) and of its header fields; none is a command of SMTP.
 const FOREIGN_REQUESTS: &[&str] =
@@ -152,6 +160,17 @@ fn greeting_name(rest: &str) -> Result<String, CommandError> {
     Ok(rest.to_owned())
 }
 
+fn bdat(rest: &str) -> Result<Command, CommandError> {
+    const SYNTAX: CommandError = CommandError::Syntax("BDAT wants a number of octets and, behind the last, LAST");
+    let (size, last) = match rest.split_once([' ', '\t']) {
+        None => (rest, false),
+        Some((size, last)) if last.trim_start().eq_ignore_ascii_case("LAST") => (size, true),
+        Some(_) => return Err(SYNTAX),
+    };
+    let octets = parameters::size(size).map_err(|_| SYNTAX)?;
+    Ok(Command::Bdat { octets, last })
+}
+
 fn mail(rest: &str) -> Result<Command, CommandError> {
     const SYNTAX: CommandError = CommandError::Syntax("MAIL wants FROM:<address>, in angle brackets");
     let (path, parameters) = split_path(rest, "FROM:").ok_or(SYNTAX)?;
@@ -159,20 +178,10 @@ fn mail(rest: &str) -> Result<Command, CommandError> {
         "" => None,
         path => Some(mailbox(path).ok_or(CommandError::Sender)?),
     };
-    let mut read = MailParameters::default();
-    for parameter in parameters.split_ascii_whitespace() {
-        let (keyword, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if keyword.eq_ignore_ascii_case("SIZE") {
-            once(&mut read.size, size(value)?)?;
-        } else if keyword.eq_ignore_ascii_case("BODY") {
-            once(&mut read.eight_bit, body(value)?)?;
-        } else if parameter.eq_ignore_ascii_case("REQUIRETLS") {
-            if std::mem::replace(&mut read.require_tls, true) {
-                return Err(CommandError::DuplicateParameter);
-            }
-        } else {
-            return Err(CommandError::Parameter);
-        }
+    let read = parameters::of_mail(parameters)?;
+    // RFC 6531 §3.3: whoever does not say so gets no other address through.
+    if !read.smtp_utf8 && !rest.is_ascii() {
+        return Err(CommandError::InternationalAddress);
     }
     Ok(Command::Mail(sender, read))
 }
@@ -185,32 +194,8 @@ fn rcpt(rest: &str) -> Result<Command, CommandError> {
     } else {
         Recipient::Mailbox(mailbox(path).ok_or(CommandError::Recipient)?)
     };
-    no_parameters(parameters)?;
-    Ok(Command::Rcpt(recipient))
-}
-
-fn no_parameters(parameters: &str) -> Result<(), CommandError> {
-    if parameters.is_empty() { Ok(()) } else { Err(CommandError::Parameter) }
-}
-
-fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), CommandError> {
-    if slot.replace(value).is_some() { Err(CommandError::DuplicateParameter) } else { Ok(()) }
-}
-
-/// 1 to 20 digits (RFC 1870 §3).
-fn size(value: &str) -> Result<u64, CommandError> {
-    if value.is_empty() || value.len() > 20 || !value.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(CommandError::ParameterValue("SIZE wants 1 to 20 digits"));
-    }
-    Ok(value.parse().unwrap_or(u64::MAX))
-}
-
-fn body(value: &str) -> Result<bool, CommandError> {
-    match value {
-        _ if value.eq_ignore_ascii_case("7BIT") => Ok(false),
-        _ if value.eq_ignore_ascii_case("8BITMIME") => Ok(true),
-        _ => Err(CommandError::ParameterValue("BODY is 7BIT or 8BITMIME")),
-    }
+    let dsn = parameters::of_rcpt(parameters)?;
+    Ok(Command::Rcpt(recipient, RcptParameters { dsn, international: !rest.is_ascii() }))
 }
 
 /// Splits `FROM:<path> parameters` into path and parameters; `None` where this is not the shape.
@@ -293,9 +278,10 @@ impl fmt::Display for CommandError {
             CommandError::GreetingName => "EHLO and HELO want the name of the client, one word",
             CommandError::Sender => "the sender is not a mailbox: <local-part@domain> or <>",
             CommandError::Recipient => "the recipient is not a mailbox: <local-part@domain>",
-            CommandError::InternationalAddress => "this address needs SMTPUTF8, which this server does not offer",
+            CommandError::InternationalAddress => "this address is no ASCII; it wants UTF-8 and SMTPUTF8 behind MAIL",
             CommandError::Parameter => {
-                "unknown parameter; MAIL takes SIZE, BODY and, inside TLS, REQUIRETLS, RCPT takes none"
+                "unknown parameter; MAIL takes SIZE, BODY, SMTPUTF8, RET, ENVID and, inside TLS, REQUIRETLS, RCPT takes \
+                 NOTIFY and ORCPT"
             }
             CommandError::DuplicateParameter => "a parameter may be given once",
         })

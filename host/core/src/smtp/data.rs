@@ -1,6 +1,7 @@
-//! The data of a message: what follows DATA, up to CR LF . CR LF (RFC 5321 §4.1.1.4, §4.5.2).
+//! The data of a message: what follows DATA, up to CR LF . CR LF (RFC 5321 §4.1.1.4, §4.5.2), or the chunks that follow BDAT,
+//! each of so many octets (RFC 3030 §2).
 //!
-//! Takes the stuffed dots out and finds the end. H11: CR LF . CR LF alone ends the data, and a bare CR, a bare LF or
+//! Takes the stuffed dots out and finds the end; a chunk has neither. H11: CR LF . CR LF alone ends the data, and a bare CR, a bare LF or
 //! a NUL makes the message faulty, because hops disagree on what these are: one of them taking `LF . CR LF` for an end
 //! reads the rest of the message as commands (SMTP smuggling). Nothing is repaired, since a repair would have
 //! to guess what the sender's hop meant. A faulty message is read to its true end, so that the session stays in step.
@@ -22,6 +23,17 @@ pub struct DataReceiver {
     eight_bit: bool,
     fault: Option<Fault>,
     ended: bool,
+    /// Comes in chunks.
+    chunk: Option<Chunk>,
+}
+
+/// One of the chunks that a message comes in.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    /// Octets still to come.
+    left: u64,
+    /// It ends the message.
+    last: bool,
 }
 
 /// Where in a line the next octet stands.
@@ -65,7 +77,21 @@ impl DataReceiver {
             eight_bit: false,
             fault: None,
             ended: false,
+            chunk: None,
         }
+    }
+
+    /// A chunk of so many octets follows, which are the message's as they are (RFC 3030 §2).
+    pub fn begin_chunk(&mut self, octets: u64, last: bool) {
+        self.chunk = Some(Chunk { left: octets, last });
+        if octets == 0 {
+            self.end_chunk();
+        }
+    }
+
+    /// All octets of the chunk have come, and another one is to follow.
+    pub fn awaits_chunk(&self) -> bool {
+        !self.ended && self.chunk.is_some_and(|chunk| chunk.left == 0)
     }
 
     /// Octets of the message so far: without stuffed dots and the end mark, with every CR LF (RFC 1870 §5). Goes on
@@ -92,11 +118,33 @@ impl DataReceiver {
     /// Reads from `input`, appends to `kept` what belongs to the message and says how much of `input` was used. Stops
     /// at the end of the data and at the first fault; called again it goes on, and behind a fault keeps nothing.
     pub fn receive(&mut self, input: &[u8], kept: &mut Vec<u8>) -> usize {
+        let Some(Chunk { left, .. }) = self.chunk else { return self.receive_data(input, kept) };
+        let input = &input[..usize::try_from(left).unwrap_or(usize::MAX).min(input.len())];
+        let used = self.receive_data(input, kept);
+        if let Some(chunk) = &mut self.chunk {
+            chunk.left -= used as u64;
+            if used > 0 && chunk.left == 0 {
+                self.end_chunk();
+            }
+        }
+        used
+    }
+
+    fn end_chunk(&mut self) {
+        if self.chunk.is_some_and(|chunk| chunk.last) {
+            if self.position == Position::Cr {
+                self.find_fault(Fault::BareCr);
+            }
+            self.ended = true;
+        }
+    }
+
+    fn receive_data(&mut self, input: &[u8], kept: &mut Vec<u8>) -> usize {
         let faulty = self.fault.is_some();
         let mut at = 0;
         while at < input.len() && !self.ended && (faulty || self.fault.is_none()) {
             at += match (self.position, input[at]) {
-                (Position::LineStart, b'.') => self.step(Position::Dot),
+                (Position::LineStart, b'.') if self.chunk.is_none() => self.step(Position::Dot),
                 (Position::Dot, b'\r') => self.step(Position::DotCr),
                 (Position::DotCr, b'\n') => {
                     self.ended = true;
@@ -233,6 +281,40 @@ mod tests {
                 // The rows use a limit of 10 octets; those that would pass it are about something else.
                 let seen = if kept.len() > 10 { receive(octets.as_bytes(), 1_000, piece) } else { seen };
                 assert_eq!(seen, expected, "{octets:?} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_are_taken_as_they_are_but_for_bare_line_ends() {
+        // Chunks of one message; what is kept, and the fault.
+        let rows: [(&[&str], &str, Option<Fault>); 9] = [
+            (&["a\r\n.\r\nb\r\n"], "a\r\n.\r\nb\r\n", None),
+            (&[".\r\n", ""], ".\r\n", None),
+            (&["a\r", "\n..b"], "a\r\n..b", None),
+            (&[""], "", None),
+            (&["a\r", ""], "a\r", Some(Fault::BareCr)),
+            (&["a\r", "b"], "a\r", Some(Fault::BareCr)),
+            (&["a\nb"], "a", Some(Fault::BareLf)),
+            (&["a\0b\r\n"], "a", Some(Fault::Nul)),
+            (&["123456789", "0123456789\r\n"], "1234567890123456", Some(Fault::TooLarge)),
+        ];
+        for (chunks, kept_is, fault) in rows {
+            for piece in [1, 2, 3, usize::MAX] {
+                let (mut receiver, mut kept) = (DataReceiver::new(16), Vec::new());
+                for (number, chunk) in chunks.iter().enumerate() {
+                    let last = number + 1 == chunks.len();
+                    // What stands behind a chunk is none of its octets.
+                    let octets = [chunk.as_bytes(), b"QUIT\r\n"].concat();
+                    receiver.begin_chunk(chunk.len() as u64, last);
+                    let mut at: usize = 0;
+                    while !receiver.ended() && !receiver.awaits_chunk() {
+                        let end = octets.len().min(at.saturating_add(piece));
+                        at += receiver.receive(&octets[at..end], &mut kept);
+                    }
+                    assert_eq!((at, receiver.ended()), (chunk.len(), last), "{chunks:?} by {piece}");
+                }
+                assert_eq!((String::from_utf8_lossy(&kept).as_ref(), receiver.fault()), (kept_is, fault), "{chunks:?}");
             }
         }
     }

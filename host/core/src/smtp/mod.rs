@@ -6,6 +6,7 @@ pub mod line;
 
 pub mod command;
 pub mod data;
+pub mod parameters;
 pub mod server;
 
 pub mod reply_reader;

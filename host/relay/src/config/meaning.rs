@@ -97,6 +97,7 @@ fn schedule(written: &WrittenSchedule, faults: &Faults) -> Schedule {
         first_retry_secs: secs(&written.first_retry, normal.first_retry_secs),
         max_interval_secs: secs(&written.max_interval, normal.max_interval_secs),
         expire_after_secs: secs(&written.expire_after, normal.expire_after_secs),
+        delay_notice_after_secs: secs(&written.delay_notice_after, normal.delay_notice_after_secs),
         inconclusive_repeats: small(&written.inconclusive_repeats, normal.inconclusive_repeats),
         inconclusive_window_secs: secs(&written.inconclusive_window, normal.inconclusive_window_secs),
         failed_decision_retry_secs: secs(&written.failed_decision_retry, normal.failed_decision_retry_secs),

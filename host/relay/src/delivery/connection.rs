@@ -191,6 +191,11 @@ impl Connection {
         self.client.extensions().lines().to_vec()
     }
 
+    /// RFC 3461.
+    pub(crate) fn offers_dsn(&self) -> bool {
+        self.client.extensions().dsn()
+    }
+
     /// Sends one message: `head`, then what `body` gives.
     pub(crate) async fn send(
         &mut self,

@@ -245,14 +245,17 @@ impl Delivering<'_> {
             }
         };
         let recipients = self.tally.remaining();
+        let head = [entry.trace.as_bytes(), &entry.header, b"\r\n"].concat();
         let message = Outgoing {
             sender: entry.envelope_sender.clone(),
             recipients: recipients.iter().map(|(_, mailbox)| mailbox.clone()).collect(),
             size: entry.size + entry.trace.len() as u64,
+            octets: Some(head.len() as u64 + body.reader.octets()),
             eight_bit: entry.eight_bit,
             require_tls: entry.require_tls,
+            international: entry.is_international(),
+            dsn: entry.dsn.of(recipients.iter().map(|(index, _)| *index)),
         };
-        let head = [entry.trace.as_bytes(), &entry.header, b"\r\n"].concat();
         match connection.send(permit, &message, &head, &mut body).await {
             // It was closed while it waited: nothing was sent, so a new connection may try.
             Ok(result) if was_used && result.recipients.iter().all(is_untouched) => Sent::NotAtAll,

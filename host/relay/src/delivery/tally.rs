@@ -96,6 +96,7 @@ impl Tally {
                     address: connection.address.to_string(),
                     reply,
                     tls: evidence.clone(),
+                    dsn: connection.offers_dsn(),
                     demanded: published.demands(),
                     published: published.verdicts(&connection.channel),
                 }),

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use sealwire_core::address::Mailbox;
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
@@ -15,6 +16,7 @@ use sealwire_store::{LedgerQuery, MemoryStore, QueueFilter, QueueItem, Store};
 use super::fault::Fault;
 use super::one_attempt;
 use super::scene::Scene;
+use super::shared::{WANTS_EVERY_REPORT, WANTS_NO_REPORT};
 use super::witness::{CopySeen, Seen};
 
 /// Everything the ledger and the queue tell of one entry.
@@ -46,6 +48,7 @@ pub(super) async fn judge(scene: &Scene, store: &MemoryStore) -> Vec<String> {
     for account in accounts.values() {
         recipients(account, &seen, &mut wrong);
         reports(account, &accounts, &records, &mut wrong);
+        notices(account, &mut wrong);
         one_attempt::judge(account, &seen, &mut wrong);
     }
     wrong
@@ -87,7 +90,9 @@ fn accounts(
                     records: of(&record.message),
                 }
             }
-            LedgerEvent::Reported { report: Some(id), .. } => {
+            // One report may tell of failures and of delays; it is one entry.
+            LedgerEvent::Notified { report: id, .. } if accounts.contains_key(id) => continue,
+            LedgerEvent::Reported { report: Some(id), .. } | LedgerEvent::Notified { report: id, .. } => {
                 let original: Option<&Account> = accounts.get(&record.message);
                 Account {
                     id: id.clone(),
@@ -211,12 +216,17 @@ fn is_excused(account: &Account, copy: &CopySeen, until: u64, seen: &Seen) -> bo
 /// H5: neither a report nor a message from the null sender is answered; where nobody can be told, an alert is given.
 fn reports(account: &Account, accounts: &BTreeMap<String, Account>, records: &[LedgerRecord], wrong: &mut Vec<String>) {
     for record in &account.records {
-        let LedgerEvent::Reported { report, .. } = &record.event else { continue };
+        let (report, text) = match &record.event {
+            LedgerEvent::Reported { report, text, .. } => (report.as_ref(), text.as_str()),
+            LedgerEvent::Notified { report, .. } => (Some(report), ""),
+            _ => continue,
+        };
         match report {
             Some(_) if account.is_report => wrong.push(format!("a report on the report {} (H5)", account.id)),
             Some(_) if account.sender.is_none() => wrong.push(format!("a report to nobody on {} (H5)", account.id)),
             Some(report) if !accounts.contains_key(report) => wrong.push(format!("{report} was never queued")),
             Some(_) => {}
+            None if !text.is_empty() && account.sender.as_deref() == Some(WANTS_NO_REPORT) => {}
             None if account.sender.is_some() => wrong.push(format!("the sender of {} was not told", account.id)),
             None => {
                 let alert =
@@ -225,6 +235,28 @@ fn reports(account: &Account, accounts: &BTreeMap<String, Account>, records: &[L
                     wrong.push(format!("{} ended with nobody told and no alert (H5)", account.id));
                 }
             }
+        }
+    }
+}
+
+/// RFC 3461: who wants to hear of success hears of each delivery, once; nobody hears of a delay twice, or against his will.
+fn notices(account: &Account, wrong: &mut Vec<String>) {
+    let sender = account.sender.as_deref();
+    for recipient in &account.recipients {
+        let is_whose = |whose: &[Mailbox]| whose.iter().any(|mailbox| mailbox.to_string() == *recipient);
+        let (mut late, mut handed_on, mut delivered) = (0, 0, 0);
+        for record in &account.records {
+            if let LedgerEvent::Notified { delayed, relayed, .. } = &record.event {
+                late += usize::from(is_whose(delayed));
+                handed_on += usize::from(is_whose(relayed));
+            }
+            delivered += usize::from(delivery(record, recipient).is_some());
+        }
+        let most = usize::from(!account.is_report && sender.is_some_and(|sender| sender != WANTS_NO_REPORT));
+        let due = if sender == Some(WANTS_EVERY_REPORT) { delivered } else { 0 };
+        if late > most || handed_on != due {
+            let told = format!("late {late}, handed on {handed_on} of {delivered}");
+            wrong.push(format!("the sender {sender:?} of {} is told of {recipient}: {told}", account.id));
         }
     }
 }

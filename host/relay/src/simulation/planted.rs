@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use sealwire_core::decision::{PlanCall, Standing, join_plans};
 use sealwire_core::floor::TlsFloor;
-use sealwire_core::report::FailedRecipient;
+use sealwire_core::report::Recipient;
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,9 +47,9 @@ pub(crate) fn floor(floor: TlsFloor) -> TlsFloor {
 }
 
 /// What a report is made of.
-pub(crate) fn told(failures: &mut Vec<FailedRecipient>) {
+pub(crate) fn told(recipients: &mut Vec<Recipient>) {
     if is(Bug::OutcomeLost) {
-        failures.clear();
+        recipients.clear();
     }
 }
 

@@ -12,7 +12,7 @@ use super::hop::DOMAINS;
 use super::peer::{Gone, Octets};
 use super::run::Door;
 use super::scene::Scene;
-use super::shared::RELAY;
+use super::shared::{RELAY, WANTS_EVERY_REPORT, WANTS_NO_REPORT};
 use super::witness::Submission;
 
 /// What one sender will do.
@@ -45,7 +45,7 @@ fn plan(scene: &Scene, chance: &Chance, number: u64) -> Plan {
     let token = format!("m{number}@home.test");
     let from = if chance.percent(20) { "ann@secret.test" } else { "ann@home.test" };
     // The null sender: nobody can be told (H5).
-    let sender = (!chance.percent(8)).then(|| "ann@home.test".to_owned());
+    let sender = (!chance.percent(8)).then(|| sender_of(scene.seed, number).to_owned());
     let mut recipients = Vec::new();
     for local in 0..1 + chance.below(3) {
         recipients.push(format!("r{local}@{}", chance.among(&DOMAINS)));
@@ -88,6 +88,15 @@ fn plan(scene: &Scene, chance: &Chance, number: u64) -> Plan {
             accepted: Vec::new(),
         },
         misdeed,
+    }
+}
+
+/// By its number, so that no chance is drawn for it.
+fn sender_of(seed: u64, number: u64) -> &'static str {
+    match seed.wrapping_add(number) % 6 {
+        0 => WANTS_NO_REPORT,
+        1 => WANTS_EVERY_REPORT,
+        _ => "ann@home.test",
     }
 }
 
@@ -137,7 +146,12 @@ impl Sender {
         self.submission(|submission| submission.required = required);
         let mail = format!("MAIL FROM:<{sender}>{}\r\n", if required { " REQUIRETLS" } else { "" });
         let mut commands = vec![mail];
-        commands.extend(recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>\r\n")));
+        let notify = match sender.as_str() {
+            WANTS_NO_REPORT => " NOTIFY=NEVER",
+            WANTS_EVERY_REPORT => " NOTIFY=SUCCESS,FAILURE,DELAY",
+            _ => "",
+        };
+        commands.extend(recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>{notify}\r\n")));
         if self.plan.pipelining {
             self.say(commands.concat().as_bytes()).await?;
         }

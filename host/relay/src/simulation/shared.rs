@@ -23,6 +23,10 @@ use crate::tls::{Connector, Roots};
 
 /// The relay's own name.
 pub(super) const RELAY: &str = "relay.test";
+/// Says NOTIFY=NEVER of every recipient.
+pub(super) const WANTS_NO_REPORT: &str = "silent@home.test";
+/// Says NOTIFY=SUCCESS,FAILURE,DELAY of every recipient.
+pub(super) const WANTS_EVERY_REPORT: &str = "keen@home.test";
 /// How long a message may wait: short of the usual five days, so that a message nobody takes costs few rounds.
 pub(super) const EXPIRE_AFTER_SECS: u64 = 12 * 3_600;
 

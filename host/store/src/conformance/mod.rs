@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
+use sealwire_core::dsn::{Dsn, RecipientDsn};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 
@@ -57,6 +58,8 @@ pub(crate) fn arrival(id: &str, recipients: &[&str], body: &[u8]) -> NewEntry {
         is_report: false,
         report_of_tls: false,
         require_tls: false,
+        smtp_utf8: true,
+        dsn: Dsn { envid: Some("as given".into()), recipients: [(1, RecipientDsn::never())].into(), ..Dsn::default() },
         unit: vec!["root".into()],
         flagged_by: vec!["secure-transport".into()],
         generation: 3,

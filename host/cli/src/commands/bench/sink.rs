@@ -181,7 +181,7 @@ async fn converse(
                 0 => return Ok(false),
                 octets => server.input(&buffer[..octets]),
             },
-            Step::Flush | Step::Refused(_) => {}
+            Step::Flush | Step::Refused(_) | Step::GivenUp => {}
             Step::StartTls => return Ok(true),
             Step::Header(header) => {
                 (claim, body) = (Claim::read(&header.header), Checksum::default());

@@ -125,7 +125,7 @@ async fn converse(
                 0 => return Ok(false),
                 octets => server.input(&buffer[..octets]),
             },
-            Step::Flush | Step::Refused(_) => {}
+            Step::Flush | Step::Refused(_) | Step::GivenUp => {}
             Step::StartTls => return Ok(true),
             Step::Header(header) => {
                 let text = format!("{}\r\n", String::from_utf8_lossy(&header.header));

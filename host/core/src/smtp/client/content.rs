@@ -8,6 +8,8 @@ use memchr::memchr2;
 /// The state between two pieces of content.
 #[derive(Debug)]
 pub(super) struct Stuffing {
+    /// A chunk has no dots stuffed and no end mark, but a number of octets (RFC 3030 §2).
+    dots: bool,
     line_start: bool,
     /// A CR ended the last piece; it is sent with its LF.
     after_cr: bool,
@@ -19,7 +21,12 @@ pub(super) struct BareLineEnd;
 
 impl Stuffing {
     pub(super) fn new() -> Stuffing {
-        Stuffing { line_start: true, after_cr: false }
+        Stuffing { dots: true, line_start: true, after_cr: false }
+    }
+
+    /// Of the one chunk of a message.
+    pub(super) fn of_chunk() -> Stuffing {
+        Stuffing { dots: false, ..Stuffing::new() }
     }
 
     pub(super) fn piece(&mut self, octets: &[u8], out: &mut Vec<u8>) -> Result<(), BareLineEnd> {
@@ -31,11 +38,11 @@ impl Stuffing {
                     return Err(BareLineEnd);
                 }
                 out.extend_from_slice(b"\r\n");
-                *self = Stuffing::new();
+                *self = Stuffing { dots: self.dots, ..Stuffing::new() };
                 rest = &rest[1..];
                 continue;
             }
-            if self.line_start && first == b'.' {
+            if self.dots && self.line_start && first == b'.' {
                 out.push(b'.');
             }
             self.line_start = false;
@@ -55,7 +62,9 @@ impl Stuffing {
         if self.after_cr {
             return Err(BareLineEnd);
         }
-        out.extend_from_slice(if self.line_start { b".\r\n" } else { b"\r\n.\r\n" });
+        if self.dots {
+            out.extend_from_slice(if self.line_start { b".\r\n" } else { b"\r\n.\r\n" });
+        }
         Ok(())
     }
 }

@@ -41,6 +41,16 @@ impl Extensions {
         self.has("SMTPUTF8")
     }
 
+    /// RFC 3030.
+    pub fn chunking(&self) -> bool {
+        self.has("CHUNKING")
+    }
+
+    /// RFC 3461.
+    pub fn dsn(&self) -> bool {
+        self.has("DSN")
+    }
+
     /// RFC 1870: SIZE is offered.
     pub fn size(&self) -> bool {
         self.has("SIZE")

@@ -1,11 +1,11 @@
-//! One SMTP connection, seen from the client (RFC 5321, 1870, 2034, 2920, 3207, 6152), without socket, clock or TLS.
+//! One SMTP connection, seen from the client (RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531), without socket, clock or TLS.
 //!
 //! 1. [`Client::new`]; then feed octets with [`Client::input`] and do what [`Client::poll`] says, sending
 //!    [`Client::output`] before waiting for anything.
 //! 2. [`ClientStep::Ready`]: EHLO is done on this channel. [`Client::start_tls`], [`Client::send`] or [`Client::quit`].
 //! 3. [`ClientStep::StartTls`]: do the handshake, then [`Client::tls_established`]; EHLO follows by itself, and what
 //!    was heard before is forgotten (RFC 3207 §4.2).
-//! 4. [`ClientStep::SendContent`]: [`Client::content`] as often as needed, [`Client::content_end`], poll.
+//! 4. [`ClientStep::SendContent`], behind DATA or in one chunk (RFC 3030): [`Client::content`] as often as needed, [`Client::content_end`], poll.
 //! 5. [`ClientStep::Finished`]: every recipient's result. `Ready` follows if the session can go on, else `Failed`.
 //!
 //! H2: [`Client::send`] alone leads to MAIL FROM, and it takes a [`Permit`] of this very connection. There is no way
@@ -28,6 +28,7 @@ pub use self::result::{FailureKind, MessageResult, Misuse, RecipientResult, Sess
 use self::transaction::Transaction;
 use super::reply_reader::ReplyReader;
 use crate::address::{Domain, Mailbox};
+use crate::dsn::Dsn;
 use crate::facts::{ChannelFacts, ChannelState};
 use crate::floor::{ConnectionId, Permit};
 use crate::reply::Reply;
@@ -44,7 +45,7 @@ pub struct ClientConfig {
 }
 
 /// One message for one transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     /// None: the null reverse-path.
     pub sender: Option<Mailbox>,
@@ -52,10 +53,17 @@ pub struct Outgoing {
     pub recipients: Vec<Mailbox>,
     /// Octets of the content (RFC 1870 §5).
     pub size: u64,
+    /// Exactly so many octets will be given as content; they go in one chunk where CHUNKING is offered (RFC 3030). None: it is
+    /// not known, and they go by DATA.
+    pub octets: Option<u64>,
     /// The content has octets above 127.
     pub eight_bit: bool,
     /// It goes with REQUIRETLS where that is offered (RFC 8689); whether it may go elsewhere is for the floor.
     pub require_tls: bool,
+    /// Its header is UTF-8: it goes by SMTPUTF8 or not at all (RFC 6531 §3.2), whatever its addresses are.
+    pub international: bool,
+    /// What the sender asks to be told, of `recipients` by their position; for a host that offers DSN.
+    pub dsn: Dsn,
 }
 
 /// What the caller has to do next.
@@ -203,17 +211,23 @@ impl Client {
     /// A bare CR or LF ends the session before the message is complete (H11).
     pub fn content(&mut self, octets: &[u8]) -> Result<(), Misuse> {
         let State::Transaction(transaction) = &mut self.state else { return Err(Misuse::NotReady) };
+        if !transaction.counts(octets.len() as u64) {
+            return Err(self.miscounted());
+        }
         let stuffing = transaction.content().ok_or(Misuse::NotReady)?;
         stuffing.piece(octets, &mut self.output).map_err(|BareLineEnd| self.refuse_content())
     }
 
-    /// The content is complete. A missing last CR LF is added.
+    /// The content is complete. A missing last CR LF is added, but to a chunk.
     pub fn content_end(&mut self) -> Result<(), Misuse> {
         // What was heard before the end is no answer to it, least of all a 250.
         while let (State::Transaction(_), Ok(Some(reply))) = (&self.state, self.reader.next_reply()) {
             self.hear(reply);
         }
         let State::Transaction(transaction) = &mut self.state else { return Err(Misuse::NotReady) };
+        if transaction.is_short() {
+            return Err(self.miscounted());
+        }
         let stuffing = transaction.content().ok_or(Misuse::NotReady)?;
         match stuffing.end(&mut self.output) {
             Ok(()) => {

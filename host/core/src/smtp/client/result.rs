@@ -122,6 +122,8 @@ pub enum Misuse {
     NoStartTls,
     /// The content has a bare CR or LF (H11); the session is over.
     BareLineEnd,
+    /// The content has not as many octets as `Outgoing::octets` said; the session is over.
+    Miscounted,
 }
 
 impl fmt::Display for Misuse {
@@ -132,6 +134,7 @@ impl fmt::Display for Misuse {
             Misuse::PeerSpoke => "the peer spoke out of turn; use another connection",
             Misuse::NoRecipients => "the message has no recipients",
             Misuse::NoStartTls => "STARTTLS is not to be had here; use another connection",
+            Misuse::Miscounted => "the content is not as long as was said",
             Misuse::BareLineEnd => "the content has a bare CR or LF; lines end with CR LF",
         })
     }

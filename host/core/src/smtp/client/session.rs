@@ -109,6 +109,13 @@ impl Client {
         Misuse::BareLineEnd
     }
 
+    /// More or fewer octets than a chunk was said to have: the peer must not take what came for the message.
+    pub(super) fn miscounted(&mut self) -> Misuse {
+        self.output.clear();
+        self.fail(FailureKind::Lost("the content is not as long as was said".into()), None);
+        Misuse::Miscounted
+    }
+
     /// Ends the session. A message in progress is settled first, with what the peer said of it.
     pub(super) fn fail(&mut self, kind: FailureKind, reply: Option<Reply>) {
         if matches!(self.state, State::Over) {

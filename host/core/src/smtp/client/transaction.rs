@@ -1,6 +1,7 @@
-//! One message through MAIL, RCPT, DATA (RFC 5321 §3.3), pipelined where that is offered (RFC 2920).
+//! One message through MAIL, RCPT, DATA (RFC 5321 §3.3), pipelined where that is offered (RFC 2920); by one BDAT instead of DATA
+//! where CHUNKING is (RFC 3030), once it is known that somebody was accepted.
 //!
-//! Commands are numbered: 0 is MAIL, 1 to n are the RCPTs, n + 1 is DATA. `sent` and `heard` count them, so a reply
+//! Commands are numbered: 0 is MAIL, 1 to n are the RCPTs, n + 1 is DATA or BDAT. `sent` and `heard` count them, so a reply
 //! belongs to command number `heard`, and at most a window of commands is unanswered: without PIPELINING, one.
 
 use super::content::Stuffing;
@@ -18,13 +19,15 @@ const ADDRESS_OCTETS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Transaction {
     mail: String,
-    /// Numbers of the recipients that RCPT is sent for, and their addresses.
+    /// Numbers of the recipients that RCPT is sent for, and the commands.
     asked: Vec<(usize, String)>,
     recipients: Vec<Standing>,
     window: usize,
     sent: usize,
     heard: usize,
     mail_refused: bool,
+    /// It goes in one chunk, of which so many octets are still to be given.
+    chunk: Option<u64>,
     phase: Phase,
     final_reply: Option<Reply>,
 }
@@ -68,6 +71,7 @@ impl Transaction {
         let mut recipients = Vec::new();
         let mut asked = Vec::new();
         let whole = refusal_of_message(message, offered);
+        let utf8 = is_of_utf8(message) && offered.smtputf8();
         for (number, mailbox) in message.recipients.iter().enumerate() {
             let address = mailbox.to_string();
             match whole.clone().or_else(|| refusal_of_address(&address, offered, (1, 3))) {
@@ -76,18 +80,21 @@ impl Transaction {
                 }
                 None => {
                     recipients.push(Standing::Open);
-                    asked.push((number, address));
+                    let position = u32::try_from(number).unwrap_or(u32::MAX);
+                    let dsn = if offered.dsn() { message.dsn.rcpt_parameters(position, utf8) } else { String::new() };
+                    asked.push((number, format!("RCPT TO:<{address}>{dsn}\r\n")));
                 }
             }
         }
         Transaction {
-            mail: mail_command(message, &asked, offered),
+            mail: mail_command(message, utf8, offered),
             asked,
             recipients,
             window: if offered.pipelining() { PIPELINE_WINDOW } else { 1 },
             sent: 0,
             heard: 0,
             mail_refused: false,
+            chunk: message.octets.filter(|_| offered.chunking()),
             phase: Phase::Envelope,
             final_reply: None,
         }
@@ -104,8 +111,13 @@ impl Transaction {
             let line = match self.sent {
                 0 => self.mail.clone(),
                 _ if self.mail_refused => return,
-                n if n <= self.asked.len() => format!("RCPT TO:<{}>\r\n", self.asked[n - 1].1),
-                n if n == self.asked.len() + 1 && (self.has_accepted() || self.heard < self.sent) => "DATA\r\n".into(),
+                n if n <= self.asked.len() => self.asked[n - 1].1.clone(),
+                n if n == self.asked.len() + 1
+                    && self.chunk.is_none()
+                    && (self.has_accepted() || self.heard < self.sent) =>
+                {
+                    "DATA\r\n".into()
+                }
                 _ => return,
             };
             out.extend_from_slice(line.as_bytes());
@@ -166,6 +178,15 @@ impl Transaction {
             _ => return self.hear_data(reply, out),
         }
         self.write_commands(out);
+        if let Some(octets) = self.chunk
+            && self.heard == self.asked.len() + 1
+            && self.has_accepted()
+        {
+            // What answers it answers the whole message.
+            out.extend_from_slice(format!("BDAT {octets} LAST\r\n").as_bytes());
+            self.phase = Phase::Content(Stuffing::of_chunk());
+            return Ok(Progress::SendContent);
+        }
         let outstanding = self.heard < self.sent;
         Ok(if outstanding { Progress::More } else { Progress::Over { reset: !self.mail_refused } })
     }
@@ -195,6 +216,19 @@ impl Transaction {
             Phase::Content(stuffing) => Some(stuffing),
             _ => None,
         }
+    }
+
+    /// So many octets more are given; false: more than the chunk has.
+    pub(super) fn counts(&mut self, octets: u64) -> bool {
+        let Some(left) = &mut self.chunk else { return true };
+        let rest = left.checked_sub(octets);
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    }
+
+    /// The chunk has not all its octets.
+    pub(super) fn is_short(&self) -> bool {
+        self.chunk.is_some_and(|left| left > 0)
     }
 
     /// The end of the data was sent.
@@ -254,7 +288,13 @@ impl Transaction {
     }
 }
 
-fn mail_command(message: &Outgoing, asked: &[(usize, String)], offered: &Extensions) -> String {
+/// Header or addresses are UTF-8. Where SMTPUTF8 is not offered, whoever needs it is refused.
+fn is_of_utf8(message: &Outgoing) -> bool {
+    let mut addresses = message.sender.iter().chain(&message.recipients);
+    message.international || addresses.any(|mailbox| !mailbox.local.is_ascii())
+}
+
+fn mail_command(message: &Outgoing, utf8: bool, offered: &Extensions) -> String {
     let sender = message.sender.as_ref().map(Mailbox::to_string).unwrap_or_default();
     let mut command = format!("MAIL FROM:<{sender}>");
     if offered.size() {
@@ -266,8 +306,11 @@ fn mail_command(message: &Outgoing, asked: &[(usize, String)], offered: &Extensi
     if message.require_tls && offered.requiretls() {
         command.push_str(" REQUIRETLS"); // RFC 8689 §4.2.1
     }
-    if !sender.is_ascii() || asked.iter().any(|(_, address)| !address.is_ascii()) {
-        command.push_str(" SMTPUTF8"); // RFC 6531 §3.4; likewise
+    if utf8 {
+        command.push_str(" SMTPUTF8"); // RFC 6531 §3.4
+    }
+    if offered.dsn() {
+        command.push_str(&message.dsn.mail_parameters()); // RFC 3461 §5.2.1
     }
     command.push_str("\r\n");
     command
@@ -281,6 +324,10 @@ fn refusal_of_message(message: &Outgoing, offered: &Extensions) -> Option<Reply>
     }
     if message.eight_bit && !offered.eight_bit_mime() {
         return Some(Reply::new(554, (6, 3), "The message has 8-bit content, which the host does not take"));
+    }
+    if message.international && !offered.smtputf8() {
+        let text = "The header of the message is not ASCII, and the host takes no other (SMTPUTF8)";
+        return Some(Reply::new(554, (6, 7), text));
     }
     refusal_of_address(&message.sender.as_ref()?.to_string(), offered, (1, 7))
 }

@@ -1,4 +1,4 @@
-//! One message between 354 and the reply to its end: header, verdict, body, store.
+//! One message between 354, or its first BDAT, and the reply to its end: header, verdict, body, store.
 //!
 //! Holds the header (it has a limit) and one piece of the body, never more. The first refusal stands: what comes behind
 //! it is read and thrown away up to the true end of the data, because a reply in between would put client and server
@@ -40,6 +40,8 @@ pub(super) enum Progress {
     NeedInput,
     Header(Vec<u8>),
     Content(Vec<u8>),
+    /// The chunk has been taken; the next one may follow.
+    Chunk,
     Complete {
         size: u64,
         eight_bit: bool,
@@ -61,6 +63,11 @@ impl Message {
             searched: 0,
             refusal: None,
         }
+    }
+
+    /// A chunk of so many octets follows (RFC 3030 §2).
+    pub(super) fn begin_chunk(&mut self, octets: u64, last: bool) {
+        self.receiver.begin_chunk(octets, last);
     }
 
     pub(super) fn awaits_store(&self) -> bool {
@@ -101,6 +108,9 @@ impl Message {
             };
             if let Some(progress) = progress {
                 return progress;
+            }
+            if self.receiver.awaits_chunk() {
+                return Progress::Chunk;
             }
             if input.is_empty() {
                 return Progress::NeedInput;
@@ -160,7 +170,9 @@ impl Message {
         if self.receiver.size() > limits.refused_size_max() {
             return Some(Progress::RefusedWithoutEnd(reply.clone()));
         }
-        self.receiver.ended().then(|| Progress::RefusedToTheEnd(reply.clone()))
+        // A chunk that is refused ends the transaction (RFC 3030 §2): the chunks behind it find none.
+        let ended = self.receiver.ended() || self.receiver.awaits_chunk();
+        ended.then(|| Progress::RefusedToTheEnd(reply.clone()))
     }
 
     fn refuse(&mut self, reply: Reply) -> Progress {

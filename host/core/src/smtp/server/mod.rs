@@ -1,4 +1,4 @@
-//! One SMTP connection, seen from the server (RFC 5321, 1870, 2034, 2920, 3207, 6152), without socket, clock or store.
+//! One SMTP connection, seen from the server (RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531), without socket, clock or store.
 //!
 //! 1. [`Server::new`]; under implicit TLS [`Server::tls_established`]; then [`Server::greet`].
 //! 2. Feed octets with [`Server::input`], then call [`Server::poll`] and do what its [`Step`] says, until
@@ -8,8 +8,10 @@
 //!
 //! H10: nothing heard before STARTTLS survives it, and octets behind it in the same flight end the session.
 //! H11: CR LF . CR LF alone ends the data ([`crate::smtp::data`]). The machine never says 250 to a message by itself.
-//! Seams: AUTH would be one more `Step`; CHUNKING a second way into `Message`; require-TLS one check in `obey`.
+//! BINARYMIME is not offered: a bare CR, LF or NUL would have to be passed on as it is (H11).
+//! Seams: AUTH would be one more `Step`; require-TLS one check in `obey`.
 
+mod chunks;
 mod message;
 mod session;
 mod settings;
@@ -51,6 +53,10 @@ enum State {
     StartTls,
     /// The 354 is queued; the data of a message is coming, or one of our answers to it.
     Data(Box<Message>),
+    /// Between two chunks of a message (RFC 3030).
+    BetweenChunks(Box<Message>),
+    /// So many octets of a chunk are thrown away, then this is the reply to it.
+    Skipping(u64, Reply),
     /// The last reply is queued.
     Closed,
 }
@@ -87,6 +93,8 @@ pub enum Step {
     /// The machine itself refuses this message (size, loop, bare CR or LF): throw away the content so far. The client
     /// is given this reply at the end of its data; there is nothing to answer. May come before any `Header`.
     Refused(Reply),
+    /// The client gave its message up between two chunks: throw away what there is of it; there is nothing to answer.
+    GivenUp,
     /// Send the output and close, in TLS with a close_notify. Whatever was kept of an unfinished message is void.
     Close,
 }
@@ -153,7 +161,8 @@ impl Server {
                 State::Closed => Some(Step::Close),
                 _ if self.output.len() >= OUTPUT_MAX => Some(Step::Flush),
                 State::StartTls => Some(Step::NeedInput),
-                State::Command => self.next_command(),
+                State::Command | State::BetweenChunks(_) => self.next_command(),
+                State::Skipping(..) => self.skip(),
                 State::Data(_) => self.next_of_message(),
             };
             if let Some(step) = step {
@@ -223,7 +232,7 @@ impl Server {
 
     /// A MAIL was accepted and its transaction is not over: what a shutdown waits for.
     pub fn in_transaction(&self) -> bool {
-        self.envelope.is_some() || matches!(self.state, State::Data(_))
+        self.envelope.is_some() || matches!(self.state, State::Data(_) | State::BetweenChunks(_))
     }
 
     /// The client, as given to `new`.
@@ -244,6 +253,10 @@ impl Server {
                 Some(Step::Header(Box::new(HeaderReady { envelope, greeting, secured: self.secured, header })))
             }
             Progress::Content(octets) => Some(Step::Content(octets)),
+            Progress::Chunk => {
+                self.chunk_taken();
+                None
+            }
             Progress::Complete { size, eight_bit } => Some(Step::EndOfData { size, eight_bit }),
             Progress::Refused(reply) => Some(Step::Refused(reply)),
             Progress::RefusedToTheEnd(reply) => {

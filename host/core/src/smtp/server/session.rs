@@ -3,14 +3,14 @@
 //! Replies leave in the order of their commands, one each (RFC 2920 §3.2); since all that was received is obeyed before
 //! anything is waited for, they leave together.
 
-use super::{Greeting, Server, Step};
+use super::{Greeting, Server, State, Step};
 use crate::reply::Reply;
 use crate::smtp::command::{Command, CommandError};
 use crate::smtp::line::{LINE_MAX, Line};
 
 impl Server {
     pub(super) fn next_command(&mut self) -> Option<Step> {
-        if self.shutting_down && self.envelope.is_none() {
+        if self.shutting_down && !self.in_transaction() {
             let hostname = &self.config.hostname;
             self.close_with(&Reply::new(421, (3, 2), format!("{hostname} is stopping; try again")));
             return None;
@@ -46,14 +46,21 @@ impl Server {
         }
     }
 
-    fn obey(&mut self, command: Command) -> Option<Step> {
+    pub(super) fn obey(&mut self, command: Command) -> Option<Step> {
+        let goes_on = |command: &Command| {
+            matches!(command, Command::Bdat { .. } | Command::Noop | Command::Vrfy | Command::Help | Command::Quit)
+        };
+        if matches!(self.state, State::BetweenChunks(_)) && !goes_on(&command) {
+            return self.give_up(command);
+        }
         match command {
             Command::Ehlo(name) => self.ehlo(name),
             Command::Helo(name) => self.helo(name),
             Command::StartTls => return self.start_tls(),
             Command::Mail(sender, parameters) => self.mail(sender, parameters),
-            Command::Rcpt(recipient) => self.rcpt(recipient),
+            Command::Rcpt(recipient, parameters) => self.rcpt(recipient, parameters),
             Command::Data => self.data(),
+            Command::Bdat { octets, last } => self.bdat(octets, last),
             Command::Rset => {
                 self.envelope = None;
                 self.say("250 2.0.0 OK\r\n");
@@ -62,7 +69,7 @@ impl Server {
             // RFC 5321 §7.3: an answer would tell address harvesters what they want to know.
             Command::Vrfy => self.say("252 2.5.0 send mail to it and see\r\n"),
             Command::Help => {
-                self.say("214 2.0.0 EHLO HELO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n");
+                self.say("214 2.0.0 EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\r\n");
             }
             Command::Quit => {
                 self.say("221 2.0.0 bye\r\n");
@@ -82,7 +89,7 @@ impl Server {
         if self.config.tls_available && !self.secured {
             text.push_str("\nSTARTTLS");
         }
-        text.push_str("\nENHANCEDSTATUSCODES\n8BITMIME");
+        text.push_str("\nENHANCEDSTATUSCODES\n8BITMIME\nSMTPUTF8\nDSN\nCHUNKING");
         // RFC 8689 §3: never offered in clear.
         if self.secured {
             text.push_str("\nREQUIRETLS");
@@ -117,7 +124,7 @@ impl Server {
         }
         self.say("220 2.0.0 ready for TLS\r\n");
         self.input.give_back();
-        self.state = super::State::StartTls;
+        self.state = State::StartTls;
         Some(Step::StartTls)
     }
 

@@ -5,8 +5,10 @@
 
 use super::{Message, Server, ServerConfig, State, message};
 use crate::address::Mailbox;
+use crate::dsn::Dsn;
 use crate::reply::Reply;
-use crate::smtp::command::{MailParameters, Recipient};
+use crate::smtp::command::{CommandError, RcptParameters, Recipient};
+use crate::smtp::parameters::MailParameters;
 
 /// What MAIL and RCPT said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub struct Envelope {
     pub declared_eight_bit: bool,
     /// REQUIRETLS was given (RFC 8689); only inside TLS.
     pub require_tls: bool,
+    /// SMTPUTF8 was given (RFC 6531): addresses and header may be UTF-8.
+    pub smtp_utf8: bool,
+    /// What the sender asks to be told (RFC 3461).
+    pub dsn: Dsn,
 }
 
 impl Server {
@@ -49,14 +55,19 @@ impl Server {
             declared_size: parameters.size,
             declared_eight_bit: parameters.eight_bit.unwrap_or(false),
             require_tls: parameters.require_tls,
+            smtp_utf8: parameters.smtp_utf8,
+            dsn: Dsn { ret: parameters.ret, envid: parameters.envid, ..Dsn::default() },
         });
         self.say("250 2.1.0 sender noted\r\n");
     }
 
-    pub(super) fn rcpt(&mut self, recipient: Recipient) {
+    pub(super) fn rcpt(&mut self, recipient: Recipient, parameters: RcptParameters) {
         let Some(envelope) = &mut self.envelope else {
-            return self.refuse(&Reply::new(503, (5, 1), "say MAIL first"));
+            return self.refuse(&no_mail());
         };
+        if parameters.international && !envelope.smtp_utf8 {
+            return self.refuse(&CommandError::InternationalAddress.reply());
+        }
         let recipient = match recipient {
             // RFC 5321 §4.5.1: the server's own, always.
             Recipient::Postmaster => Mailbox::new("postmaster", self.config.hostname.clone()),
@@ -72,23 +83,34 @@ impl Server {
         if envelope.recipients.len() >= self.config.limits.recipients_max {
             return self.reply(&Reply::new(452, (5, 3), "too many recipients; send the rest in another transaction"));
         }
+        if !parameters.dsn.is_empty() {
+            // A transaction has far fewer than that.
+            let index = u32::try_from(envelope.recipients.len()).unwrap_or(u32::MAX);
+            envelope.dsn.recipients.insert(index, parameters.dsn);
+        }
         envelope.recipients.push(recipient);
         self.say("250 2.1.5 recipient noted\r\n");
     }
 
     pub(super) fn data(&mut self) {
         match &self.envelope {
-            None => self.refuse(&Reply::new(503, (5, 1), "say MAIL first")),
+            None => self.refuse(&no_mail()),
             // Not a mistake of a client that pipelines and whose recipients were all refused (RFC 2920 §3.1).
-            Some(envelope) if envelope.recipients.is_empty() => {
-                self.reply(&Reply::new(554, (5, 1), "no valid recipients"));
-            }
+            Some(envelope) if envelope.recipients.is_empty() => self.reply(&no_recipients()),
             Some(_) => {
                 self.state = State::Data(Box::new(Message::new(&self.config.limits)));
                 self.say("354 send the message, end it with CR LF . CR LF\r\n");
             }
         }
     }
+}
+
+pub(super) fn no_mail() -> Reply {
+    Reply::new(503, (5, 1), "say MAIL first")
+}
+
+pub(super) fn no_recipients() -> Reply {
+    Reply::new(554, (5, 1), "no valid recipients")
 }
 
 /// A hosted domain, or the postmaster of this very server.

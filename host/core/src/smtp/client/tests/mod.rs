@@ -3,6 +3,7 @@
 use super::*;
 use crate::floor::{Cleared, TlsFloor, TlsProof};
 
+mod chunk;
 mod hostile;
 mod transcripts;
 
@@ -20,7 +21,7 @@ fn client(implicit_tls: bool) -> Client {
 
 /// `send a@x b@y from s@z size 9 eight-bit`; without `from`, the null reverse-path.
 fn outgoing(words: &str) -> Outgoing {
-    let mut message = Outgoing { sender: None, recipients: Vec::new(), size: 5, eight_bit: false, require_tls: false };
+    let mut message = Outgoing { size: 5, ..Outgoing::default() };
     let mut words = words.split_whitespace();
     let mailbox = |text: &str| Mailbox::parse(text).expect("a mailbox");
     while let Some(word) = words.next() {
@@ -29,6 +30,15 @@ fn outgoing(words: &str) -> Outgoing {
             "size" => message.size = words.next().and_then(|n| n.parse().ok()).expect("a size"),
             "eight-bit" => message.eight_bit = true,
             "requiretls" => message.require_tls = true,
+            "octets" => message.octets = words.next().and_then(|n| n.parse().ok()),
+            "international" => message.international = true,
+            "envid" => message.dsn.envid = words.next().map(str::to_owned),
+            "ret" => message.dsn.ret = words.next().and_then(|ret| ret.parse().ok()),
+            "notify" => {
+                let position = message.recipients.len() as u32 - 1;
+                let notify = words.next().and_then(|notify| notify.parse().ok());
+                message.dsn.recipients.entry(position).or_default().notify = notify;
+            }
             recipient => message.recipients.push(mailbox(recipient)),
         }
     }

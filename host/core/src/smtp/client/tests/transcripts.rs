@@ -155,6 +155,7 @@ fn what_the_host_cannot_take_is_not_said_to_it() {
         ("SIZE=100", "a@x.example b@x.example eight-bit", "unsent 5.6.3, unsent 5.6.3"),
         ("8BITMIME", "j\u{fc}rgen@x.example", "unsent 5.6.7"),
         ("8BITMIME", "a@x.example from j\u{fc}rgen@x.example", "unsent 5.6.7"),
+        ("8BITMIME", "a@x.example international", "unsent 5.6.7"),
     ];
     for (offered, message, expected) in rows {
         after_ehlo(offered, &format!("> send {message}\n! finished: {expected}\n! ready"));
@@ -175,6 +176,24 @@ fn what_the_host_cannot_take_is_not_said_to_it() {
            S: 250 ok
            C: RCPT TO:<"a\\b"@x.example>"#,
     );
+}
+
+#[test]
+fn what_the_sender_asks_to_be_told_is_passed_on_where_dsn_is_offered() {
+    let message = "> send a@x.example notify SUCCESS,DELAY b@x.example c@x.example notify NEVER envid a=b ret HDRS";
+    for (offered, mail, notify) in
+        [("DSN", " RET=HDRS ENVID=a+3Db", [" NOTIFY=SUCCESS,DELAY", "", " NOTIFY=NEVER"]), ("XDSN", "", ["", "", ""])]
+    {
+        let [a, b, c] = notify;
+        after_ehlo(
+            offered,
+            &format!(
+                "{message}\nC: MAIL FROM:<>{mail}\nS: 250 ok\nC: RCPT TO:<a@x.example>{a}\nS: 250 ok
+                 C: RCPT TO:<b@x.example>{b}\nS: 550 no\nC: RCPT TO:<c@x.example>{c}"
+            ),
+        );
+    }
+    after_ehlo("SMTPUTF8 DSN", "> send a@x.example international\nC: MAIL FROM:<> SMTPUTF8");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Every transcript is run whole, octet by octet, and cut in two at every octet; the outcome must not differ.
 
+mod chunks;
 mod fuzz;
 mod hostile;
 mod transcripts;
@@ -79,6 +80,10 @@ impl Caller {
                     self.event(&format!("content \"{content}\" size {size}{eight_bit}"));
                     self.server.content_stored(Reply::new(250, (0, 0), "queued as 1"));
                 }
+                Step::GivenUp => {
+                    self.content.clear();
+                    self.event("given up");
+                }
                 Step::Refused(reply) => {
                     self.content.clear();
                     self.event(&format!("refused {}", reply.code));
@@ -93,13 +98,17 @@ impl Caller {
     }
 
     fn judge(&mut self, ready: &HeaderReady) {
-        let Envelope { sender, recipients, declared_size, declared_eight_bit, require_tls } = &ready.envelope;
+        let Envelope { sender, recipients, declared_size, declared_eight_bit, require_tls, smtp_utf8, dsn } =
+            &ready.envelope;
         let sender = sender.as_ref().map(ToString::to_string).unwrap_or_default();
         let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
         let mut text = format!("header \"{}\" <{sender}> to {}", ready.header.escape_ascii(), recipients.join(" "));
         text += &declared_size.map(|size| format!(" size {size}")).unwrap_or_default();
         text += if *declared_eight_bit { " 8bit" } else { "" };
         text += if *require_tls { " requiretls" } else { "" };
+        text += if *smtp_utf8 { " utf8" } else { "" };
+        text += &dsn.mail_parameters();
+        text += &(0..).zip(&recipients).map(|(i, _)| dsn.rcpt_parameters(i, true)).collect::<String>();
         text += if ready.greeting.extended { "" } else { " by HELO" };
         text += if ready.secured { " secured" } else { "" };
         self.event(&text);

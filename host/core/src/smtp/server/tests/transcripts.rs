@@ -12,7 +12,10 @@ fn a_message_is_taken() {
         S: 250-SIZE 1000
         S: 250-STARTTLS
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 8BITMIME
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250 CHUNKING
         C: MAIL FROM:<Ann@Client.example> SIZE=70 BODY=8BITMIME
         S: 250 2.1.0 sender noted
         C: RCPT TO:<bob@hosted.example>
@@ -153,7 +156,7 @@ fn commands_keep_their_order() {
         C: EXPN ann
         S: 502 5.5.1 this server does not offer that command
         C: HELP
-        S: 214 2.0.0 EHLO HELO STARTTLS MAIL RCPT DATA RSET NOOP VRFY HELP QUIT
+        S: 214 2.0.0 EHLO HELO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT
         C: QUIT
         S: 221 2.0.0 bye
         E: close",
@@ -198,6 +201,9 @@ fn starttls_forgets_everything() {
         S: 250-SIZE 1000
         S: 250-ENHANCEDSTATUSCODES
         S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250-CHUNKING
         S: 250 REQUIRETLS
         C: MAIL FROM:<> RequireTLS
         S: 250 2.1.0 sender noted
@@ -226,7 +232,10 @@ fn starttls_is_refused_where_there_is_no_tls() {
         S: 250-PIPELINING
         S: 250-SIZE 1000
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 8BITMIME
+        S: 250-8BITMIME
+        S: 250-SMTPUTF8
+        S: 250-DSN
+        S: 250 CHUNKING
         C: MAIL FROM:<> REQUIRETLS
         S: 555 5.5.4 REQUIRETLS is taken inside TLS only; say STARTTLS first
         C: STARTTLS
@@ -296,4 +305,64 @@ fn a_message_thrown_away_is_never_accepted() {
         assert_eq!(server.poll(), Step::NeedInput);
         assert_eq!(String::from_utf8_lossy(server.output()), expected);
     }
+}
+
+#[test]
+fn what_the_sender_asks_to_be_told_goes_with_the_message() {
+    check(
+        r#"S: 220 mx.sealwire.example ESMTP sealwire
+        C: HELO client
+        S: 250 mx.sealwire.example
+        C: MAIL FROM:<ann@client.example> RET=HDRS ENVID=QQ+2D1
+        S: 250 2.1.0 sender noted
+        C: RCPT TO:<bob@hosted.example> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bob@old.example
+        S: 250 2.1.5 recipient noted
+        C: RCPT TO:<ann@elsewhere.example> NOTIFY=NEVER
+        S: 550 5.7.1 relaying denied: elsewhere.example is not hosted here and this client is not on a trusted network
+        C: RCPT TO:<carol@hosted.example>
+        S: 250 2.1.5 recipient noted
+        C: RCPT TO:<dave@hosted.example> NOTIFY=NEVER
+        S: 250 2.1.5 recipient noted
+        C: RCPT TO:<eve@hosted.example> NOTIFY=ALWAYS
+        S: 501 5.5.4 NOTIFY is NEVER, or some of SUCCESS, FAILURE, DELAY with commas between
+        C: DATA
+        S: 354 send the message, end it with CR LF . CR LF
+        C: A: b
+        C:
+        E: header "A: b\r\n" <ann@client.example> to bob@hosted.example carol@hosted.example dave@hosted.example RET=HDRS ENVID=QQ-1 NOTIFY=SUCCESS,DELAY ORCPT=rfc822;b+2Bob@old.example NOTIFY=NEVER by HELO
+        C: .
+        E: content "" size 8
+        S: 250 2.0.0 queued as 1"#,
+    );
+}
+
+#[test]
+fn international_addresses_want_smtputf8() {
+    check(
+        r#"S: 220 mx.sealwire.example ESMTP sealwire
+        C: HELO client
+        S: 250 mx.sealwire.example
+        C: MAIL FROM:<j\xc3\xbcrgen@client.example>
+        S: 553 5.6.7 this address is no ASCII; it wants UTF-8 and SMTPUTF8 behind MAIL
+        C: MAIL FROM:<ann@client.example>
+        S: 250 2.1.0 sender noted
+        C: RCPT TO:<j\xc3\xbcrgen@hosted.example>
+        S: 553 5.6.7 this address is no ASCII; it wants UTF-8 and SMTPUTF8 behind MAIL
+        C: RSET
+        S: 250 2.0.0 OK
+        C: MAIL FROM:<j\xc3\xbcrgen@client.example> SMTPUTF8 BODY=8BITMIME
+        S: 250 2.1.0 sender noted
+        C: RCPT TO:<j\xc3\xbcrgen@hosted.example>
+        S: 250 2.1.5 recipient noted
+        C: RCPT TO:<j\xfcrgen@hosted.example>
+        S: 553 5.6.7 this address is no ASCII; it wants UTF-8 and SMTPUTF8 behind MAIL
+        C: DATA
+        S: 354 send the message, end it with CR LF . CR LF
+        C: A: \xc3\xbc
+        C:
+        E: header "A: \xc3\xbc\r\n" <jürgen@client.example> to jürgen@hosted.example 8bit utf8 by HELO
+        C: .
+        E: content "" size 9 8bit
+        S: 250 2.0.0 queued as 1"#,
+    );
 }
