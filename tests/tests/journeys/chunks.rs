@@ -53,10 +53,10 @@ fn chunks_come_in_and_leave_whole() {
     let reply = chunk(&mut begin(&scene, "bob@dots.test"), refused, " LAST");
     assert!(reply.starts_with("550 5.7.10"), "{reply}");
     let mut dialogue = begin(&scene, "bob@dots.test");
-    assert!(chunk(&mut dialogue, "A: b\r\n\r\nc\n", "").starts_with("554 5.6.0 bare LF"));
+    assert!(chunk(&mut dialogue, "From: <a@b.test>\r\n\r\nc\n", "").starts_with("554 5.6.0 bare LF"));
     assert!(chunk(&mut dialogue, "QUIT\r\n", " LAST").starts_with("503 5.5.1"));
     let mut dialogue = begin(&scene, "bob@dots.test");
-    assert!(chunk(&mut dialogue, "A: b\r\n\r\nc\r\n", "").starts_with("250"));
+    assert!(chunk(&mut dialogue, "From: <a@b.test>\r\n\r\nc\r\n", "").starts_with("250"));
     assert!(dialogue.command("RSET").expect("an answer").starts_with("250"));
     assert_eq!(dots.messages().len(), 1);
     assert!(scene.queue().is_empty());
