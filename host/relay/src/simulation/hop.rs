@@ -33,6 +33,8 @@ pub(super) struct Hop {
     pub(super) nature: Nature,
     pub(super) pipelining: bool,
     pub(super) requiretls: bool,
+    pub(super) chunking: bool,
+    pub(super) dsn: bool,
 }
 
 /// Domains that mail goes to. `open` and `home` are on no list; the others are named after what their setting demands, and two
@@ -63,6 +65,9 @@ pub(super) fn hops(chance: &Chance) -> Vec<Hop> {
         nature: chance.among(&NATURES),
         pipelining: chance.percent(60),
         requiretls: chance.percent(60),
+        // By its number, so that no chance is drawn for it.
+        chunking: number % 2 == 0,
+        dsn: number % 3 == 0,
     };
     names().into_iter().enumerate().map(hop).collect()
 }

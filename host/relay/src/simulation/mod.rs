@@ -9,6 +9,7 @@
 //!     SEALWIRE_SEEDS=1000000 [SEALWIRE_FIRST_SEED=N]   so many, on all cores; build with --release
 
 mod chance;
+mod content;
 mod fault;
 mod hop;
 mod names;

@@ -193,6 +193,11 @@ fn delivery(record: &LedgerRecord, recipient: &str) -> Option<bool> {
     }
 }
 
+fn is_delivery_without_dsn(record: &LedgerRecord, recipient: &str) -> bool {
+    matches!(&record.event, LedgerEvent::Attempted { recipient: whose, result: Outcome::Delivered(delivery), .. }
+        if whose.to_string() == recipient && !delivery.dsn)
+}
+
 fn is_report_of(record: &LedgerRecord, recipient: &str) -> bool {
     matches!(&record.event, LedgerEvent::Reported { recipients, .. }
         if recipients.iter().any(|whose| whose.to_string() == recipient))
@@ -239,7 +244,7 @@ fn reports(account: &Account, accounts: &BTreeMap<String, Account>, records: &[L
     }
 }
 
-/// RFC 3461: who wants to hear of success hears of each delivery, once; nobody hears of a delay twice, or against his will.
+/// RFC 3461: who wants to hear of success hears of each delivery to a host that does not tell, once; nobody hears of a delay twice, or against his will.
 fn notices(account: &Account, wrong: &mut Vec<String>) {
     let sender = account.sender.as_deref();
     for recipient in &account.recipients {
@@ -250,7 +255,7 @@ fn notices(account: &Account, wrong: &mut Vec<String>) {
                 late += usize::from(is_whose(delayed));
                 handed_on += usize::from(is_whose(relayed));
             }
-            delivered += usize::from(delivery(record, recipient).is_some());
+            delivered += usize::from(is_delivery_without_dsn(record, recipient));
         }
         let most = usize::from(!account.is_report && sender.is_some_and(|sender| sender != WANTS_NO_REPORT));
         let due = if sender == Some(WANTS_EVERY_REPORT) { delivered } else { 0 };

@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::hop::{DANE, Demands, Hop, Nature, STS, VAULT, demands};
 use super::scene::Scene;
 use super::trouble::{Kind, Stage, Trouble};
-use super::witness::{ChannelSeen, CopySeen};
+use super::witness::ChannelSeen;
 
 /// Octets in both directions.
 pub(super) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -27,18 +27,18 @@ impl From<std::io::Error> for Gone {
     }
 }
 
-struct Peer {
-    scene: Arc<Scene>,
-    hop: Hop,
-    connection: usize,
+pub(super) struct Peer {
+    pub(super) scene: Arc<Scene>,
+    pub(super) hop: Hop,
+    pub(super) connection: usize,
     chance: Chance,
-    octets: Box<dyn Octets>,
-    input: Vec<u8>,
-    tls: bool,
+    pub(super) octets: Box<dyn Octets>,
+    pub(super) input: Vec<u8>,
+    pub(super) tls: bool,
     trouble: Option<Trouble>,
-    transaction: Option<Vec<String>>,
+    pub(super) transaction: Option<Vec<String>>,
     /// Copies whose 250 the relay has not shown to have heard.
-    unconfirmed: Vec<usize>,
+    pub(super) unconfirmed: Vec<usize>,
 }
 
 /// Serves one connection to its end.
@@ -84,6 +84,7 @@ impl Peer {
                 }
                 "RCPT" => self.rcpt(rest).await?,
                 "DATA" => self.data().await?,
+                "BDAT" => self.chunk(rest).await?,
                 "RSET" => {
                     self.transaction = None;
                     self.answer(Stage::Other, "250 2.0.0 reset\r\n").await?;
@@ -99,7 +100,13 @@ impl Peer {
         // One that is heard in clear and must be forgotten behind STARTTLS (H10).
         let pipelining = self.hop.pipelining || starttls;
         let mut text = format!("250-{}\r\n250-8BITMIME\r\n", self.hop.name);
-        let offers = [(starttls, "STARTTLS"), (pipelining, "PIPELINING"), (self.hop.requiretls, "REQUIRETLS")];
+        let offers = [
+            (starttls, "STARTTLS"),
+            (pipelining, "PIPELINING"),
+            (self.hop.requiretls, "REQUIRETLS"),
+            (self.hop.chunking, "CHUNKING"),
+            (self.hop.dsn, "DSN"),
+        ];
         for (offered, keyword) in offers {
             if offered {
                 text.push_str(&format!("250-{keyword}\r\n"));
@@ -173,6 +180,9 @@ impl Peer {
         if self.hop.name != VAULT || ![DANE, STS].contains(&domain) {
             self.demand(demands(domain), &recipient);
         }
+        if rest.contains(" NOTIFY=") && !self.hop.dsn {
+            self.scene.witness.violation(format!("{} is spoken to of DSN: {rest}", self.hop.name));
+        }
         if self.transaction.is_none() {
             return self.say("503 5.5.1 MAIL first\r\n").await;
         }
@@ -184,64 +194,8 @@ impl Peer {
         Ok(())
     }
 
-    async fn data(&mut self) -> Result<(), Gone> {
-        let Some(recipients) = self.transaction.clone().filter(|recipients| !recipients.is_empty()) else {
-            return self.say("503 5.5.1 RCPT first\r\n").await;
-        };
-        if !self.answer(Stage::Data, "354 go ahead\r\n").await? {
-            return Ok(());
-        }
-        let mut content = Vec::new();
-        loop {
-            let line = self.raw_line().await?;
-            if line == b".\r\n" {
-                break;
-            }
-            content.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
-        }
-        self.transaction = None;
-        let token = self.inspect(&content, &recipients);
-        let kept = match self.trouble_at(Stage::End) {
-            Some(Kind::Temporary | Kind::Permanent | Kind::Goodbye) => false,
-            Some(Kind::Silent) => self.is_lost(Fault::FinalReplySilent),
-            Some(Kind::Hangup) => self.is_lost(Fault::FinalReplyLost),
-            Some(Kind::Garbage | Kind::Overlong | Kind::Endless | Kind::Trickle) => {
-                self.is_lost(Fault::FinalReplyGarbled)
-            }
-            _ => true,
-        };
-        if kept {
-            self.keep(&token, recipients);
-        }
-        self.answer(Stage::End, "250 2.0.0 kept\r\n").await.map(drop)
-    }
-
-    fn is_lost(&self, fault: Fault) -> bool {
-        self.scene.witness.struck_on(self.connection, fault);
-        true
-    }
-
-    /// The message is ours now, whatever becomes of the reply.
-    fn keep(&mut self, token: &str, recipients: Vec<String>) {
-        let at_ms = self.scene.witness.now_ms();
-        for recipient in recipients {
-            self.scene.witness.note(|| format!("hop {} keeps {token} for {recipient}", self.hop.name));
-            let mut seen = self.scene.witness.seen();
-            self.unconfirmed.push(seen.copies.len());
-            seen.copies.push(CopySeen {
-                token: token.to_owned(),
-                recipient,
-                at_ms,
-                connection: self.connection,
-                by_tls: self.tls,
-                confirmed: false,
-            });
-        }
-        self.scene.copy_was_kept();
-    }
-
     /// Whose message it is, and whether it may come here and is whole.
-    fn inspect(&self, content: &[u8], recipients: &[String]) -> String {
+    pub(super) fn inspect(&self, content: &[u8], recipients: &[String]) -> String {
         let text = String::from_utf8_lossy(content);
         let header = text.split("\r\n\r\n").next().unwrap_or_default();
         let field = |name: &str| {
@@ -314,13 +268,13 @@ impl Peer {
         }
     }
 
-    fn trouble_at(&self, stage: Stage) -> Option<Kind> {
+    pub(super) fn trouble_at(&self, stage: Stage) -> Option<Kind> {
         let trouble = self.trouble.as_ref().filter(|trouble| trouble.stage == stage && !self.scene.is_calm());
         trouble.map(|trouble| trouble.kind)
     }
 
     /// Says `text`, or what chance puts in its place. False: a refusal was said instead.
-    async fn answer(&mut self, stage: Stage, text: &str) -> Result<bool, Gone> {
+    pub(super) async fn answer(&mut self, stage: Stage, text: &str) -> Result<bool, Gone> {
         let Some(kind) = self.trouble_at(stage) else {
             self.say(text).await?;
             return Ok(true);
@@ -363,7 +317,7 @@ impl Peer {
         Err(Gone)
     }
 
-    async fn say(&mut self, text: &str) -> Result<(), Gone> {
+    pub(super) async fn say(&mut self, text: &str) -> Result<(), Gone> {
         self.octets.write_all(text.as_bytes()).await?;
         Ok(self.octets.flush().await?)
     }
@@ -373,23 +327,28 @@ impl Peer {
         Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
     }
 
-    async fn raw_line(&mut self) -> Result<Vec<u8>, Gone> {
+    pub(super) async fn raw_line(&mut self) -> Result<Vec<u8>, Gone> {
         loop {
             if let Some(end) = self.input.iter().position(|octet| *octet == b'\n') {
                 let rest = self.input.split_off(end + 1);
                 return Ok(std::mem::replace(&mut self.input, rest));
             }
-            let mut buffer = [0; 8 * 1024];
-            let read = self.octets.read(&mut buffer).await?;
-            if read == 0 {
-                return Err(Gone);
-            }
-            self.input.extend_from_slice(&buffer[..read]);
-            let mut seen = self.scene.witness.seen();
-            for copy in self.unconfirmed.drain(..) {
-                seen.copies[copy].confirmed = true;
-            }
+            self.read().await?;
         }
+    }
+
+    pub(super) async fn read(&mut self) -> Result<(), Gone> {
+        let mut buffer = [0; 8 * 1024];
+        let read = self.octets.read(&mut buffer).await?;
+        if read == 0 {
+            return Err(Gone);
+        }
+        self.input.extend_from_slice(&buffer[..read]);
+        let mut seen = self.scene.witness.seen();
+        for copy in self.unconfirmed.drain(..) {
+            seen.copies[copy].confirmed = true;
+        }
+        Ok(())
     }
 }
 
