@@ -84,6 +84,9 @@ pub struct TlsEvidence {
     /// SHA-256 of the certificate, hexadecimal.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sha256: String,
+    /// An earlier session was resumed: the certificate is the one it was made with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
     /// The message went with REQUIRETLS offered (RFC 8689).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub requiretls: bool,

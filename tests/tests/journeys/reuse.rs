@@ -1,7 +1,7 @@
 //! H7: a connection serves another message to the same next hop with the same floor, and no other; every message is judged,
 //! on a warm connection too.
 
-use sealwire_tests::certs;
+use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::{FakePeer, Script};
 
 use super::scene::{ALICE, Scene, given, setting};
@@ -47,4 +47,40 @@ fn judged(scene: &Scene) -> Vec<String> {
     messages.dedup();
     assert_eq!(messages.len(), asked, "each message once for its one host");
     messages
+}
+
+/// A resumed session is judged by the chain it was made with, as of today; a host whose resumed session will not do is asked for
+/// its chain before it is found wanting.
+#[test]
+fn a_resumed_session_is_judged_and_is_never_the_last_word() {
+    let authority = Authority::new("Test Authority");
+    let good = Script::tls(&authority.leaf(&["127.0.0.1"]));
+    let own = Script::tls(&certs::self_signed(&["127.0.0.1"]));
+    let peer = own.start();
+    let scene = given()
+        .route("partner", &["partner.test", "tls.test", "strict.test"], peer.address(), "")
+        .settings(&setting("tls", "outbound", &["tls.test"], ""))
+        .settings(&setting("strict", "outbound", &["strict.test"], "require-ca-signed-certificate = true"))
+        .believing(authority)
+        .start();
+    let resumed = || -> Vec<bool> {
+        peer.sessions().iter().filter_map(|session| session.tls.as_ref()).map(|tls| tls.resumed).collect()
+    };
+    // Another floor is another connection (H7).
+    deliver(&scene, &peer, "bob@partner.test");
+    deliver(&scene, &peer, "carol@tls.test");
+    assert_eq!(resumed(), [false, true]);
+    let evidence = scene.ledger("attempted", "carol@tls.test");
+    assert_eq!(evidence[0]["result"]["tls"]["resumed"], true, "{evidence:#?}");
+    assert_eq!(evidence[0]["result"]["tls"]["chain"], "certificate-not-trusted", "{evidence:#?}");
+
+    // The chain of the resumed session is not trusted; asked again the host says the same, and that stands.
+    scene.submit(ALICE, &["dave@strict.test"], "strict");
+    scene.report("dave@strict.test").assert_says("is not signed by a trusted authority");
+    assert_eq!(resumed(), [false, true, true, false]);
+
+    // With a good certificate, which a resumed session does not show, the mail goes.
+    peer.become_(good);
+    deliver(&scene, &peer, "erin@strict.test");
+    peer.assert_no_mail_in_clear();
 }

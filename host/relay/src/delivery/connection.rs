@@ -55,6 +55,8 @@ pub(crate) struct Opening<'a> {
     /// What the host's TLSA records ask.
     pub(crate) dane: Option<&'a DaneCheck>,
     pub(crate) implicit_tls: bool,
+    /// No earlier TLS session is resumed: the host has to present its chain of today.
+    pub(crate) afresh: bool,
     /// False only on the new connection after a failed handshake of opportunistic mail.
     pub(crate) want_tls: bool,
 }
@@ -78,6 +80,7 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     /// Messages sent so far.
     pub(crate) sent: u32,
+    opened: Instant,
 }
 
 /// Opens a connection and brings it to the point where a message may be sent.
@@ -96,6 +99,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
         proof: TlsProof::of_nothing(opening.id),
         address: opening.address,
         sent: 0,
+        opened: Instant::now(),
     };
     if opening.implicit_tls {
         connection.handshake(&opening).await?;
@@ -151,7 +155,8 @@ impl Connection {
         };
         // RFC 7672 §8.1: the name that the TLSA records are found at.
         let base = opening.dane.and_then(|dane| ServerName::try_from(dane.base.clone()).ok());
-        let handshake = opening.connector.tls().connect(base.unwrap_or_else(|| name.clone()), stream);
+        let tls = if opening.afresh { opening.connector.tls_afresh() } else { opening.connector.tls() };
+        let handshake = tls.connect(base.unwrap_or_else(|| name.clone()), stream);
         let stream = match tokio::time::timeout(HANDSHAKE_TIME, handshake).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
@@ -238,6 +243,16 @@ impl Connection {
         }
         // A bare line end ends the session in the machine itself (H11).
         let _ = self.client.content_end();
+    }
+
+    /// An earlier TLS session was resumed.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.proof.handshake().is_some_and(|handshake| handshake.resumed)
+    }
+
+    /// How long ago it was opened.
+    pub(crate) fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// The session is idle and another message may follow.

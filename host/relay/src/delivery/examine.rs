@@ -233,6 +233,7 @@ impl<'a> Examining<'a> {
             connector,
             dane: at.published.dane_check(),
             implicit_tls: at.next_hop.implicit_tls,
+            afresh: true,
             want_tls: true,
         }
     }

@@ -148,21 +148,26 @@ impl Delivering<'_> {
         {
             return;
         }
-        match self.open(&key, published.dane_check()).await {
-            Ok(connection) => {
-                let _ = self.send_over(connection, &key, published).await;
-            }
-            Err(OpenError::NotAnswered(why)) => self.tally.not_asked(host, why),
-            Err(OpenError::Handshake { state, detail }) => {
-                let channel = ChannelFacts { state, detail, handshake: None };
-                let proof = TlsProof::of_nothing(ConnectionId(0));
-                self.unmet(&key, &channel, &proof);
+        // A resumed session that will not do tells of the certificate that the host had: it is asked for the one it has.
+        for afresh in [false, true] {
+            match self.open(&key, published.dane_check(), afresh).await {
+                Ok(connection) => {
+                    if self.send_over(connection, &key, published).await == Sent::Settled {
+                        return;
+                    }
+                }
+                Err(OpenError::NotAnswered(why)) => return self.tally.not_asked(host, why),
+                Err(OpenError::Handshake { state, detail }) => {
+                    let channel = ChannelFacts { state, detail, handshake: None };
+                    let proof = TlsProof::of_nothing(ConnectionId(0));
+                    return self.unmet(&key, &channel, &proof);
+                }
             }
         }
     }
 
     /// Opens a connection; for opportunistic mail a second one in clear if the first one's handshake failed.
-    async fn open(&self, key: &PoolKey, dane: Option<&DaneCheck>) -> Result<Connection, OpenError> {
+    async fn open(&self, key: &PoolKey, dane: Option<&DaneCheck>, afresh: bool) -> Result<Connection, OpenError> {
         let PoolKey { host, address, floor, .. } = key;
         let address = *address;
         let connector = self.live.connector(&self.attempt.next_hop.route);
@@ -175,6 +180,7 @@ impl Delivering<'_> {
             connector,
             dane,
             implicit_tls: self.attempt.next_hop.implicit_tls,
+            afresh,
             want_tls,
         };
         match open(opening(true)).await {
@@ -194,7 +200,12 @@ impl Delivering<'_> {
         #[cfg(test)]
         let floor = &crate::simulation::planted::floor(floor.clone());
         // What the floor refuses needs no opinion of a policy: the host is out either way.
+        let resumed = connection.is_resumed();
         if !floor.unmet(&connection.proof).is_empty() {
+            if resumed {
+                connection.quit().await;
+                return Sent::NotAtAll;
+            }
             self.unmet(key, &connection.channel, &connection.proof);
             connection.quit().await;
             return Sent::Settled;
@@ -209,6 +220,10 @@ impl Delivering<'_> {
                 self.tally.settle_rest(&Outcome::FailedDecision(failed));
                 connection.quit().await;
                 return Sent::Settled;
+            }
+            Judgement::Objected { .. } if resumed => {
+                connection.quit().await;
+                return Sent::NotAtAll;
             }
             Judgement::Objected { reply, reasons, .. } => {
                 let conclusive = reply.is_permanent();
@@ -328,6 +343,7 @@ fn is_untouched(result: &RecipientResult) -> bool {
 enum Sent {
     /// Outcomes or the host's state are in the tally.
     Settled,
-    /// The connection had been closed while it waited; nothing was sent.
+    /// Nothing was sent, and a new connection may tell more: this one had been closed while it waited, or was a resumed session
+    /// that will not do.
     NotAtAll,
 }

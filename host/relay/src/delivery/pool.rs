@@ -17,6 +17,9 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 /// Messages over one connection; peers limit it, and fresh look-ups should have their turn.
 const MESSAGES_MAX: u32 = 100;
 
+/// The oldest connection that another message goes over: what was looked up for it should not count for ever.
+const AGE_MAX: Duration = Duration::from_secs(300);
+
 /// Connections that wait for anything: each takes memory here and a session there.
 const WAITING_MAX: usize = 500;
 
@@ -46,7 +49,7 @@ impl Pool {
 
     /// Keeps it for the next message unless `most` wait for the same already, or ends it.
     pub(crate) async fn give_back(&self, key: PoolKey, mut connection: Connection, most: u32) {
-        if connection.sent < MESSAGES_MAX && connection.is_ready().await {
+        if connection.sent < MESSAGES_MAX && connection.age() < AGE_MAX && connection.is_ready().await {
             let Some(unwanted) = self.keep(key, connection, most) else { return };
             connection = unwanted;
         }

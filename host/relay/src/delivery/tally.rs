@@ -156,6 +156,7 @@ fn evidence(proof: &TlsProof) -> Option<Box<TlsEvidence>> {
         name_matches: handshake.name_matches,
         names: leaf.map(|leaf| leaf.dns_names.iter().take(NAMES_KEPT).cloned().collect()).unwrap_or_default(),
         sha256: leaf.map(|leaf| hexadecimal(&leaf.sha256)).unwrap_or_default(),
+        resumed: handshake.resumed,
         requiretls: proof.offers_requiretls(),
         dane: handshake.dane.clone(),
     }))

@@ -26,21 +26,26 @@ pub struct Connector {
     pub(super) roots: Arc<RootCertStore>,
     pub(super) provider: Arc<CryptoProvider>,
     config: Arc<ClientConfig>,
+    /// The same without sessions to resume.
+    afresh: Arc<ClientConfig>,
 }
+
+/// Sessions that may be resumed, by the peer's name; each keeps the chain it was made with, some kilobytes.
+const SESSIONS_MAX: usize = 1_000;
 
 impl Connector {
     /// A connector that judges by these roots.
     pub fn new(roots: &Roots) -> Result<Connector, TlsSetupError> {
         let roots = Arc::new(load_roots(roots)?);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
-        Ok(Connector { roots, provider, config: Arc::new(config) })
+        let (config, afresh) = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
+        Ok(Connector { roots, provider, config, afresh })
     }
 
     /// The same, speaking this version alone.
     pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> Result<Connector, TlsSetupError> {
-        let config = opportunistic(&self.provider, &[version])?;
-        Ok(Connector { config: Arc::new(config), ..self.clone() })
+        let (config, afresh) = opportunistic(&self.provider, &[version])?;
+        Ok(Connector { config, afresh, ..self.clone() })
     }
 
     /// For web servers, which must present a chain to these roots and their name.
@@ -54,26 +59,33 @@ impl Connector {
         Ok(tokio_rustls::TlsConnector::from(Arc::new(config)))
     }
 
-    /// For `tokio_rustls`.
+    /// For `tokio_rustls`. A session may be resumed: it is judged by the chain that it was made with.
     pub fn tls(&self) -> tokio_rustls::TlsConnector {
         tokio_rustls::TlsConnector::from(Arc::clone(&self.config))
     }
+
+    /// The same, but the peer has to present its chain of today.
+    pub fn tls_afresh(&self) -> tokio_rustls::TlsConnector {
+        tokio_rustls::TlsConnector::from(Arc::clone(&self.afresh))
+    }
 }
 
-/// Completes a handshake with any certificate.
+/// Completes a handshake with any certificate; with sessions that may be resumed, and without.
 fn opportunistic(
     provider: &Arc<CryptoProvider>,
     versions: &[&'static SupportedProtocolVersion],
-) -> Result<ClientConfig, TlsSetupError> {
+) -> Result<(Arc<ClientConfig>, Arc<ClientConfig>), TlsSetupError> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(versions)
         .map_err(|error| TlsSetupError::Unusable(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(JudgedAfterwards(Arc::clone(provider))))
         .with_no_client_auth();
-    // A resumed session presents no certificate, so there would be nothing to judge: every session is a full one.
-    config.resumption = Resumption::disabled();
-    Ok(config)
+    // rustls keeps the chain with the session and gives it out again: it is judged each time, by what holds then.
+    config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+    let mut afresh = config.clone();
+    afresh.resumption = Resumption::disabled();
+    Ok((Arc::new(config), Arc::new(afresh)))
 }
 
 fn load_roots(roots: &Roots) -> Result<RootCertStore, TlsSetupError> {

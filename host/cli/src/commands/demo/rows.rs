@@ -231,6 +231,7 @@ mod tests {
             name_matches: true,
             names: Vec::new(),
             sha256: String::new(),
+            resumed: false,
             requiretls: false,
             dane: None,
         };
