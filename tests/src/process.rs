@@ -1,6 +1,7 @@
 //! A program under test: its output goes to a log file, it ends with its value, and its log is shown when the test fails.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -34,8 +35,13 @@ impl Process {
     /// Starts `command`, both its outputs appended to the file `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log).expect("a log in a folder of our own");
-        let twin = file.try_clone().expect("a file can be had twice");
-        let spawned = command.stdin(Stdio::null()).stdout(file).stderr(twin).spawn();
+        let twin = || file.try_clone().expect("a file can be had twice");
+        let mut spawn = || command.stdin(Stdio::null()).stdout(twin()).stderr(twin()).spawn();
+        // A program that was just copied is busy while a child of another thread, not yet its own program, has it open.
+        let spawned = wait::until(wait::PATIENCE, &format!("{name} to start"), || match spawn() {
+            Err(why) if why.kind() == ErrorKind::ExecutableFileBusy => None,
+            spawned => Some(spawned),
+        });
         let child = spawned.unwrap_or_else(|why| panic!("{name} cannot be started ({command:?}): {why}"));
         Self { name: name.to_owned(), child, log: log.to_owned(), ended: None }
     }

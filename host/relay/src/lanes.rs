@@ -5,14 +5,18 @@
 //!
 //! A lane may have one place, and more of them up to a part of those that are free: all of them where it is the only one, an
 //! eighth where there are many. One slow destination has its whole width; a hundred of them leave each other a few places, and
-//! always some to everybody else. (The rule is that of dynamic thresholds for queues that share a buffer: Choudhury and
+//! always some to everybody else. One that asks for less has fewer at a time, or none for a while ([`pace`]). (The rule is that of dynamic thresholds for queues that share a buffer: Choudhury and
 //! Hahne, 1998.)
+
+mod pace;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pace::Paces;
 use sealwire_core::plan::NextHop;
+use sealwire_core::reply::{Enhanced, Reply};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -38,6 +42,8 @@ struct State {
     lanes: HashMap<NextHop, Lane>,
     /// Lanes in which somebody waits; whose turn it is stands first.
     turns: VecDeque<NextHop>,
+    /// Of destinations that asked for less.
+    paces: Paces,
 }
 
 #[derive(Default)]
@@ -80,9 +86,10 @@ impl Lane {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether one more may run while so many places are free.
-    fn has_place(&self, free: usize, lanes: usize, large: bool) -> bool {
-        let allowed = self.width.min((free / lanes.clamp(1, LANE_PART)).max(1));
+    /// Whether one more may run while so many places are free, of a destination that bears `most`.
+    fn has_place(&self, free: usize, lanes: usize, most: Option<usize>, large: bool) -> bool {
+        let width = most.map_or(self.width, |most| most.min(self.width));
+        let allowed = width.min((free / lanes.clamp(1, LANE_PART)).max(1));
         free > 0 && self.running < allowed && (!large || self.large < (allowed / LARGE_PART).max(1))
     }
 
@@ -132,10 +139,13 @@ impl State {
 
     /// The next in one lane. Large messages and others take turns.
     fn next_of(&mut self, hop: &NextHop, lanes: &Arc<Lanes>) -> Option<(oneshot::Sender<Place>, Place)> {
-        let (free, many) = (self.free, self.lanes.len());
+        let (free, many, most) = (self.free, self.lanes.len(), self.paces.most(hop));
+        if !self.paces.rest(hop).is_zero() {
+            return None;
+        }
         let lane = self.lanes.get_mut(hop)?;
         for large in [!lane.large_last, lane.large_last] {
-            if lane.waiters(large).is_empty() || !lane.has_place(free, many, large) {
+            if lane.waiters(large).is_empty() || !lane.has_place(free, many, most, large) {
                 continue;
             }
             let waiter = lane.waiters(large).pop_front()?;
@@ -153,7 +163,13 @@ impl Lanes {
     /// So many places in all.
     pub(crate) fn new(places: u32) -> Lanes {
         let free = places.max(1) as usize;
-        Lanes(Mutex::new(State { free, closed: false, lanes: HashMap::new(), turns: VecDeque::new() }))
+        Lanes(Mutex::new(State {
+            free,
+            closed: false,
+            lanes: HashMap::new(),
+            turns: VecDeque::new(),
+            paces: Paces::default(),
+        }))
     }
 
     /// Waits for a place, but not for long; without a lane there is nothing to wait for.
@@ -171,11 +187,14 @@ impl Lanes {
             let Some(hop) = hop else {
                 return Ok(Place { lanes: Arc::clone(self), lane: None, since: Instant::now() });
             };
-            let free = state.free;
+            if !state.paces.rest(&hop).is_zero() {
+                return Err(NoPlace::Crowded);
+            }
+            let (free, most) = (state.free, state.paces.most(&hop));
             let many = state.lanes.len() + usize::from(!state.lanes.contains_key(&hop));
             let lane = state.lanes.entry(hop.clone()).or_default();
             lane.width = width.max(1) as usize;
-            if lane.waiters(large).is_empty() && lane.has_place(free, many, large) {
+            if lane.waiters(large).is_empty() && lane.has_place(free, many, most, large) {
                 lane.take(large);
                 state.free -= 1;
                 return Ok(Place { lanes: Arc::clone(self), lane: Some((hop, large)), since: Instant::now() });
@@ -201,7 +220,25 @@ impl Lanes {
 
     /// How long one more would have to wait in this lane, by what is known.
     pub(crate) fn wait(&self, hop: &NextHop) -> Duration {
-        self.lock().lanes.get(hop).map_or(Duration::ZERO, Lane::wait)
+        let state = self.lock();
+        state.lanes.get(hop).map_or(Duration::ZERO, Lane::wait).max(state.paces.rest(hop))
+    }
+
+    /// What an operator wants tried again is tried at once, whatever its destination asked for.
+    pub(crate) fn end_rests(&self) {
+        self.lock().paces.end_rests();
+    }
+
+    fn took(&self, hop: &NextHop) {
+        let mut state = self.lock();
+        let width = state.lanes.get(hop).map_or(1, |lane| lane.width);
+        state.paces.took(hop, width);
+    }
+
+    fn asked_for_less(&self, hop: &NextHop) {
+        let mut state = self.lock();
+        let running = state.lanes.get(hop).map_or(1, |lane| lane.running);
+        state.paces.asked_for_less(hop, running);
     }
 
     fn small_ones_wait(&self, hop: &NextHop) -> bool {
@@ -222,7 +259,24 @@ impl Lanes {
     }
 }
 
+/// 421, or a 4xx whose enhanced code says that there is too much: "system not accepting network messages", "mail system
+/// congestion" (RFC 3463 §3.4, §3.5). Greylisting says nothing of the kind.
+pub(crate) fn asks_for_less(reply: &Reply) -> bool {
+    let congested = matches!(reply.enhanced, Some(Enhanced(4, 3, 2) | Enhanced(4, 4, 5)));
+    reply.code == 421 || (reply.is_transient() && congested)
+}
+
 impl Place {
+    /// The destination took a message.
+    pub(crate) fn took(&self, hop: &NextHop) {
+        self.lanes.took(hop);
+    }
+
+    /// The destination asked for less: see [`asks_for_less`].
+    pub(crate) fn asked_for_less(&self, hop: &NextHop) {
+        self.lanes.asked_for_less(hop);
+    }
+
     /// A large message lets small ones by that wait for the same destination, for a moment: half a megabyte at a time it
     /// still goes on, at least as slowly as a slow line would have it.
     pub(crate) async fn give_way(&self) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
-use sealwire_store::{QueueCounts, Store, StoreStatus};
+use sealwire_store::{QueueCounts, Retry, Store, StoreError, StoreStatus};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -16,6 +16,7 @@ use crate::alerts::{Alert, Alerts};
 use crate::counters::{Counters, Totals};
 use crate::delivery::Pool;
 use crate::fresh::Fresh;
+use crate::lanes::Lanes;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
 use crate::sts::Policies;
@@ -28,6 +29,7 @@ pub struct Relay {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) fresh: Fresh,
     pub(crate) pool: Pool,
+    pub(crate) lanes: Arc<Lanes>,
     pub(crate) sts: Policies,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,
@@ -88,6 +90,12 @@ impl Relay {
     /// The sandbox, for `decide`.
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
+    }
+
+    /// Makes recipients due now, in the name of whoever asked. Destinations that asked to be left alone are asked again.
+    pub async fn retry(&self, which: Retry, by: String) -> Result<u64, StoreError> {
+        self.lanes.end_rests();
+        self.store.retry(which, self.world.now_ms(), by).await
     }
 
     /// How it does.

@@ -76,7 +76,7 @@ impl Scheduler {
     fn new(relay: Arc<Relay>) -> Scheduler {
         let places = relay.live().config.limits.deliveries;
         Scheduler {
-            lanes: Arc::new(Lanes::new(places)),
+            lanes: Arc::clone(&relay.lanes),
             leases: Arc::new(Leases::new(relay.world.now())),
             rounds: JoinSet::new(),
             room: Arc::new(Semaphore::new(places as usize * CLAIMS_PER_PLACE)),

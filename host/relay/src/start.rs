@@ -19,6 +19,7 @@ use crate::counters::Counters;
 use crate::delivery::Pool;
 use crate::dns::{Resolver, SystemResolver};
 use crate::fresh::Fresh;
+use crate::lanes::Lanes;
 use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
 use crate::relay::Relay;
@@ -75,6 +76,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         store,
         fresh: Fresh::default(),
         pool: Pool::default(),
+        lanes: Arc::new(Lanes::new(config.limits.deliveries)),
         sts,
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),

@@ -50,7 +50,7 @@ pub(super) async fn retry(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(which): Json<Retry>,
 ) -> Answer<Retried> {
-    let recipients = state.relay.store().retry(which, now_ms(), peer.name()).await?;
+    let recipients = state.relay.retry(which, peer.name()).await?;
     Ok(Json(Retried { recipients }))
 }
 

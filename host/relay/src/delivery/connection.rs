@@ -14,6 +14,7 @@ use sealwire_core::address::Domain;
 use sealwire_core::facts::{ChannelFacts, ChannelState};
 use sealwire_core::floor::{ConnectionId, Permit, TlsProof};
 use sealwire_core::plan::HostName;
+use sealwire_core::reply::Reply;
 use sealwire_core::smtp::client::{Awaiting, Client, ClientConfig, ClientStep, MessageResult, Misuse, Outgoing};
 use sealwire_store::{BodyReader, StoreError};
 use tokio::time::Instant;
@@ -64,8 +65,8 @@ pub(crate) struct Opening<'a> {
 /// Why a connection cannot be used.
 #[derive(Debug)]
 pub(crate) enum OpenError {
-    /// The host did not get as far as answering EHLO: uses nothing up (H9).
-    NotAnswered(String),
+    /// The host did not get as far as answering EHLO: uses nothing up (H9). With its last reply, if it gave one.
+    NotAnswered(String, Option<Reply>),
     /// It answered, STARTTLS went ahead, and the handshake did not.
     Handshake { state: ChannelState, detail: String },
 }
@@ -120,8 +121,8 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
 async fn connect(world: &dyn World, address: SocketAddr) -> Result<Socket, OpenError> {
     match tokio::time::timeout(CONNECT_TIME, world.connect(address)).await {
         Ok(Ok(socket)) => Ok(socket),
-        Ok(Err(error)) => Err(OpenError::NotAnswered(format!("connection to {address} failed: {error}"))),
-        Err(_) => Err(OpenError::NotAnswered(format!("connection to {address} timed out"))),
+        Ok(Err(error)) => Err(OpenError::NotAnswered(format!("connection to {address} failed: {error}"), None)),
+        Err(_) => Err(OpenError::NotAnswered(format!("connection to {address} timed out"), None)),
     }
 }
 
@@ -186,8 +187,8 @@ impl Connection {
             ClientStep::Failed(failure) if self.client.answered_hello() => {
                 Err(OpenError::Handshake { state: ChannelState::Inconclusive, detail: failure.to_string() })
             }
-            ClientStep::Failed(failure) => Err(OpenError::NotAnswered(failure.to_string())),
-            _ => Err(OpenError::NotAnswered("the host ended the session".into())),
+            ClientStep::Failed(failure) => Err(OpenError::NotAnswered(failure.to_string(), failure.reply)),
+            _ => Err(OpenError::NotAnswered("the host ended the session".into(), None)),
         }
     }
 

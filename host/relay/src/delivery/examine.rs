@@ -198,7 +198,7 @@ impl<'a> Examining<'a> {
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut tested = AddressTested { address: address.to_string(), took_ms, ..AddressTested::default() };
         let (channel, proof) = match opened {
-            Err(OpenError::NotAnswered(why)) => return AddressTested { trouble: Some(why), ..tested },
+            Err(OpenError::NotAnswered(why, _)) => return AddressTested { trouble: Some(why), ..tested },
             Err(OpenError::Handshake { state, detail }) => {
                 (ChannelFacts { state, detail, handshake: None }, TlsProof::of_nothing(ConnectionId(0)))
             }

@@ -31,6 +31,7 @@ use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::outcome::{HostUnmet, Outcome};
 use sealwire_core::plan::{Attempt, HostName, NextHop};
+use sealwire_core::reply::Reply;
 use sealwire_core::smtp::client::{Outgoing, RecipientResult};
 use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
@@ -41,7 +42,7 @@ use pool::PoolKey;
 use published::{Asked, Barred, Published};
 use tally::{Tally, found_in_words};
 
-use crate::lanes::Place;
+use crate::lanes::{Place, asks_for_less};
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::tls::DaneCheck;
@@ -156,7 +157,10 @@ impl Delivering<'_> {
                         return;
                     }
                 }
-                Err(OpenError::NotAnswered(why)) => return self.tally.not_asked(host, why),
+                Err(OpenError::NotAnswered(why, reply)) => {
+                    self.note_pace(reply.as_ref());
+                    return self.tally.not_asked(host, why);
+                }
                 Err(OpenError::Handshake { state, detail }) => {
                     let channel = ChannelFacts { state, detail, handshake: None };
                     let proof = TlsProof::of_nothing(ConnectionId(0));
@@ -276,6 +280,13 @@ impl Delivering<'_> {
             Ok(result) if was_used && result.recipients.iter().all(is_untouched) => Sent::NotAtAll,
             Err(_) if was_used => Sent::NotAtAll,
             Ok(result) => {
+                for recipient in &result.recipients {
+                    match recipient {
+                        RecipientResult::Delivered(_) => self.place.took(&self.attempt.next_hop),
+                        RecipientResult::Deferred(reply) => self.note_pace(Some(reply)),
+                        RecipientResult::Refused { .. } | RecipientResult::Unanswered { .. } => {}
+                    }
+                }
                 self.tally.results(&recipients, result, &key.host, &connection, published);
                 let most = self.live.config.limits.deliveries_per_destination;
                 self.relay.pool.give_back(key.clone(), connection, most).await;
@@ -285,6 +296,13 @@ impl Delivering<'_> {
                 self.tally.not_asked(&key.host, misuse.to_string());
                 Sent::Settled
             }
+        }
+    }
+
+    /// A reply that asks for less counts for all that goes to this destination.
+    fn note_pace(&self, reply: Option<&Reply>) {
+        if reply.is_some_and(asks_for_less) {
+            self.place.asked_for_less(&self.attempt.next_hop);
         }
     }
 

@@ -84,6 +84,49 @@ async fn large_messages_leave_room_for_small_ones() {
     assert!(now(&mut second).await.is_some(), "it was next");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_asks_for_less_has_less() {
+    let lanes = Arc::new(Lanes::new(100));
+    let a = hop("a").expect("a hop");
+    let mut taken = fill(&lanes, "a", 8).await;
+    taken[0].asked_for_less(&a);
+    taken.truncate(3);
+    assert_eq!(fill(&lanes, "a", 8).await.len(), 1, "half of eight");
+    taken.clear();
+    assert_eq!(fill(&lanes, "a", 8).await.len(), 4);
+    assert_eq!(fill(&lanes, "b", 8).await.len(), 8, "others have theirs");
+    // Down to one, and then none for a while: what comes goes back into the queue at once.
+    for _ in 0..2 {
+        let one = now(lanes.place(hop("a"), false, 8)).await.expect("a place");
+        one.asked_for_less(&a);
+    }
+    assert_eq!(lanes.place(hop("a"), false, 8).await.err(), Some(NoPlace::Crowded));
+    let rest = lanes.wait(&a);
+    assert!(rest >= Duration::from_secs(30), "{rest:?}");
+    assert!(now(lanes.place(hop("b"), false, 8)).await.is_some());
+    tokio::time::advance(rest).await;
+    let one = now(lanes.place(hop("a"), false, 8)).await.expect("a place again");
+    one.took(&a);
+    assert_eq!(fill(&lanes, "a", 8).await.len(), 1, "one more for each that it takes");
+}
+
+#[test]
+fn what_asks_for_less_and_what_does_not() {
+    let reply = |code, enhanced| Reply { code, enhanced, text: String::new() };
+    for (code, enhanced, expected) in [
+        (421, None, true),
+        (421, Some(Enhanced(4, 7, 0)), true),
+        (450, Some(Enhanced(4, 3, 2)), true),
+        (451, Some(Enhanced(4, 4, 5)), true),
+        (451, Some(Enhanced(4, 7, 1)), false),
+        (450, None, false),
+        (452, Some(Enhanced(4, 5, 3)), false),
+        (554, Some(Enhanced(5, 3, 2)), false),
+    ] {
+        assert_eq!(asks_for_less(&reply(code, enhanced)), expected, "{code} {enhanced:?}");
+    }
+}
+
 #[tokio::test]
 async fn whoever_goes_away_takes_no_place_along() {
     let lanes = Arc::new(Lanes::new(100));

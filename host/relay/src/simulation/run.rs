@@ -33,6 +33,7 @@ use crate::alerts::Alerts;
 use crate::counters::Counters;
 use crate::delivery::Pool;
 use crate::fresh::Fresh;
+use crate::lanes::Lanes;
 use crate::listener::Sessions;
 use crate::live::{Builtins, Live};
 use crate::relay::Relay;
@@ -223,6 +224,7 @@ impl Door {
             store: Arc::new(store),
             fresh: Fresh::default(),
             pool: Pool::default(),
+            lanes: Arc::new(Lanes::new(self.live().config.limits.deliveries)),
             sts: in_hand(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
