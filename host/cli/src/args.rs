@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
-use crate::commands::{bench, check, decide, demo, log, queue, serve, settings, tls_test};
+use crate::commands::{bench, check, decide, demo, downgrades, log, queue, serve, settings, tls_test};
 use crate::failure::Failure;
 
 /// Read where the command line names no other.
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     Settings(settings::Settings),
     /// Test how mail to a destination would leave: hosts, TLS, certificates, DANE, MTA-STS; nothing is sent
     TlsTest(tls_test::TlsTestOf),
+    /// Destinations that give less protection than they gave
+    #[command(subcommand)]
+    Downgrades(downgrades::Downgrades),
     /// How the running relay does
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports

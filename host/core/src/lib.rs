@@ -6,6 +6,7 @@
 pub mod address;
 pub mod dane;
 pub mod decision;
+pub mod downgrade;
 pub mod dsn;
 pub mod entry;
 pub mod facts;

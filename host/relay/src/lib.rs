@@ -6,6 +6,7 @@ mod alerts;
 pub mod config;
 mod counters;
 mod delivery;
+mod destinations;
 pub mod dns;
 mod evaluate;
 mod fresh;
@@ -32,6 +33,7 @@ mod world;
 
 pub use alerts::Alert;
 pub use counters::{Domains, Inbound, Outbound, Totals};
+pub use destinations::Downgrade;
 pub use live::{Builtins, Live};
 pub use relay::{Relay, RelayStatus};
 pub use start::{Replaced, Running, Start, start};

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use crate::alerts::{Alert, Alerts};
 use crate::counters::{Counters, Totals};
 use crate::delivery::Pool;
+use crate::destinations::{Destinations, Downgrade};
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::{Serving, Sessions};
@@ -31,6 +32,7 @@ pub struct Relay {
     pub(crate) pool: Pool,
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) sts: Policies,
+    pub(crate) destinations: Destinations,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) servings: ArcSwap<HashMap<String, Arc<Serving>>>,
@@ -70,6 +72,8 @@ pub struct RelayStatus {
     pub queue: Option<QueueCounts>,
     /// How the store does.
     pub store: StoreStatus,
+    /// Hosts that give less protection than they gave.
+    pub downgrades: Vec<Downgrade>,
     /// Counted since the start.
     pub totals: Totals,
     /// The latest alerts, oldest first.
@@ -113,9 +117,26 @@ impl Relay {
             sandbox: self.sandbox.status(),
             queue: self.store.counts().await.ok(),
             store: self.store.status(),
+            downgrades: self.destinations.downgrades(),
             totals: self.counters.totals(),
             alerts: self.alerts.latest(),
         }
+    }
+
+    /// Hosts that give less protection than they gave.
+    pub fn downgrades(&self) -> Vec<Downgrade> {
+        self.destinations.downgrades()
+    }
+
+    /// What this destination gives now is what is expected of it from now on; what gave more, none where it gives no less.
+    pub fn accept_downgrade(&self, destination: &str, by: &str) -> Vec<Downgrade> {
+        let accepted = self.destinations.accept(self, destination);
+        if !accepted.is_empty() {
+            let action = format!("accept-downgrade {destination}");
+            let event = LedgerEvent::Operator { action, by: by.to_owned() };
+            self.append(vec![LedgerRecord { at_ms: self.world.now_ms(), message: String::new(), event }]);
+        }
+        accepted
     }
 
     pub(crate) fn serving(&self, listener: &str) -> Option<Arc<Serving>> {

@@ -17,6 +17,7 @@ use crate::alerts::Alerts;
 use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
 use crate::delivery::Pool;
+use crate::destinations::Destinations;
 use crate::dns::{Resolver, SystemResolver};
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
@@ -65,6 +66,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|e| one("sandbox", e.to_string()))?;
     let (settings, settings_revision) = stored_settings(&*store, SettingsDocument::empty()).await?;
     let sts = Policies::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
+    let destinations = Destinations::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let resolver = resolver(&config)?;
     let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
@@ -78,6 +80,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         pool: Pool::default(),
         lanes: Arc::new(Lanes::new(config.limits.deliveries)),
         sts,
+        destinations,
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),
         servings: ArcSwap::from_pointee(servings),

@@ -16,6 +16,7 @@ mod crash;
 mod dane;
 mod disk;
 mod door;
+mod downgrades;
 mod dsn;
 mod every_host;
 mod exhausted;

@@ -6,17 +6,18 @@ mod settings;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Query, State as Extract};
-use axum::routing::{get, post};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State as Extract};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use sealwire_core::address::Mailbox;
 use sealwire_relay::tls_test::TlsTest;
-use sealwire_relay::{Relay, RelayStatus, Replaced};
+use sealwire_relay::{Downgrade, Relay, RelayStatus, Replaced};
 use serde::Deserialize;
 
 use crate::decide::{DecideAnswer, DecideRequest, decide};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
+use crate::peer::Peer;
 
 pub use log::LogParameters;
 pub use queue::{QueueEntry, Removed, Retried};
@@ -49,6 +50,8 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/log", get(log::read))
         .route("/v1/decide", post(ask))
         .route("/v1/tls-test", get(test_tls))
+        .route("/v1/downgrades", get(downgrades))
+        .route("/v1/downgrades/{destination}", delete(accept_downgrade))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(REQUEST_MAX))
         .merge(documents)
@@ -83,6 +86,22 @@ async fn test_tls(Extract(state): Extract<State>, Query(asked): Query<TlsTestPar
         .map_err(|why| ApiError::bad_request(format!("{:?} is no mailbox: {why}", asked.recipient)))?;
     let tested = state.relay.test_tls(&recipient, asked.route.as_deref()).await;
     tested.map(Json).map_err(ApiError::bad_request)
+}
+
+async fn downgrades(Extract(state): Extract<State>) -> Json<Vec<Downgrade>> {
+    Json(state.relay.downgrades())
+}
+
+async fn accept_downgrade(
+    Extract(state): Extract<State>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(destination): Path<String>,
+) -> Answer<Vec<Downgrade>> {
+    let accepted = state.relay.accept_downgrade(&destination, &peer.name());
+    match accepted.is_empty() {
+        true => Err(ApiError::not_found(format!("no host of {destination:?} gives less than it gave"))),
+        false => Ok(Json(accepted)),
+    }
 }
 
 async fn metrics(Extract(state): Extract<State>) -> String {

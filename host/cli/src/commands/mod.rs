@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod decide;
 pub(crate) mod demo;
+pub(crate) mod downgrades;
 pub(crate) mod log;
 pub(crate) mod queue;
 mod reload;
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Reload => reload::run(&place.client()?, output).await?,
         Command::Settings(settings) => settings.run(&place.client()?, output).await?,
         Command::TlsTest(test) => return test.run(&place.client()?, output).await,
+        Command::Downgrades(downgrades) => downgrades.run(&place.client()?, output).await?,
         Command::Status => status::run(&place.client()?, output).await?,
         Command::BenchLoad(load) => return load.run(output).await,
         Command::BenchSink(sink) => return sink.run(output).await,

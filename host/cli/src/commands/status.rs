@@ -51,6 +51,11 @@ fn tell(status: &Value, output: &Output) {
         ("sandbox", sandbox(status)),
         ("DNSSEC", text("/dnssec")),
     ]);
+    for downgrade in array(status, "/downgrades") {
+        let (destination, host) = (words(&downgrade["destination"]), words(&downgrade["host"]));
+        let text = format!("lost protection: {destination} at {host}; see `sealwire downgrades list`");
+        output.line(output.toned(Tone::Bad, &text));
+    }
     for alert in array(status, "/alerts") {
         let at = alert["at-ms"].as_u64().unwrap_or(0) / 1000;
         let ago = span(now().saturating_sub(at));

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use sealwire_core::address::Mailbox;
 use sealwire_core::decision::Judgement;
+use sealwire_core::downgrade::Protection;
 use sealwire_core::facts::{ChannelFacts, ChannelState, HopFacts, MessageFacts};
 use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::ledger::DecisionRecord;
@@ -153,6 +154,7 @@ impl Delivering<'_> {
         for afresh in [false, true] {
             match self.open(&key, published.dane_check(), afresh).await {
                 Ok(connection) => {
+                    self.note_protection(host, &connection.channel);
                     if self.send_over(connection, &key, published).await == Sent::Settled {
                         return;
                     }
@@ -163,6 +165,7 @@ impl Delivering<'_> {
                 }
                 Err(OpenError::Handshake { state, detail }) => {
                     let channel = ChannelFacts { state, detail, handshake: None };
+                    self.note_protection(host, &channel);
                     let proof = TlsProof::of_nothing(ConnectionId(0));
                     return self.unmet(&key, &channel, &proof);
                 }
@@ -296,6 +299,15 @@ impl Delivering<'_> {
                 self.tally.not_asked(&key.host, misuse.to_string());
                 Sent::Settled
             }
+        }
+    }
+
+    /// What the host gave, unless that could not be found out, or is an earlier session's.
+    fn note_protection(&self, host: &HostName, channel: &ChannelFacts) {
+        let handshake = channel.handshake.as_deref();
+        if channel.state != ChannelState::Inconclusive && !handshake.is_some_and(|handshake| handshake.resumed) {
+            let (relay, next_hop) = (self.relay, &self.attempt.next_hop);
+            relay.destinations.note(relay, next_hop, &host.to_string(), Protection::of(handshake));
         }
     }
 

@@ -32,6 +32,7 @@ use super::{oracle, witness::Seen};
 use crate::alerts::Alerts;
 use crate::counters::Counters;
 use crate::delivery::Pool;
+use crate::destinations::Destinations;
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::Sessions;
@@ -226,6 +227,7 @@ impl Door {
             pool: Pool::default(),
             lanes: Arc::new(Lanes::new(self.live().config.limits.deliveries)),
             sts: in_hand(),
+            destinations: Destinations::default(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
             servings: ArcSwap::from_pointee(HashMap::new()),
