@@ -97,7 +97,7 @@ pub(super) fn tame(text: &str, max: usize) -> String {
 }
 
 /// The same in ASCII, for fields.
-pub(super) fn tame_ascii(text: &str, max: usize) -> String {
+pub(crate) fn tame_ascii(text: &str, max: usize) -> String {
     tame(text, max).chars().map(|c| if c.is_ascii() { c } else { '?' }).collect()
 }
 
@@ -122,7 +122,7 @@ pub(super) fn wrap(text: &str, indent: &str) -> String {
 }
 
 /// A header field, folded at its spaces, with its CR LF (RFC 5322 §2.2.3).
-pub(super) fn fold(name: &str, value: &str) -> String {
+pub(crate) fn fold(name: &str, value: &str) -> String {
     let mut field = format!("{name}:");
     let mut column = field.len();
     // Not at every white space: a quoted local part keeps the spaces it has.

@@ -16,6 +16,7 @@ mod encode;
 mod status;
 mod text;
 
+pub(crate) use encode::{fold, tame_ascii};
 pub use status::status_of;
 
 use crate::address::Mailbox;
@@ -25,7 +26,7 @@ use crate::facts::{ChannelState, ClientFacts};
 use crate::outcome::Delivery;
 use crate::settle::{Delay, Failure};
 use crate::time::rfc5322;
-use encode::{Part, fold};
+use encode::Part;
 
 /// Most octets of the original header that a report carries.
 pub const ORIGINAL_HEADER_MAX: usize = 64 * 1024;
