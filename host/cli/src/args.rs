@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
-use crate::commands::{bench, check, decide, demo, downgrades, log, queue, serve, settings, tls_test};
+use crate::commands::{bench, check, decide, demo, downgrades, log, queue, serve, settings, tls_reports, tls_test};
 use crate::failure::Failure;
 
 /// Read where the command line names no other.
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Destinations that give less protection than they gave
     #[command(subcommand)]
     Downgrades(downgrades::Downgrades),
+    /// TLS reports to other domains: what is counted, and sending it at once
+    #[command(subcommand)]
+    TlsReports(tls_reports::TlsReports),
     /// How the running relay does
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports

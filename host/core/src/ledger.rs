@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Mailbox;
+use crate::address::{Domain, Mailbox};
 use crate::decision::FallbackStep;
 use crate::floor::Sourced;
 use crate::outcome::Outcome;
@@ -84,6 +84,15 @@ pub enum LedgerEvent {
         delayed: Vec<Mailbox>,
         /// Whose copies were handed on.
         relayed: Vec<Mailbox>,
+    },
+    /// A TLS report (RFC 8460) was taken by one of its destinations, or was given up there.
+    TlsReport {
+        /// Whose sessions it tells of.
+        about: Domain,
+        /// `mailto:MAILBOX` or `https://HOST/PATH`; empty where the domain's record could not be had.
+        to: String,
+        /// Id of the report and what became of it, in words.
+        result: String,
     },
     /// An operator acted on an entry: retry, remove.
     Operator {

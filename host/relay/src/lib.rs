@@ -11,6 +11,7 @@ pub mod dns;
 mod evaluate;
 mod fresh;
 pub mod generation;
+mod https;
 mod lanes;
 mod leases;
 mod listener;
@@ -28,6 +29,7 @@ mod start;
 mod stream;
 mod sts;
 pub mod tls;
+pub mod tls_reports;
 pub mod tls_test;
 mod world;
 

@@ -12,6 +12,7 @@ use crate::dns::Resolver;
 use crate::generation::build_generation;
 use crate::settings::SettingsDocument;
 use crate::tls::{Connector, Roots};
+use crate::tls_reports::DkimKey;
 
 /// Components that are part of the program, by name.
 pub type Builtins = BTreeMap<String, Arc<[u8]>>;
@@ -32,6 +33,7 @@ pub struct Live {
     connectors: BTreeMap<String, Connector>,
     default_connector: Connector,
     web: tokio_rustls::TlsConnector,
+    dkim: Option<Arc<DkimKey>>,
 }
 
 impl Live {
@@ -43,6 +45,11 @@ impl Live {
     /// Opens TLS to web servers, whose chain and name it verifies by the configuration's roots.
     pub(crate) fn web(&self) -> &tokio_rustls::TlsConnector {
         &self.web
+    }
+
+    /// Signs TLS reports that go by mail.
+    pub(crate) fn dkim(&self) -> Option<&DkimKey> {
+        self.dkim.as_deref()
     }
 
     /// The same with other names: what a simulation's seeds do not share.
@@ -90,6 +97,14 @@ pub(crate) fn build(
             Err(problem) => problems.push(problem),
         }
     }
+    let mail = config.tls_reports.as_ref().and_then(|reports| reports.mail.as_ref());
+    let dkim = match mail.map(DkimKey::load).transpose() {
+        Ok(key) => key.map(Arc::new),
+        Err(why) => {
+            problems.push(config.problem("tls-reports.dkim-key", why));
+            None
+        }
+    };
     let generation = build_generation(number, &config, &settings, builtins, sandbox, previous);
     let generation = match generation {
         Ok(generation) if problems.is_empty() => Arc::new(generation),
@@ -100,5 +115,5 @@ pub(crate) fn build(
         }
     };
     let web = default_connector.web().map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
-    Ok(Live { config, settings, generation, settings_revision, resolver, connectors, default_connector, web })
+    Ok(Live { config, settings, generation, settings_revision, resolver, connectors, default_connector, web, dkim })
 }

@@ -21,6 +21,7 @@ use crate::lanes::Lanes;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
 use crate::sts::Policies;
+use crate::tls_reports::{Reports, TlsReportsStatus};
 use crate::world::World;
 
 /// One running relay.
@@ -33,6 +34,7 @@ pub struct Relay {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) sts: Policies,
     pub(crate) destinations: Destinations,
+    pub(crate) tls_reports: Reports,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) servings: ArcSwap<HashMap<String, Arc<Serving>>>,
@@ -74,6 +76,8 @@ pub struct RelayStatus {
     pub store: StoreStatus,
     /// Hosts that give less protection than they gave.
     pub downgrades: Vec<Downgrade>,
+    /// Reports to other domains (RFC 8460).
+    pub tls_reports: TlsReportsStatus,
     /// Counted since the start.
     pub totals: Totals,
     /// The latest alerts, oldest first.
@@ -118,6 +122,7 @@ impl Relay {
             queue: self.store.counts().await.ok(),
             store: self.store.status(),
             downgrades: self.destinations.downgrades(),
+            tls_reports: self.tls_reports_status(),
             totals: self.counters.totals(),
             alerts: self.alerts.latest(),
         }

@@ -27,6 +27,7 @@ use crate::relay::Relay;
 use crate::scheduler;
 use crate::settings::SettingsDocument;
 use crate::sts::{self, Policies};
+use crate::tls_reports::{self, Reports};
 use crate::world::{ThisMachine, World};
 
 /// What a relay is started with.
@@ -67,6 +68,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let (settings, settings_revision) = stored_settings(&*store, SettingsDocument::empty()).await?;
     let sts = Policies::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let destinations = Destinations::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
+    let tls_reports = Reports::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let resolver = resolver(&config)?;
     let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
@@ -81,6 +83,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         lanes: Arc::new(Lanes::new(config.limits.deliveries)),
         sts,
         destinations,
+        tls_reports,
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),
         servings: ArcSwap::from_pointee(servings),
@@ -96,6 +99,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let (stop, stopping) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
     tasks.push(tokio::spawn(sts::refresh(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(tls_reports::run(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
     }

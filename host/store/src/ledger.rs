@@ -51,6 +51,7 @@ pub(crate) fn kind(event: &LedgerEvent) -> &'static str {
         LedgerEvent::Attempted { .. } => "attempted",
         LedgerEvent::Reported { .. } => "reported",
         LedgerEvent::Notified { .. } => "notified",
+        LedgerEvent::TlsReport { .. } => "tls-report",
         LedgerEvent::Operator { .. } => "operator",
         LedgerEvent::Alert { .. } => "alert",
     }
@@ -63,7 +64,10 @@ pub(crate) fn searched(event: &LedgerEvent) -> String {
         LedgerEvent::Attempted { recipient, .. } => (std::slice::from_ref(recipient), &[]),
         LedgerEvent::Reported { recipients, .. } => (recipients, &[]),
         LedgerEvent::Notified { delayed, relayed, .. } => (delayed, relayed),
-        LedgerEvent::Decision(_) | LedgerEvent::Operator { .. } | LedgerEvent::Alert { .. } => (&[], &[]),
+        LedgerEvent::Decision(_)
+        | LedgerEvent::TlsReport { .. }
+        | LedgerEvent::Operator { .. }
+        | LedgerEvent::Alert { .. } => (&[], &[]),
     };
     let mut text = String::new();
     for mailbox in mailboxes.iter().chain(more) {

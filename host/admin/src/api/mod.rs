@@ -3,6 +3,7 @@
 mod log;
 mod queue;
 mod settings;
+mod tls_reports;
 
 use std::sync::Arc;
 
@@ -52,6 +53,9 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/tls-test", get(test_tls))
         .route("/v1/downgrades", get(downgrades))
         .route("/v1/downgrades/{destination}", delete(accept_downgrade))
+        .route("/v1/tls-reports", get(tls_reports::list))
+        .route("/v1/tls-reports/send", post(tls_reports::send))
+        .route("/v1/tls-reports/domain/{domain}", get(tls_reports::show))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(REQUEST_MAX))
         .merge(documents)

@@ -25,7 +25,8 @@ Examples:
   sealwire log --event turned-away,reported
   sealwire log --follow
 
-Kinds of records: decision, accepted, turned-away, attempted, reported, operator, alert.")]
+Kinds of records: decision, accepted, turned-away, attempted, reported, tls-report, operator,
+alert.")]
 pub(crate) struct Log {
     /// One message, by its id
     #[arg(long, value_name = "ID")]
@@ -119,6 +120,7 @@ fn words(event: &LedgerEvent) -> String {
             let told: Vec<String> = told.map(|(what, whose)| format!("{what} for {}", all(whose))).collect();
             format!("notified  {}, by message {report}", told.join("; "))
         }
+        LedgerEvent::TlsReport { about, to, result } => format!("TLS report  about {about} to {to}: {result}"),
         LedgerEvent::Operator { action, by } => format!("operator  {action}, by {by}"),
         LedgerEvent::Alert { text } => format!("alert  {text}"),
     }

@@ -11,6 +11,7 @@ mod reload;
 pub(crate) mod serve;
 pub(crate) mod settings;
 mod status;
+pub(crate) mod tls_reports;
 pub(crate) mod tls_test;
 mod trust;
 
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Queue(queue) => queue.run(&place.client()?, output).await?,
         Command::Reload => reload::run(&place.client()?, output).await?,
         Command::Settings(settings) => settings.run(&place.client()?, output).await?,
+        Command::TlsReports(reports) => reports.run(&place.client()?, output).await?,
         Command::TlsTest(test) => return test.run(&place.client()?, output).await,
         Command::Downgrades(downgrades) => downgrades.run(&place.client()?, output).await?,
         Command::Status => status::run(&place.client()?, output).await?,

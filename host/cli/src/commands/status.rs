@@ -50,6 +50,7 @@ fn tell(status: &Value, output: &Output) {
         ("decisions", format!("{}, {} failed", number("/totals/decisions"), number("/totals/failed-decisions"))),
         ("sandbox", sandbox(status)),
         ("DNSSEC", text("/dnssec")),
+        ("TLS reports", tls_reports(status)),
     ]);
     for downgrade in array(status, "/downgrades") {
         let (destination, host) = (words(&downgrade["destination"]), words(&downgrade["host"]));
@@ -107,6 +108,24 @@ fn sandbox(status: &Value) -> String {
     let on = |key: &str| if sandbox[key].as_bool().unwrap_or(false) { "on" } else { "off" };
     let (threads, pool, scan) = (words(&sandbox["threads"]), on("pooling"), on("pagemap-scan"));
     format!("{threads} threads, instance pool {pool}, pagemap scan {scan}")
+}
+
+/// What is told to other domains (RFC 8460).
+fn tls_reports(status: &Value) -> String {
+    let reports = &status["tls-reports"];
+    if !reports["enabled"].as_bool().unwrap_or(false) {
+        return "off, as configured".to_owned();
+    }
+    let of = |key: &str| reports[key].as_u64().unwrap_or(0);
+    let last = &reports["last"];
+    let last = if last.is_null() {
+        String::new()
+    } else {
+        let ago = span(now().saturating_sub(last["at"].as_u64().unwrap_or(0)));
+        format!("; last {ago} ago to {}: {}", words(&last["to"]), words(&last["result"]))
+    };
+    let (counted, waiting) = (of("counted"), of("waiting"));
+    format!("{counted} domains counted, {waiting} waiting, {} taken, {} given up{last}", of("taken"), of("given-up"))
 }
 
 /// The domains that lack TLS most often: messages turned away, and rounds without a host that would do.

@@ -71,6 +71,11 @@ impl Report {
         serde_json::to_vec(self).expect("a report is JSON")
     }
 
+    /// The same, for whoever looks into it.
+    pub fn value(&self) -> serde_json::Value {
+        serde_json::to_value(self).expect("a report is JSON")
+    }
+
     /// The domain it is about.
     pub fn about(&self) -> &Domain {
         &self.about

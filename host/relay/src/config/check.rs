@@ -10,6 +10,7 @@ use rustls::server::ParsedCertificate;
 
 use super::{CertificateFiles, Component, Config, Listener, Policy, Problem, Roots};
 use crate::tls::{Connector, TlsSetupError, acceptor, load_certificates, read_certificate};
+use crate::tls_reports::DkimKey;
 
 /// A certificate this close to its end is worth a word: renewal should have happened by now.
 const EXPIRES_SOON_SECS: u64 = 7 * 86_400;
@@ -38,6 +39,11 @@ pub fn check(config: &Config, builtins: &[&str], now: u64) -> Checked {
     }
     if let Some(why) = config.dns.problem() {
         checked.problems.push(config.problem("dns.dnssec", why));
+    }
+    if let Some(mail) = config.tls_reports.as_ref().and_then(|reports| reports.mail.as_ref())
+        && let Err(why) = DkimKey::load(mail)
+    {
+        checked.problems.push(config.problem("tls-reports.dkim-key", why));
     }
     for policy in &config.policies {
         if let Err(why) = check_component(policy, builtins) {

@@ -9,6 +9,7 @@ use super::problem::Problem;
 use super::reader::{At, Faults};
 use super::routes;
 use super::surroundings::Surroundings;
+use super::tls_reports;
 use super::written::{Written, WrittenLimits, WrittenListener, WrittenPolicy, WrittenSchedule};
 use crate::dns::Dns;
 use crate::tls::Roots;
@@ -25,8 +26,8 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
     let admin_socket = value(written.admin_socket).unwrap_or_else(|| data_directory.join("admin").join("socket"));
     let (routes, route_roots) = routes::of(written.routes, faults);
     let loopback = ["127.0.0.0/8", "::1/128"].map(|text| text.parse().expect("loopback is a network"));
+    let hostname = value(written.hostname).unwrap_or_else(|| surroundings.hostname.clone());
     Config {
-        hostname: value(written.hostname).unwrap_or_else(|| surroundings.hostname.clone()),
         data_directory,
         admin_socket,
         trusted_networks: written.trusted_networks.map_or_else(|| loopback.to_vec(), values),
@@ -41,9 +42,11 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
             enabled: value(written.sts_enabled).unwrap_or(true),
             port: value(written.sts_port).and_then(|port| u16::try_from(port).ok()).unwrap_or(HTTPS_PORT),
         },
+        tls_reports: tls_reports::of(written.tls_reports, &hostname, faults),
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),
         log_level: value(written.log_level).unwrap_or(LogLevel::Info),
+        hostname,
         places,
     }
 }
@@ -58,6 +61,9 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
     }
     if let Some(at) = &written.dnssec {
         place("dns.dnssec".to_owned(), at.line, &at.key);
+    }
+    if let Some(at) = &written.tls_reports.dkim_key {
+        place("tls-reports.dkim-key".to_owned(), at.line, &at.key);
     }
     for listener in &written.listeners {
         if let (Some(name), Some(at)) = (&listener.name, &listener.certificate) {
@@ -179,7 +185,7 @@ pub(super) fn unique<'a, T: Ord + std::fmt::Debug + 'a>(
     }
 }
 
-fn value<T>(at: Option<At<T>>) -> Option<T> {
+pub(super) fn value<T>(at: Option<At<T>>) -> Option<T> {
     at.map(|at| at.value)
 }
 

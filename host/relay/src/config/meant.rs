@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use sealwire_core::address::Domain;
+use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::plan::RouteTable;
 use sealwire_core::schedule::Schedule;
+use sealwire_core::tlsrpt::Submitter;
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -44,6 +45,8 @@ pub struct Config {
     pub dns: Dns,
     /// What is made of MTA-STS.
     pub mta_sts: MtaSts,
+    /// How TLS reports are sent (RFC 8460); None: nothing is counted, and none is.
+    pub tls_reports: Option<TlsReports>,
     /// The chain, at least one.
     pub policies: Vec<Policy>,
     /// When to try again and when to give up.
@@ -56,7 +59,7 @@ pub struct Config {
 
 impl Config {
     /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`,
-    /// `listener NAME: certificate`, `route NAME: roots`, `policy NAME: component`.
+    /// `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `policy NAME: component`.
     pub fn problem(&self, key: &str, text: impl Into<String>) -> Problem {
         match self.places.get(key) {
             Some(place) => Problem { text: text.into(), ..place.clone() },
@@ -118,6 +121,28 @@ pub struct MtaSts {
     pub enabled: bool,
     /// Where policies are fetched.
     pub port: u16,
+}
+
+/// How domains are told of the TLS that mail to them found (RFC 8460).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsReports {
+    /// Who reports.
+    pub submitter: Submitter,
+    /// What reports by mail need; None: they go by HTTPS alone.
+    pub mail: Option<ReportsByMail>,
+}
+
+/// From whom reports by mail are, and how they are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportsByMail {
+    /// Of the header.
+    pub from: Mailbox,
+    /// Of the signature; that of `from`, or one above it.
+    pub dkim_domain: Domain,
+    /// Its public half stands at `SELECTOR._domainkey.DOMAIN`.
+    pub dkim_selector: String,
+    /// PEM, RSA or Ed25519.
+    pub dkim_key: PathBuf,
 }
 
 /// One policy of the chain.

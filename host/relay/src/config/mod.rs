@@ -16,11 +16,14 @@ mod problem;
 pub(crate) mod reader;
 mod routes;
 mod surroundings;
+mod tls_reports;
 pub mod values;
 mod written;
 
 pub use meaning::BUILTIN_POLICY;
-pub use meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile};
+pub use meant::{
+    CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail, TlsReports,
+};
 pub use problem::Problem;
 pub use routes::IMPLICIT_ROUTE;
 pub use surroundings::Surroundings;

@@ -76,6 +76,30 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             "[limits]\nrecipients = 0\nmessage-size = \"1kB\"",
             &[(2, "limits.recipients", "from 1"), (3, "limits.message-size", "65536")],
         ),
+        (
+            "[tls-reports]\nenabled = true\nfrom = \"a@b.example\"",
+            &[
+                (2, "tls-reports.enabled", "organization-name"),
+                (2, "tls-reports.enabled", "contact"),
+                (3, "tls-reports.from", "add dkim-selector and dkim-key"),
+            ],
+        ),
+        (
+            "[tls-reports]\nenabled = true\norganization-name = \"X\"\ncontact = \"x\"\ndkim-key = \"k\"",
+            &[(5, "tls-reports.dkim-key", "add from and dkim-selector")],
+        ),
+        (
+            "[tls-reports]\nenabled = true\norganization-name = \"X\"\ncontact = \"x\"\nfrom = \"a@b.example\"\ndkim-key = \"k\"\ndkim-selector = \"s\"\ndkim-domain = \"c.example\"",
+            &[(8, "tls-reports.dkim-domain", "write b.example")],
+        ),
+        (
+            "[tls-reports]\nfrom = \"a\"\ndkim-selector = \"a b\"\norganization-name = \"\"",
+            &[
+                (2, "tls-reports.from", "no mailbox"),
+                (3, "tls-reports.dkim-selector", "no selector"),
+                (4, "tls-reports.organization-name", "1 to 200"),
+            ],
+        ),
         // What the parser made up behind a fault of syntax is where its key is, not on line 1.
         ("log-level = \"info\"\nhostname = = 1", &[(2, "", "not TOML"), (2, "hostname", "must be a text")]),
         ("hostname = \"a\"\nhostname = \"b\"\nx = = 1\nlog = 1", &[(2, "", "not TOML"), (3, "", "not TOML")]),
@@ -153,6 +177,23 @@ fn the_complete_example_is_free_of_problems() {
     assert_eq!(config.routes.iter().count(), 3);
 }
 
+#[test]
+fn reports_are_signed_by_mail_and_go_by_https_without() {
+    let head = "hostname = \"mail.b.example\"\n[tls-reports]\norganization-name = \"X\"\ncontact = \"x\"\n";
+    let by_mail = "from = \"a@b.example\"\ndkim-selector = \"s\"\ndkim-key = \"k\"\n";
+    for (text, domain, mail) in [
+        (format!("{head}{by_mail}"), None, false),
+        (format!("{head}enabled = true"), Some("mail.b.example"), false),
+        (format!("{head}enabled = true\n{by_mail}"), Some("b.example"), true),
+    ] {
+        let reports = read(&text).expect("well written").tls_reports;
+        assert_eq!(reports.as_ref().map(|reports| reports.submitter.domain.as_str()), domain, "{text}");
+        let by_mail = reports.and_then(|reports| reports.mail);
+        assert_eq!(by_mail.as_ref().map(|mail| mail.dkim_domain.as_str()), mail.then_some("b.example"), "{text}");
+        assert!(by_mail.is_none_or(|mail| mail.dkim_key == Path::new("/etc/sealwire/k")));
+    }
+}
+
 /// The reader itself says which keys it knows: each stands in the example and in its table of the documentation.
 #[test]
 fn every_key_is_documented_and_exemplified() {
@@ -166,7 +207,8 @@ fn every_key_is_documented_and_exemplified() {
     let mut tables = std::collections::BTreeSet::new();
     for problem in &problems {
         let keys = problem.text.split("known are: ").nth(1).expect("the reader names the keys it knows");
-        let tables_of_config = ["listener", "route", "policy", "tls", "dns", "mta-sts", "limits", "schedule"];
+        let tables_of_config =
+            ["listener", "route", "policy", "tls", "dns", "mta-sts", "tls-reports", "limits", "schedule"];
         for key in keys.split(", ").filter(|key| !tables_of_config.contains(key)) {
             assert!(DOCUMENTATION.contains(&format!("| `{key}` |")), "{}: {key} is not documented", problem.key);
             let written = |line: &str| line.contains(&format!("{key} = "));
@@ -174,7 +216,7 @@ fn every_key_is_documented_and_exemplified() {
         }
         tables.insert(keys.to_owned());
     }
-    assert_eq!(tables.len(), 10, "every kind of table was met: {tables:#?}");
+    assert_eq!(tables.len(), 11, "every kind of table was met: {tables:#?}");
 }
 
 /// The parser alone would take minutes for this one; a text of dots is none of a key.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use sealwire_core::address::Domain;
+use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::facts::TlsVersion;
 use sealwire_core::plan::{DomainPattern, HostName};
 use serde::{Serialize, Serializer};
@@ -85,6 +85,26 @@ pub fn pattern(text: &str) -> Result<DomainPattern, String> {
 /// A domain.
 pub fn domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|_| "is not a valid domain; write one such as mail.example.com".to_owned())
+}
+
+/// A mailbox that every mail server takes.
+pub fn plain_mailbox(text: &str) -> Result<Mailbox, String> {
+    let mailbox = Mailbox::parse(text).ok().filter(|mailbox| mailbox.to_string().is_ascii());
+    mailbox.ok_or_else(|| "is no mailbox in ASCII; write one such as tls-reports@example.com".to_owned())
+}
+
+/// A name or an address for people, on one line.
+pub fn words(text: &str) -> Result<String, String> {
+    let plain = !text.trim().is_empty() && text.len() <= 200 && !text.chars().any(char::is_control);
+    if plain { Ok(text.to_owned()) } else { Err("must be 1 to 200 octets of text on one line".to_owned()) }
+}
+
+/// A selector of DKIM: labels of the DNS (RFC 6376 §3.1).
+pub fn selector(text: &str) -> Result<String, String> {
+    match Domain::parse(text) {
+        Ok(name) if !name.is_literal() => Ok(name.to_string()),
+        _ => Err("is no selector; write one such as tlsrpt2026".to_owned()),
+    }
 }
 
 /// A next hop: a host name, or an address with or without brackets.

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use sealwire_core::address::Domain;
+use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::facts::TlsVersion;
 use sealwire_core::plan::{DomainPattern, HostName};
 
@@ -33,11 +33,23 @@ pub(super) struct Written {
     pub(super) dnssec: Option<At<Dnssec>>,
     pub(super) sts_enabled: Option<At<bool>>,
     pub(super) sts_port: Option<At<u64>>,
+    pub(super) tls_reports: WrittenTlsReports,
     pub(super) limits: WrittenLimits,
     pub(super) schedule: WrittenSchedule,
     pub(super) listeners: Vec<WrittenListener>,
     pub(super) routes: Vec<WrittenRoute>,
     pub(super) policies: Vec<WrittenPolicy>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct WrittenTlsReports {
+    pub(super) enabled: Option<At<bool>>,
+    pub(super) organization: Option<At<String>>,
+    pub(super) contact: Option<At<String>>,
+    pub(super) from: Option<At<Mailbox>>,
+    pub(super) dkim_domain: Option<At<Domain>>,
+    pub(super) dkim_selector: Option<At<String>>,
+    pub(super) dkim_key: Option<At<PathBuf>>,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +134,7 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         dnssec: dns.as_ref().and_then(|dns| dns.parsed("dnssec", dnssec)),
         sts_enabled: sts.as_ref().and_then(|sts| sts.flag("enabled")),
         sts_port: sts.as_ref().and_then(|sts| sts.number("port", 1..=65_535)),
+        tls_reports: file.table("tls-reports").map(|table| tls_reports(&table, folder)).unwrap_or_default(),
         limits: file.table("limits").map(|table| limits(&table)).unwrap_or_default(),
         schedule: file.table("schedule").map(|table| schedule(&table)).unwrap_or_default(),
         listeners: file.tables("listener").iter().map(|table| listener(table, folder)).collect(),
@@ -136,6 +149,18 @@ fn dnssec(text: &str) -> Result<Dnssec, String> {
         "required" => Ok(Dnssec::Required),
         "off" => Ok(Dnssec::Off),
         _ => Err("must be \"auto\", \"required\" or \"off\"".to_owned()),
+    }
+}
+
+fn tls_reports(table: &Table<'_>, folder: &Path) -> WrittenTlsReports {
+    WrittenTlsReports {
+        enabled: table.flag("enabled"),
+        organization: table.parsed("organization-name", values::words),
+        contact: table.parsed("contact", values::words),
+        from: table.parsed("from", values::plain_mailbox),
+        dkim_domain: table.parsed("dkim-domain", values::domain),
+        dkim_selector: table.parsed("dkim-selector", values::selector),
+        dkim_key: table.parsed("dkim-key", |text| path_in(folder, text)),
     }
 }
 

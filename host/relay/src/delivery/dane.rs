@@ -10,6 +10,7 @@ use sealwire_core::address::Domain;
 use sealwire_core::dane;
 use sealwire_core::floor::{Demand, Source, Sourced};
 
+use super::hosts::NotLocated;
 use crate::dns::{Addresses, DnsError, Resolver};
 use crate::tls::DaneCheck;
 
@@ -35,14 +36,14 @@ impl Dane {
 }
 
 /// Looks them up for `host`, which has these addresses. `next_hop` is the domain whose MX records name it, where DNSSEC
-/// vouches for that (§3.2.2). Err: why it could not be found out.
+/// vouches for that (§3.2.2). Err: it could not be found out.
 pub(crate) async fn dane_of(
     host: &Domain,
     port: u16,
     addresses: &Addresses,
     next_hop: Option<&Domain>,
     resolver: &dyn Resolver,
-) -> Result<Option<Dane>, String> {
+) -> Result<Option<Dane>, NotLocated> {
     // §2.2.2: an alias is followed first, where that is proven, and the name itself counts where nothing stands there.
     let alias = addresses.alias_of.iter().filter(|_| addresses.answer.secure).map(String::as_str);
     let own = addresses.name_secure.then_some(host.as_str());
@@ -51,7 +52,10 @@ pub(crate) async fn dane_of(
         let answer = match resolver.tlsa(&name).await {
             Ok(answer) => answer,
             Err(DnsError::NoSuchName) => continue,
-            Err(error @ DnsError::Inconclusive(_)) => return Err(format!("its TLSA records: {error}")),
+            Err(error @ DnsError::Inconclusive(_)) => {
+                let why = format!("its TLSA records: {error}");
+                return Err(NotLocated { why, tlsa_base: Some(base.to_owned()) });
+            }
         };
         if !answer.secure {
             continue;

@@ -16,7 +16,7 @@ use sealwire_core::plan::{NextHop, Route, Target};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, OpenError, Opening, open};
-use super::hosts::{HostToAsk, hosts_of};
+use super::hosts::{HostToAsk, NotLocated, hosts_of};
 use super::published::{Asked, Published};
 use super::tally::hexadecimal;
 use super::{CONNECTIONS, hop_facts};
@@ -165,8 +165,8 @@ impl<'a> Examining<'a> {
         };
         let located = match host.locate(&*self.live.resolver, true).await {
             Ok(located) => located,
-            Err(trouble) => {
-                tested.trouble = Some(trouble);
+            Err(NotLocated { why, .. }) => {
+                tested.trouble = Some(why);
                 return (tested, None);
             }
         };

@@ -44,6 +44,20 @@ pub(crate) struct Located {
     pub(crate) dane: Option<Dane>,
 }
 
+/// A host that cannot be asked.
+pub(crate) struct NotLocated {
+    /// Behind the host's name.
+    pub(crate) why: String,
+    /// Its addresses are known, and the TLSA records of this name are not to be had.
+    pub(crate) tlsa_base: Option<String>,
+}
+
+impl From<String> for NotLocated {
+    fn from(why: String) -> NotLocated {
+        NotLocated { why, tlsa_base: None }
+    }
+}
+
 /// The hosts of this next hop; `me` are this relay's own names.
 pub(crate) async fn hosts_of(
     next_hop: &NextHop,
@@ -84,19 +98,19 @@ impl HostToAsk {
     }
 
     /// Where it is and, `with_dane`, what it demands, looked up when its turn has come; or why that could not be found out.
-    pub(crate) async fn locate(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, String> {
-        let late = || Err("its look-ups took too long".to_owned());
+    pub(crate) async fn locate(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, NotLocated> {
+        let late = || Err("its look-ups took too long".to_owned().into());
         timeout(LOOK_UP_TIME, self.look_up(resolver, with_dane)).await.unwrap_or_else(|_| late())
     }
 
-    async fn look_up(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, String> {
+    async fn look_up(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, NotLocated> {
         let name = match &self.host {
             HostName::Address(address) => return Ok(Located { addresses: vec![*address], dane: None }),
             HostName::Name(name) => name,
         };
         let addresses = resolver.addresses(name.as_str()).await.map_err(|error| error.to_string())?;
         if addresses.answer.found.is_empty() {
-            return Err("it has no address".into());
+            return Err("it has no address".to_owned().into());
         }
         let dane = match with_dane {
             true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await?,

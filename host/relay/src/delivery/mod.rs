@@ -15,6 +15,7 @@ mod examine;
 mod hosts;
 mod pool;
 mod published;
+mod sessions;
 mod tally;
 
 pub(crate) use pool::Pool;
@@ -38,7 +39,7 @@ use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
 
 use connection::{Body, Connection, OpenError, Opening, open};
-use hosts::{HostToAsk, hosts_of};
+use hosts::{HostToAsk, NotLocated, hosts_of};
 use pool::PoolKey;
 use published::{Asked, Barred, Published};
 use tally::{Tally, found_in_words};
@@ -46,7 +47,6 @@ use tally::{Tally, found_in_words};
 use crate::lanes::{Place, asks_for_less};
 use crate::live::Live;
 use crate::relay::Relay;
-use crate::tls::DaneCheck;
 
 /// How long a round goes on to further hosts: twenty that are silent must not keep an entry for half a day.
 const ASKING_TIME: Duration = Duration::from_secs(600);
@@ -109,11 +109,17 @@ impl Delivering<'_> {
         let tls_not_required = self.message.tls_not_required;
         let located = match host.locate(&*self.live.resolver, !tls_not_required).await {
             Ok(located) => located,
-            Err(why) => return self.tally.not_asked(&host.host, why),
+            Err(NotLocated { why, tlsa_base }) => {
+                if let Some(base) = tlsa_base {
+                    self.count(host, |_| vec![sessions::without_tlsa(base, &host.host, &why)]);
+                }
+                return self.tally.not_asked(&host.host, why);
+            }
         };
         let asked = Asked { host, floor: &self.attempt.floor, tls_not_required, everything: false };
         let published = Published::look(self.relay, self.live, asked, located.dane).await;
         if let Some(Barred { unmet, found, conclusive }) = published.barred() {
+            self.count(host, |_| published.unlisted(&host.host).into_iter().collect());
             return self.tally.unmet(HostUnmet {
                 host: host.host.to_string(),
                 address: String::new(),
@@ -126,7 +132,7 @@ impl Delivering<'_> {
         }
         let mark = self.tally.mark();
         for address in &located.addresses {
-            self.ask_address(&host.host, &published, SocketAddr::new(*address, host.port)).await;
+            self.ask_address(host, &published, SocketAddr::new(*address, host.port)).await;
             if self.tally.is_complete() {
                 return;
             }
@@ -134,13 +140,13 @@ impl Delivering<'_> {
         self.tally.host_done(mark);
     }
 
-    async fn ask_address(&mut self, host: &HostName, published: &Published, address: SocketAddr) {
+    async fn ask_address(&mut self, host: &HostToAsk, published: &Published, address: SocketAddr) {
         // What the host itself demands is known only now. It raises the floor, and no message goes by less.
         let floor = published.raise(&self.attempt.floor);
         let key = PoolKey {
             generation: self.live.generation.number(),
             next_hop: self.attempt.next_hop.clone(),
-            host: host.clone(),
+            host: host.host.clone(),
             address,
             floor,
         };
@@ -152,20 +158,20 @@ impl Delivering<'_> {
         }
         // A resumed session that will not do tells of the certificate that the host had: it is asked for the one it has.
         for afresh in [false, true] {
-            match self.open(&key, published.dane_check(), afresh).await {
+            match self.open(&key, host, published, afresh).await {
                 Ok(connection) => {
-                    self.note_protection(host, &connection.channel);
+                    self.note_protection(&host.host, &connection.channel);
                     if self.send_over(connection, &key, published).await == Sent::Settled {
                         return;
                     }
                 }
                 Err(OpenError::NotAnswered(why, reply)) => {
                     self.note_pace(reply.as_ref());
-                    return self.tally.not_asked(host, why);
+                    return self.tally.not_asked(&host.host, why);
                 }
                 Err(OpenError::Handshake { state, detail }) => {
                     let channel = ChannelFacts { state, detail, handshake: None };
-                    self.note_protection(host, &channel);
+                    self.note_protection(&host.host, &channel);
                     let proof = TlsProof::of_nothing(ConnectionId(0));
                     return self.unmet(&key, &channel, &proof);
                 }
@@ -174,7 +180,13 @@ impl Delivering<'_> {
     }
 
     /// Opens a connection; for opportunistic mail a second one in clear if the first one's handshake failed.
-    async fn open(&self, key: &PoolKey, dane: Option<&DaneCheck>, afresh: bool) -> Result<Connection, OpenError> {
+    async fn open(
+        &self,
+        key: &PoolKey,
+        to_ask: &HostToAsk,
+        published: &Published,
+        afresh: bool,
+    ) -> Result<Connection, OpenError> {
         let PoolKey { host, address, floor, .. } = key;
         let address = *address;
         let connector = self.live.connector(&self.attempt.next_hop.route);
@@ -185,12 +197,18 @@ impl Delivering<'_> {
             host,
             address,
             connector,
-            dane,
+            dane: published.dane_check(),
             implicit_tls: self.attempt.next_hop.implicit_tls,
             afresh,
             want_tls,
         };
-        match open(opening(true)).await {
+        let opened = open(opening(true)).await;
+        // A resumed session that will not do is asked again, and that counts.
+        let counts = opened.as_ref().map_or(true, |it| !it.is_resumed() || floor.unmet(&it.proof).is_empty());
+        if let Some(channel) = channel_of(&opened).filter(|_| counts) {
+            self.count(to_ask, |about| published.sessions(about, &channel, host, address.ip()));
+        }
+        match opened {
             Err(OpenError::Handshake { state, detail }) if !floor.requires_tls() => {
                 tracing::info!(%host, %address, %detail, "TLS failed, opportunistic mail goes on in clear");
                 let mut connection = open(opening(false)).await?;
@@ -336,6 +354,17 @@ impl Delivering<'_> {
             found: found_in_words(channel),
             conclusive: channel.state != ChannelState::Inconclusive,
         });
+    }
+}
+
+/// What became of the channel of a host that got as far as answering EHLO.
+fn channel_of(opened: &Result<Connection, OpenError>) -> Option<ChannelFacts> {
+    match opened {
+        Ok(connection) => Some(connection.channel.clone()),
+        Err(OpenError::Handshake { state, detail }) => {
+            Some(ChannelFacts { state: *state, detail: detail.clone(), handshake: None })
+        }
+        Err(OpenError::NotAnswered(..)) => None,
     }
 }
 

@@ -16,16 +16,16 @@ use super::dane::Dane;
 use super::hosts::HostToAsk;
 use crate::live::Live;
 use crate::relay::Relay;
-use crate::sts::{Fetching, Held, Sts};
+use crate::sts::{FetchFault, Fetching, Held, Sts};
 use crate::tls::DaneCheck;
 use crate::tls_test::StsTested;
 
 /// What is published about one host.
 pub(crate) struct Published {
-    dane: Option<Dane>,
-    sts: Option<OfPolicy>,
+    pub(super) dane: Option<Dane>,
+    pub(super) sts: Option<OfPolicy>,
     /// DANE says which certificate a proven host has: the policy demands nothing beside it (RFC 8461 §2).
-    authenticated: bool,
+    pub(super) authenticated: bool,
     /// Why the host's name is not proven; None: it is.
     unproven: Option<Unproven>,
 }
@@ -46,15 +46,15 @@ pub(crate) struct Barred {
 }
 
 /// A policy, seen from one host.
-enum OfPolicy {
+pub(super) enum OfPolicy {
     Held {
         domain: Domain,
         held: Arc<Held>,
         /// The policy lists the host.
         listed: bool,
     },
-    /// It is not to be had, by RFC 8460's word.
-    Fault(&'static str),
+    /// It is not to be had.
+    Fault(FetchFault),
 }
 
 /// Whose word counts for one message at one host.
@@ -164,7 +164,7 @@ impl Published {
             ends_at: None,
         };
         match self.sts.as_ref()? {
-            OfPolicy::Fault(word) => Some(none((*word).to_owned())),
+            OfPolicy::Fault(fault) => Some(none(fault.word().to_owned())),
             OfPolicy::Held { domain, held, .. } => Some(StsTested {
                 domain: domain.to_string(),
                 mode: if held.policy.mode == Mode::Enforce { "enforce" } else { "testing" }.to_owned(),
@@ -194,7 +194,7 @@ async fn policy_for(relay: &Relay, live: &Live, host: &HostToAsk) -> Option<OfPo
     let fetching = Fetching::of(relay, live);
     match relay.sts.look(domain, &fetching, &*relay.store, relay.world.now()).await {
         Sts::None => None,
-        Sts::Fault(fault) => Some(OfPolicy::Fault(fault.word())),
+        Sts::Fault(fault) => Some(OfPolicy::Fault(fault)),
         Sts::Policy(held) => {
             let listed = held.policy.covers(name);
             Some(OfPolicy::Held { domain: domain.clone(), held, listed })
@@ -210,7 +210,7 @@ fn proven_by(sts: Option<&OfPolicy>) -> bool {
 impl OfPolicy {
     fn verdict(&self, channel: &ChannelFacts) -> &'static str {
         let (held, listed) = match self {
-            OfPolicy::Fault(word) => return word,
+            OfPolicy::Fault(fault) => return fault.word(),
             OfPolicy::Held { held, listed, .. } => (held, *listed),
         };
         match &channel.handshake {

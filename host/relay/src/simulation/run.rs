@@ -42,6 +42,7 @@ use crate::scheduler;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
 use crate::sts::{Held, Policies};
+use crate::tls_reports::Reports;
 use crate::world::World;
 
 /// How long after the last message could expire, and its report after it, everything must be over.
@@ -228,6 +229,7 @@ impl Door {
             lanes: Arc::new(Lanes::new(self.live().config.limits.deliveries)),
             sts: in_hand(),
             destinations: Destinations::default(),
+            tls_reports: Reports::default(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
             servings: ArcSwap::from_pointee(HashMap::new()),

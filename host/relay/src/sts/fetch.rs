@@ -1,32 +1,22 @@
 //! Fetches a policy over HTTPS (RFC 8461 §3.3): the web's PKI, no redirects, a limit on octets and on time.
 
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Request, Response, StatusCode, body::Incoming};
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use hyper::{Request, Response, StatusCode};
 use sealwire_core::address::Domain;
 use sealwire_core::sts::{POLICY_OCTETS_MAX, PolicyFault, StsPolicy};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
-use crate::dns::Resolver;
+use crate::https::{AGENT, Answered, Web, WebFault};
 use crate::live::Live;
 use crate::relay::Relay;
-use crate::world::World;
 
-/// For one fetch, look-up and handshake included (§3.3 suggests a minute), and for the way to one address.
+/// For one fetch, look-up and handshake included (§3.3 suggests a minute).
 const FETCH_TIME: Duration = Duration::from_secs(60);
-const CONNECT_TIME: Duration = Duration::from_secs(15);
-/// Addresses of the policy's host that are tried.
-const ADDRESSES_MAX: usize = 4;
 
 /// Why there is no policy, by RFC 8460 §4.3.2.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,12 +50,18 @@ impl fmt::Display for FetchFault {
     }
 }
 
+impl From<WebFault> for FetchFault {
+    fn from(fault: WebFault) -> FetchFault {
+        match fault {
+            WebFault::WebPki(why) => FetchFault::WebPki(why),
+            WebFault::Failed(why) => FetchFault::Fetch(why),
+        }
+    }
+}
+
 /// With what a policy is fetched.
 pub(crate) struct Fetching<'a> {
-    pub(crate) world: &'a dyn World,
-    pub(crate) resolver: &'a dyn Resolver,
-    /// Verifies chain and name.
-    pub(crate) tls: &'a TlsConnector,
+    pub(crate) web: Web<'a>,
     /// 443 but in tests.
     pub(crate) port: u16,
 }
@@ -73,7 +69,7 @@ pub(crate) struct Fetching<'a> {
 impl<'a> Fetching<'a> {
     /// With what this relay has.
     pub(crate) fn of(relay: &'a Relay, live: &'a Live) -> Fetching<'a> {
-        Fetching { world: &*relay.world, resolver: &*live.resolver, tls: live.web(), port: live.config.mta_sts.port }
+        Fetching { web: Web::of(relay, live), port: live.config.mta_sts.port }
     }
 
     /// The policy of this domain as it stands now.
@@ -83,46 +79,15 @@ impl<'a> Fetching<'a> {
     }
 
     async fn fetch_at_leisure(&self, domain: &Domain) -> Result<StsPolicy, FetchFault> {
-        let fault = |why: &dyn fmt::Display| FetchFault::Fetch(why.to_string());
         let host = format!("mta-sts.{domain}");
-        let name = ServerName::try_from(host.clone()).map_err(|error| fault(&error))?;
-        let found = self.resolver.addresses(&host).await.map_err(|error| fault(&error))?.answer.found;
-        let mut last = FetchFault::Fetch(format!("{host} has no address"));
-        for address in found.into_iter().take(ADDRESSES_MAX) {
-            let address = SocketAddr::new(address, self.port);
-            let socket = match timeout(CONNECT_TIME, self.world.connect(address)).await {
-                Ok(Ok(socket)) => socket,
-                Ok(Err(error)) => {
-                    last = FetchFault::Fetch(format!("connection to {address} failed: {error}"));
-                    continue;
-                }
-                Err(_) => {
-                    last = FetchFault::Fetch(format!("connection to {address} timed out"));
-                    continue;
-                }
-            };
-            let stream = self.tls.connect(name.clone(), socket).await.map_err(|error| of_handshake(&error))?;
-            return ask(TokioIo::new(stream), &host).await;
-        }
-        Err(last)
+        let request = Request::get("/.well-known/mta-sts.txt")
+            .header(HOST, &host)
+            .header(USER_AGENT, AGENT)
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| FetchFault::Fetch(error.to_string()))?;
+        let Answered { response, driver: _driver } = self.web.ask(&host, self.port, request).await?;
+        read(response).await
     }
-}
-
-async fn ask(
-    io: impl hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-    host: &str,
-) -> Result<StsPolicy, FetchFault> {
-    let fault = |error: hyper::Error| FetchFault::Fetch(format!("the web server did not answer as one: {error}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.map_err(fault)?;
-    // Ends with this function, whichever way it is left.
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
-    let request = Request::get("/.well-known/mta-sts.txt")
-        .header(HOST, host)
-        .header(USER_AGENT, concat!("sealwire/", env!("CARGO_PKG_VERSION")))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| FetchFault::Fetch(error.to_string()))?;
-    read(sender.send_request(request).await.map_err(fault)?).await
 }
 
 async fn read(response: Response<Incoming>) -> Result<StsPolicy, FetchFault> {
@@ -140,22 +105,17 @@ async fn read(response: Response<Incoming>) -> Result<StsPolicy, FetchFault> {
     StsPolicy::parse(&octets).map_err(FetchFault::Policy)
 }
 
-fn of_handshake(error: &io::Error) -> FetchFault {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => FetchFault::WebPki(format!("{why:?}")),
-        _ => FetchFault::Fetch(format!("the TLS handshake failed: {error}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use sealwire_core::dane::Tlsa;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::dns::{Addresses, Answer, Lookup};
+    use crate::dns::{Addresses, Answer, Lookup, Resolver};
     use crate::tls::{Connector, Roots};
-    use crate::world::Connecting;
+    use crate::world::{Connecting, World};
 
     /// Hosts that never answer at these addresses; none: names that never answer.
     struct Silent(Vec<std::net::IpAddr>);
@@ -208,7 +168,7 @@ mod tests {
         let tls = Connector::new(&Roots::System).and_then(|connector| connector.web()).expect("a connector");
         for (addresses, expected) in [(0, 60), (1, 15), (2, 30), (9, 60)] {
             let silent = Silent((0..addresses).map(address).collect());
-            let fetching = Fetching { world: &silent, resolver: &silent, tls: &tls, port: 443 };
+            let fetching = Fetching { web: Web { world: &silent, resolver: &silent, tls: &tls }, port: 443 };
             let began = Instant::now();
             let fetched = fetching.fetch(&Domain::parse("d.test").expect("a domain")).await;
             assert!(matches!(fetched, Err(FetchFault::Fetch(_))), "{addresses}: {fetched:?}");

@@ -137,7 +137,7 @@ impl Policies {
         if known.is_to_be_looked_up(now) {
             // Until all is done it counts as not looked up: whoever waits may be gone before.
             known.looked = None;
-            let looked_up = look_up(domain, fetching.resolver).await;
+            let looked_up = look_up(domain, fetching.web.resolver).await;
             known.unknown = looked_up.as_ref().err().cloned();
             let id = looked_up.unwrap_or_default();
             if known.unknown.is_none() && id.is_none() {

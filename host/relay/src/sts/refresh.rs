@@ -124,7 +124,7 @@ async fn fetch_anew(relay: &Relay, domain: &Domain, held: &Held) -> (String, Res
     let live = relay.live();
     let fetching = Fetching::of(relay, &live);
     // The record may have changed, or may be gone while the policy stands.
-    let id = look_up(domain, fetching.resolver).await.ok().flatten().unwrap_or_else(|| held.id.clone());
+    let id = look_up(domain, fetching.web.resolver).await.ok().flatten().unwrap_or_else(|| held.id.clone());
     (id, fetching.fetch(domain).await)
 }
 

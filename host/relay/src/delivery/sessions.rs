@@ -1,0 +1,133 @@
+//! What one connection came to under each policy of its host, for TLS reports (RFC 8460).
+//!
+//! A host that did not get as far as answering EHLO is no session; one that was not connected, because its policy does not list it
+//! or its TLSA records are not to be had, is a failed one. Of two connections to a host of opportunistic mail, by TLS and then in
+//! clear, the first counts.
+
+use std::net::IpAddr;
+
+use sealwire_core::address::Domain;
+use sealwire_core::facts::ChannelFacts;
+use sealwire_core::plan::HostName;
+use sealwire_core::sts::{Mode, StsPolicy};
+use sealwire_core::tlsrpt::{Policy, PolicyType, ResultType, Session, SessionFailure, is_tls_report};
+
+use super::Delivering;
+use super::dane::Dane;
+use super::hosts::HostToAsk;
+use super::published::{OfPolicy, Published};
+
+type Result = std::result::Result<(), SessionFailure>;
+
+impl Delivering<'_> {
+    /// Counts what `sessions` tells of a host of the domain that is reported to: the recipient's, or the smart host's.
+    pub(super) fn count(&self, host: &HostToAsk, sessions: impl FnOnce(&Domain) -> Vec<Session>) {
+        let Some(about) = &host.policy_domain else { return };
+        // RFC 8460 §3: what carries reports is not counted, or two that report to each other never end. And mail that needs no
+        // TLS asks for no policy (RFC 8689 §4.1).
+        let is_counted = self.live.config.tls_reports.is_some()
+            && !self.message.tls_not_required
+            && !is_tls_report(&self.message.fields);
+        if is_counted && !self.relay.tls_reports.count(self.relay.world.now(), about, sessions(about)) {
+            let text = "TLS reports count no further domains today: there are too many".to_owned();
+            self.relay.alert_once("tls-reports", text);
+        }
+    }
+}
+
+impl Published {
+    /// What a connection that gave this channel came to, one for each policy that was applied.
+    pub(super) fn sessions(
+        &self,
+        about: &Domain,
+        channel: &ChannelFacts,
+        host: &HostName,
+        address: IpAddr,
+    ) -> Vec<Session> {
+        let dane = self.dane.iter().map(|dane| (of_dane(dane), under_dane(dane, channel)));
+        let sts = self.sts.iter().filter(|_| !self.authenticated);
+        let sts = sts.map(|sts| (of_policy(sts, about), under_policy(sts, channel)));
+        let mut results: Vec<(Policy, Result)> = dane.chain(sts).collect();
+        if results.is_empty() {
+            results.push((policy(PolicyType::NoPolicyFound, about.to_string()), SessionFailure::of_no_tls(channel)));
+        }
+        let session = |(policy, result)| Session { policy, result, host: host.to_string(), address: Some(address) };
+        results.into_iter().map(session).collect()
+    }
+
+    /// The policy does not list the host, which therefore was not connected.
+    pub(super) fn unlisted(&self, host: &HostName) -> Option<Session> {
+        match &self.sts {
+            Some(sts @ OfPolicy::Held { domain, listed: false, .. }) => Some(Session {
+                policy: of_policy(sts, domain),
+                result: not_listed(),
+                host: host.to_string(),
+                address: None,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The TLSA records of this name are not to be had: a host that was not connected.
+pub(super) fn without_tlsa(base: String, host: &HostName, why: &str) -> Session {
+    let failure = SessionFailure { result: ResultType::DnssecInvalid, reason: why.to_owned() };
+    Session { policy: policy(PolicyType::Tlsa, base), result: Err(failure), host: host.to_string(), address: None }
+}
+
+fn policy(kind: PolicyType, domain: String) -> Policy {
+    Policy { kind, text: Vec::new(), domain, mx_host: Vec::new() }
+}
+
+fn of_dane(dane: &Dane) -> Policy {
+    let text = dane.check.records.iter().map(ToString::to_string).collect();
+    Policy { text, ..policy(PolicyType::Tlsa, dane.check.base.clone()) }
+}
+
+fn under_dane(dane: &Dane, channel: &ChannelFacts) -> Result {
+    if dane.authenticates() {
+        return SessionFailure::of_dane(channel);
+    }
+    SessionFailure::of_no_tls(channel)?;
+    Err(SessionFailure { result: ResultType::TlsaInvalid, reason: "no TLSA record can be used".to_owned() })
+}
+
+fn of_policy(sts: &OfPolicy, about: &Domain) -> Policy {
+    match sts {
+        OfPolicy::Fault(_) => policy(PolicyType::Sts, about.to_string()),
+        OfPolicy::Held { domain, held, .. } => {
+            let mx_host: Vec<String> = held.policy.mx.iter().map(ToString::to_string).collect();
+            Policy { text: lines(&held.policy), mx_host, ..policy(PolicyType::Sts, domain.to_string()) }
+        }
+    }
+}
+
+fn under_policy(sts: &OfPolicy, channel: &ChannelFacts) -> Result {
+    match sts {
+        OfPolicy::Fault(fault) => {
+            let result = ResultType::of_word(fault.word()).unwrap_or(ResultType::StsPolicyFetchError);
+            Err(SessionFailure { result, reason: fault.to_string() })
+        }
+        OfPolicy::Held { listed, .. } => {
+            SessionFailure::of_chain(channel)?;
+            if *listed { Ok(()) } else { not_listed() }
+        }
+    }
+}
+
+fn not_listed() -> Result {
+    let reason = "the policy does not list the host".to_owned();
+    Err(SessionFailure { result: ResultType::ValidationFailure, reason })
+}
+
+/// The policy as its domain would write it (RFC 8461 §3.2).
+fn lines(policy: &StsPolicy) -> Vec<String> {
+    let mode = match policy.mode {
+        Mode::Enforce => "enforce",
+        Mode::Testing => "testing",
+        Mode::None => "none",
+    };
+    let head = ["version: STSv1".to_owned(), format!("mode: {mode}")].into_iter();
+    let mx = policy.mx.iter().map(|pattern| format!("mx: {pattern}"));
+    head.chain(mx).chain([format!("max_age: {}", policy.max_age)]).collect()
+}
