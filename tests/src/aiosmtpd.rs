@@ -1,22 +1,15 @@
 //! aiosmtpd, a mail server in Python, as next hop with STARTTLS that takes every message and keeps it as it came.
-//!
-//! It lives in a virtual environment below cargo's folder, which the first test that wants it makes with pip.
 
-use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::certs::Leaf;
 use crate::process::Process;
-use crate::{place, wait};
-
-/// All that is in the environment besides pip; another list is another environment.
-const PACKAGES: [&str; 3] = ["aiosmtpd==1.4.6", "atpublic==4.1.0", "attrs==23.2.0"];
+use crate::{place, python, wait};
 
 const SERVER: &str = include_str!("aiosmtpd.py");
 
@@ -62,7 +55,7 @@ impl Setup {
             "key": self.leaf.key_file(),
             "requiretls": self.requiretls,
         });
-        let mut python = Command::new(python());
+        let mut python = Command::new(python::interpreter());
         python.current_dir(folder.path()).arg("-u").arg(&script).arg(settings.to_string());
         let mut process = Process::start("aiosmtpd", &mut python, &folder.path().join("aiosmtpd.log"));
         process.ready_when("a greeting", || place::greeting(self.address));
@@ -152,43 +145,4 @@ impl Aiosmtpd {
         let octets = |message: &Message| std::fs::read(self.folder.path().join(&message.file));
         Message { octets: octets(&message).expect("its file was written before its line"), ..message }
     }
-}
-
-/// The interpreter that has aiosmtpd.
-fn python() -> &'static Path {
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let environments = place::target().join("peers");
-        std::fs::create_dir_all(&environments).expect("cargo's folder is ours to write");
-        let name = PACKAGES.join("-").replace("==", "-");
-        let folder = environments.join(&name);
-        // Another test process may be making it.
-        let lock = File::create(environments.join(name + ".lock")).expect("cargo's folder is ours to write");
-        lock.lock().expect("a file of our own can be locked");
-        let python = folder.join("bin/python");
-        if !has_aiosmtpd(&python) {
-            make_environment(&folder, &python);
-        }
-        python
-    })
-}
-
-fn make_environment(folder: &Path, python: &Path) {
-    run(Command::new(place::program("python3")).args(["-m", "venv", "--clear"]).arg(folder));
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
-    run(pip.args(PACKAGES));
-    assert!(has_aiosmtpd(python), "{} has no aiosmtpd, though pip says so", python.display());
-}
-
-fn has_aiosmtpd(python: &Path) -> bool {
-    // None if there is no such interpreter, or no longer.
-    let tried = Command::new(python).args(["-c", "import aiosmtpd.smtp"]).output();
-    tried.is_ok_and(|output| output.status.success())
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|why| panic!("{command:?}: {why}"));
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&said));
 }

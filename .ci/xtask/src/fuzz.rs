@@ -13,12 +13,13 @@ const VERSION: &str = "0.13.2";
 const SECS: u64 = 600;
 
 /// Targets, and whether they need the sandbox; those that do not are built in a minute, so they come first.
-const TARGETS: [(&str, bool); 8] = [
+const TARGETS: [(&str, bool); 9] = [
     ("line", false),
     ("command", false),
     ("reply", false),
     ("header_from", false),
     ("sts", false),
+    ("tlsrpt", false),
     ("settings", true),
     ("configuration", true),
     ("component", true),

@@ -20,6 +20,7 @@ mod reply;
 #[cfg(feature = "sandbox")]
 mod settings;
 mod sts;
+mod tlsrpt;
 
 pub use command::command;
 #[cfg(feature = "sandbox")]
@@ -32,6 +33,7 @@ pub use reply::reply;
 #[cfg(feature = "sandbox")]
 pub use settings::settings;
 pub use sts::sts;
+pub use tlsrpt::tlsrpt;
 
 #[cfg(all(test, feature = "sandbox"))]
 mod replay;

@@ -34,6 +34,11 @@ fn sts() {
 }
 
 #[test]
+fn tlsrpt() {
+    replay("tlsrpt", crate::tlsrpt, 6_000);
+}
+
+#[test]
 fn settings() {
     replay("settings", crate::settings, 1_000);
 }

@@ -40,5 +40,6 @@ mod reuse;
 mod steered;
 mod stopping;
 mod swaps;
+mod tls_reports;
 mod tls_test;
 mod via_another_setting;

@@ -27,12 +27,12 @@ pub(crate) struct Published {
     /// DANE says which certificate a proven host has: the policy demands nothing beside it (RFC 8461 §2).
     pub(super) authenticated: bool,
     /// Why the host's name is not proven; None: it is.
-    unproven: Option<Unproven>,
+    pub(super) unproven: Option<Unproven>,
 }
 
 /// A name that is an answer of the DNS, and no more.
 #[derive(Clone, Copy)]
-struct Unproven {
+pub(super) struct Unproven {
     /// Nothing more can be found out now.
     conclusive: bool,
 }

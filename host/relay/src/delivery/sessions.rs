@@ -131,3 +131,136 @@ fn lines(policy: &StsPolicy) -> Vec<String> {
     let mx = policy.mx.iter().map(|pattern| format!("mx: {pattern}"));
     head.chain(mx).chain([format!("max_age: {}", policy.max_age)]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sealwire_core::dane::Tlsa;
+    use sealwire_core::facts::{ChainVerdict, ChannelState, Handshake, TlsVersion};
+    use sealwire_core::floor::{Demand, Source};
+
+    use super::*;
+    use crate::sts::{FetchFault, Held};
+    use crate::tls::DaneCheck;
+
+    fn domain() -> Domain {
+        Domain::parse("d.test").expect("a domain")
+    }
+
+    fn dane(record: Option<&str>) -> Dane {
+        let records = record.map(|record| record.parse::<Tlsa>().expect("a record")).into_iter().collect();
+        let check = DaneCheck { records, base: "mx.d.test".into(), names: Vec::new() };
+        Dane { demand: (Demand::Tls, Source::Dane("_25._tcp.mx.d.test".into())), check }
+    }
+
+    fn held(mode: Mode, listed: bool) -> OfPolicy {
+        let mx = vec!["*.d.test".parse().expect("a pattern"), "b.test".parse().expect("a pattern")];
+        let policy = StsPolicy { mode, max_age: 7, mx };
+        let held = Arc::new(Held { id: "1".into(), policy, fetched_at: 0, used_at: 0 });
+        OfPolicy::Held { domain: domain(), held, listed }
+    }
+
+    fn secured(dane: Option<&str>) -> ChannelFacts {
+        let handshake = Handshake {
+            version: TlsVersion::TLS13,
+            cipher_suite: String::new(),
+            key_exchange: String::new(),
+            server_name: None,
+            implicit: false,
+            resumed: false,
+            chain: ChainVerdict::Trusted,
+            name_matches: true,
+            certificates: Vec::new(),
+            dane: dane.map(|record| record.parse().expect("a record")),
+        };
+        ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
+    }
+
+    const RECORD: Option<&str> = Some("3 1 1 00ff");
+
+    /// Each row: what is published, the channel, and the sessions as (type, policy domain, policy, result).
+    #[test]
+    fn a_session_is_held_to_what_is_published() {
+        use PolicyType::{NoPolicyFound, Sts, Tlsa};
+        let clear = || ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None };
+        let lines = |mode: &str| format!("version: STSv1|mode: {mode}|mx: *.d.test|mx: b.test|max_age: 7");
+        let published = |dane, sts, authenticated| Published { dane, sts, authenticated, unproven: None };
+        let unlisted = ResultType::ValidationFailure;
+        type Row = (Published, ChannelFacts, Vec<(PolicyType, &'static str, String, Option<ResultType>)>);
+        let none = String::new;
+        let rows: Vec<Row> = vec![
+            (published(None, None, false), secured(None), vec![(NoPolicyFound, "d.test", none(), None)]),
+            (
+                published(None, None, false),
+                clear(),
+                vec![(NoPolicyFound, "d.test", none(), Some(ResultType::StarttlsNotSupported))],
+            ),
+            (
+                published(Some(dane(RECORD)), None, true),
+                secured(RECORD),
+                vec![(Tlsa, "mx.d.test", "3 1 1 00ff".into(), None)],
+            ),
+            (
+                published(Some(dane(RECORD)), None, true),
+                secured(None),
+                vec![(Tlsa, "mx.d.test", "3 1 1 00ff".into(), Some(ResultType::ValidationFailure))],
+            ),
+            // Where DANE authenticates, MTA-STS is not applied (RFC 8461 section 2); where it does not, both are.
+            (
+                published(Some(dane(RECORD)), Some(held(Mode::Enforce, false)), true),
+                secured(RECORD),
+                vec![(Tlsa, "mx.d.test", "3 1 1 00ff".into(), None)],
+            ),
+            (
+                published(Some(dane(None)), Some(held(Mode::Enforce, true)), false),
+                secured(None),
+                vec![
+                    (Tlsa, "mx.d.test", none(), Some(ResultType::TlsaInvalid)),
+                    (Sts, "d.test", lines("enforce"), None),
+                ],
+            ),
+            (
+                published(None, Some(held(Mode::Testing, false)), false),
+                secured(None),
+                vec![(Sts, "d.test", lines("testing"), Some(unlisted))],
+            ),
+            (
+                published(None, Some(held(Mode::Testing, true)), false),
+                clear(),
+                vec![(Sts, "d.test", lines("testing"), Some(ResultType::StarttlsNotSupported))],
+            ),
+            (
+                published(None, Some(OfPolicy::Fault(FetchFault::WebPki("why".into()))), false),
+                secured(None),
+                vec![(Sts, "d.test", none(), Some(ResultType::StsWebpkiInvalid))],
+            ),
+        ];
+        let host: HostName = "mx.d.test".parse().expect("a host");
+        for (number, (published, channel, expected)) in rows.into_iter().enumerate() {
+            let sessions = published.sessions(&domain(), &channel, &host, [192, 0, 2, 1].into());
+            let found: Vec<_> = sessions
+                .iter()
+                .map(|s| {
+                    let result = s.result.as_ref().err().map(|failure| failure.result);
+                    (s.policy.kind, s.policy.domain.as_str(), s.policy.text.join("|"), result)
+                })
+                .collect();
+            assert_eq!(found, expected, "row {number}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_not_connected_is_a_failed_session_where_its_policy_says_so() {
+        let host: HostName = "mx.other.test".parse().expect("a host");
+        let of = |sts| Published { dane: None, sts, authenticated: false, unproven: None }.unlisted(&host);
+        let session = of(Some(held(Mode::Enforce, false))).expect("a session");
+        assert_eq!(session.policy.mx_host, ["*.d.test", "b.test"]);
+        assert_eq!(session.result, not_listed());
+        assert_eq!(of(Some(held(Mode::Enforce, true))), None);
+        assert_eq!(of(None), None);
+        let session = without_tlsa("mx.other.test".into(), &host, "SERVFAIL");
+        assert_eq!((session.policy.kind, session.policy.domain.as_str()), (PolicyType::Tlsa, "mx.other.test"));
+        assert_eq!(session.result.expect_err("failed").result, ResultType::DnssecInvalid);
+    }
+}
