@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
 use crate::decision::RequireTls;
-use crate::dsn::Dsn;
+use crate::dsn::{Dsn, RecipientDsn};
 use crate::facts::ClientFacts;
 use crate::settle::Progress;
 
@@ -56,6 +56,31 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A message that this relay writes itself, to one recipient: from `<>`, and nobody is told of what becomes of it
+    /// (RFC 3461 §6.1). `now` in seconds since the Unix epoch; `unit` and `generation` are the round's.
+    pub fn of_our_own(id: &str, now: u64, unit: &[String], generation: u64, header: Vec<u8>, body: &[u8]) -> Entry {
+        Entry {
+            id: id.to_owned(),
+            arrived_at: now,
+            envelope_sender: None,
+            trace: String::new(),
+            size: (header.len() + 2 + body.len()) as u64,
+            header,
+            eight_bit: false,
+            declared_size: None,
+            client: None,
+            sender_is_ours: true,
+            is_report: true,
+            report_of_tls: false,
+            require_tls: false,
+            smtp_utf8: false,
+            dsn: Dsn { recipients: [(0, RecipientDsn::never())].into(), ..Dsn::default() },
+            unit: unit.to_vec(),
+            flagged_by: Vec::new(),
+            generation,
+        }
+    }
+
     /// What its REQUIRETLS asks of a next hop.
     pub fn required_tls(&self) -> Option<RequireTls> {
         let asks = if self.envelope_sender.is_some() { RequireTls::Passed } else { RequireTls::TlsAlone };

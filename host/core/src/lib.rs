@@ -6,9 +6,9 @@
 pub mod address;
 pub mod dane;
 pub mod decision;
+pub mod dkim;
 pub mod downgrade;
 pub mod dsn;
-pub mod dkim;
 pub mod entry;
 pub mod facts;
 pub mod floor;

@@ -20,7 +20,7 @@ pub(crate) use encode::{fold, tame_ascii};
 pub use status::status_of;
 
 use crate::address::Mailbox;
-use crate::dsn::{Dsn, Event, RecipientDsn};
+use crate::dsn::Event;
 use crate::entry::Entry;
 use crate::facts::{ChannelState, ClientFacts};
 use crate::outcome::Delivery;
@@ -122,28 +122,14 @@ pub fn report(request: &ReportRequest<'_>) -> Option<ReportMessage> {
     let header = header(request, &recipient, &subject(&told), &boundary).into_bytes();
     let body = encode::assemble(&parts, &boundary).into_bytes();
     let came_by_tls = |client: &ClientFacts| client.channel.state == ChannelState::Secured;
+    let (original, generation) = (request.entry, request.generation);
     let entry = Entry {
-        id: request.id.to_owned(),
-        arrived_at: request.now,
-        envelope_sender: None,
-        trace: String::new(),
-        size: (header.len() + 2 + body.len()) as u64,
-        header,
-        eight_bit: false,
-        declared_size: None,
-        client: None,
         sender_is_ours: false,
-        is_report: true,
         // RFC 8689 §5: a report on such a message is sent with it too, where it can be.
-        require_tls: request.entry.require_tls,
-        report_of_tls: request.entry.client.as_ref().is_some_and(came_by_tls),
-        unit: request.entry.unit.clone(),
+        require_tls: original.require_tls,
         // H6: the report is planned for its own recipient; the original's flags are not its own.
-        flagged_by: Vec::new(),
-        smtp_utf8: false,
-        // RFC 3461 §6.1: nobody is told of what becomes of a report.
-        dsn: Dsn { recipients: [(0, RecipientDsn::never())].into(), ..Dsn::default() },
-        generation: request.generation,
+        report_of_tls: original.client.as_ref().is_some_and(came_by_tls),
+        ..Entry::of_our_own(request.id, request.now, &original.unit, generation, header, &body)
     };
     Some(ReportMessage { entry, recipient, body, text })
 }

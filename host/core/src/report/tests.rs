@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::address::Domain;
 use crate::decision::{FailedDecision, FailureCause};
-use crate::dsn::Ret;
+use crate::dsn::{Dsn, RecipientDsn, Ret};
 use crate::facts::{ChainVerdict, ChannelFacts, ClientFacts, Handshake, TlsVersion};
 use crate::floor::{Demand, Source};
 use crate::outcome::{FloorUnmet, HostUnmet, Outcome};

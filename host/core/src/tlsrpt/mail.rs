@@ -84,24 +84,7 @@ pub fn mail<E>(request: &MailRequest<'_>, signer: &dyn Signer<Error = E>) -> Res
     let body = body(report, &boundary).into_bytes();
     let signature = dkim::sign(header.as_bytes(), &body, &SIGNED, now, signer)?;
     let header = [signature.into_bytes(), header.into_bytes()].concat();
-    let entry = Entry {
-        id: id.to_owned(),
-        arrived_at: now,
-        envelope_sender: None,
-        trace: String::new(),
-        size: (header.len() + 2 + body.len()) as u64,
-        header,
-        eight_bit: false,
-        declared_size: None,
-        client: None,
-        sender_is_ours: true,
-        is_report: true,
-        report_of_tls: false,
-        require_tls: false,
-        unit: unit.to_vec(),
-        flagged_by: Vec::new(),
-        generation,
-    };
+    let entry = Entry::of_our_own(id, now, unit, generation, header, &body);
     Ok(ReportMail { entry, recipient: to.clone(), body })
 }
 
