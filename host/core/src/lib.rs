@@ -4,6 +4,7 @@
 //! `clippy.toml` keeps it so. Read in this order.
 
 pub mod address;
+pub mod alert_mail;
 pub mod dane;
 pub mod decision;
 pub mod dkim;

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use sealwire_core::address::Mailbox;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
+use sealwire_core::tlsrpt::Destination;
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
 use sealwire_store::{QueueCounts, Retry, Store, StoreError, StoreStatus};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::alerts::{Alert, Alerts};
+use crate::alerts::{Alert, Alerts, Audience};
 use crate::counters::{Counters, Totals};
 use crate::delivery::Pool;
 use crate::destinations::{Destinations, Downgrade};
@@ -150,7 +152,19 @@ impl Relay {
 
     /// Gives an alert unless one of this key was given a moment ago.
     pub(crate) fn alert_once(&self, key: &str, text: String) {
-        if self.alerts.give(key, &text, self.world.now_ms()) {
+        self.alert_once_to(Audience::All, key, text);
+    }
+
+    /// About mail to this mailbox: by mail only where that is not the mail of alerts, which would beget the next one.
+    pub(crate) fn audience_of(&self, recipient: &Mailbox) -> Audience {
+        let live = self.live();
+        let is_told = |to: &Destination| matches!(to, Destination::Mail(mailbox) if mailbox == recipient);
+        if live.config.alerts.to.iter().any(is_told) { Audience::NotByMail } else { Audience::All }
+    }
+
+    /// The same, to an audience.
+    pub(crate) fn alert_once_to(&self, audience: Audience, key: &str, text: String) {
+        if self.alerts.give(key, &text, self.world.now_ms(), audience) {
             self.append(vec![self.alert_record(text)]);
         }
     }

@@ -140,7 +140,8 @@ impl<'a> Round<'a> {
         let Some(at) = after.alert_at(schedule) else { return };
         if now >= at {
             let key = format!("waits {} {}", self.claim.entry.id, before.mailbox);
-            self.relay.alert_once(
+            self.relay.alert_once_to(
+                self.relay.audience_of(&before.mailbox),
                 &key,
                 format!("message {} to {} waits: {}", self.claim.entry.id, before.mailbox, after.last),
             );
@@ -188,8 +189,10 @@ impl<'a> Round<'a> {
         self.released.fetch_or(release, Ordering::Relaxed);
         let reported = failures(&told).filter(|(recipient, _)| recipient.is_wanted(&self.claim.entry)).count();
         self.relay.counters.reported(if untold.is_empty() { reported } else { 0 });
-        for text in untold {
-            self.relay.alerts.give(&text, &text, self.relay.world.now_ms());
+        // They are in the ledger already, by the settlement.
+        for (text, recipient) in untold.into_iter().zip(failures(&told).map(|(recipient, _)| &recipient.mailbox)) {
+            let audience = self.relay.audience_of(recipient);
+            self.relay.alerts.give(&text, &text, self.relay.world.now_ms(), audience);
         }
     }
 

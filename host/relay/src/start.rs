@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use crate::alerts::Alerts;
+use crate::alerts::{self, Alerts};
 use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
 use crate::delivery::Pool;
@@ -100,6 +100,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
     tasks.push(tokio::spawn(sts::refresh(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(tls_reports::run(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(alerts::send(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
     }

@@ -7,6 +7,7 @@
 mod given;
 mod scene;
 
+mod alerts;
 mod alternate_route;
 mod certificates;
 mod check;

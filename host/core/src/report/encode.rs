@@ -102,7 +102,7 @@ pub(crate) fn tame_ascii(text: &str, max: usize) -> String {
 }
 
 /// A paragraph in lines, each behind `indent`, ended by `\n`.
-pub(super) fn wrap(text: &str, indent: &str) -> String {
+pub(crate) fn wrap(text: &str, indent: &str) -> String {
     let mut lines = String::new();
     let mut line = indent.to_owned();
     for word in text.split_whitespace() {

@@ -16,7 +16,7 @@ mod encode;
 mod status;
 mod text;
 
-pub(crate) use encode::{fold, tame_ascii};
+pub(crate) use encode::{fold, tame_ascii, wrap};
 pub use status::status_of;
 
 use crate::address::Mailbox;

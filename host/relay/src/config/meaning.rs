@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use sealwire_core::schedule::Schedule;
 
-use super::meant::{CertificateFiles, Component, Config, Limits, Listener, LogLevel, MtaSts, Policy, Profile};
+use super::meant::{
+    AlertsTo, CertificateFiles, Component, Config, Limits, Listener, LogLevel, MtaSts, Policy, Profile,
+};
 use super::problem::Problem;
 use super::reader::{At, Faults};
 use super::routes;
@@ -16,6 +18,8 @@ use crate::tls::Roots;
 
 /// Of HTTPS.
 const HTTPS_PORT: u16 = 443;
+/// How often one has to be reminded.
+const ALERTS_REPEAT_AFTER_SECS: u64 = 3600;
 
 /// Name of the policy, and of its built-in component, that is the chain when the file names none.
 pub const BUILTIN_POLICY: &str = "secure-transport";
@@ -43,6 +47,10 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
             port: value(written.sts_port).and_then(|port| u16::try_from(port).ok()).unwrap_or(HTTPS_PORT),
         },
         tls_reports: tls_reports::of(written.tls_reports, &hostname, faults),
+        alerts: AlertsTo {
+            to: values(written.alerts_to),
+            repeat_after_secs: value(written.alerts_repeat_after).unwrap_or(ALERTS_REPEAT_AFTER_SECS),
+        },
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),
         log_level: value(written.log_level).unwrap_or(LogLevel::Info),

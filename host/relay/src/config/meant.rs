@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::plan::RouteTable;
 use sealwire_core::schedule::Schedule;
-use sealwire_core::tlsrpt::Submitter;
+use sealwire_core::tlsrpt::{Destination, Submitter};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -49,12 +49,23 @@ pub struct Config {
     pub tls_reports: Option<TlsReports>,
     /// The chain, at least one.
     pub policies: Vec<Policy>,
+    /// Where alerts go.
+    pub alerts: AlertsTo,
     /// When to try again and when to give up.
     pub schedule: Schedule,
     /// Least level written to the log.
     pub log_level: LogLevel,
     /// Where what files are named for was written, by a key in words.
     pub(super) places: BTreeMap<String, Problem>,
+}
+
+/// Where alerts go, besides log, ledger, `status` and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertsTo {
+    /// Mailboxes and webhooks.
+    pub to: Vec<Destination>,
+    /// The same alert goes out once in so long.
+    pub repeat_after_secs: u64,
 }
 
 impl Config {

@@ -208,7 +208,7 @@ fn every_key_is_documented_and_exemplified() {
     for problem in &problems {
         let keys = problem.text.split("known are: ").nth(1).expect("the reader names the keys it knows");
         let tables_of_config =
-            ["listener", "route", "policy", "tls", "dns", "mta-sts", "tls-reports", "limits", "schedule"];
+            ["listener", "route", "policy", "tls", "dns", "mta-sts", "tls-reports", "alerts", "limits", "schedule"];
         for key in keys.split(", ").filter(|key| !tables_of_config.contains(key)) {
             assert!(DOCUMENTATION.contains(&format!("| `{key}` |")), "{}: {key} is not documented", problem.key);
             let written = |line: &str| line.contains(&format!("{key} = "));

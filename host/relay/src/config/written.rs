@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::facts::TlsVersion;
 use sealwire_core::plan::{DomainPattern, HostName};
+use sealwire_core::tlsrpt::Destination;
 
 use super::meant::{Component, LogLevel, Profile};
 use super::reader::{At, Table};
@@ -34,6 +35,8 @@ pub(super) struct Written {
     pub(super) sts_enabled: Option<At<bool>>,
     pub(super) sts_port: Option<At<u64>>,
     pub(super) tls_reports: WrittenTlsReports,
+    pub(super) alerts_to: Vec<At<Destination>>,
+    pub(super) alerts_repeat_after: Option<At<u64>>,
     pub(super) limits: WrittenLimits,
     pub(super) schedule: WrittenSchedule,
     pub(super) listeners: Vec<WrittenListener>,
@@ -122,6 +125,7 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
     let tls = file.table("tls");
     let dns = file.table("dns");
     let sts = file.table("mta-sts");
+    let alerts = file.table("alerts");
     Written {
         hostname: file.parsed("hostname", values::domain),
         data_directory: file.parsed("data-directory", path),
@@ -132,6 +136,8 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         roots: tls.as_ref().and_then(|tls| tls.parsed("roots", |text| roots(folder, text))),
         dns_servers: dns.as_ref().and_then(|dns| dns.list("servers", values::server_address)).unwrap_or_default(),
         dnssec: dns.as_ref().and_then(|dns| dns.parsed("dnssec", dnssec)),
+        alerts_to: alerts.as_ref().and_then(|alerts| alerts.list("to", alert_destination)).unwrap_or_default(),
+        alerts_repeat_after: alerts.as_ref().and_then(|alerts| alerts.parsed("repeat-after", duration)),
         sts_enabled: sts.as_ref().and_then(|sts| sts.flag("enabled")),
         sts_port: sts.as_ref().and_then(|sts| sts.number("port", 1..=65_535)),
         tls_reports: file.table("tls-reports").map(|table| tls_reports(&table, folder)).unwrap_or_default(),
@@ -188,6 +194,10 @@ fn schedule(table: &Table<'_>) -> WrittenSchedule {
         failed_decision_retry: table.parsed("failed-decision-retry", duration),
         failed_decision_alert_after: table.parsed("failed-decision-alert-after", duration),
     }
+}
+
+fn alert_destination(text: &str) -> Result<Destination, String> {
+    text.parse().map_err(|_| "is neither \"mailto:MAILBOX\" nor \"https://HOST/PATH\"".to_owned())
 }
 
 fn listener(table: &Table<'_>, folder: &Path) -> WrittenListener {

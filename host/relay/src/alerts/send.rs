@@ -1,0 +1,169 @@
+//! Sends alerts to where the operator wants them: by mail through the queue, and to a webhook by HTTPS.
+//!
+//! What comes within [`COLLECT`] goes out together, and the next batch no sooner than [`BETWEEN`] later; the same alert goes out once in `alerts.repeat-after`. A webhook that does not
+//! take it is tried for a day. Nobody but the addresses of the configuration is told, and no alert about the mail of alerts goes by
+//! mail: it would beget the next one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use sealwire_core::address::Mailbox;
+use sealwire_core::alert_mail;
+use sealwire_core::time::rfc3339;
+use sealwire_core::tlsrpt::{Destination, Url};
+use sealwire_store::{Content, NewEntry};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Pending;
+use crate::https::{AGENT, Web};
+use crate::live::Live;
+use crate::relay::Relay;
+
+/// How long the first of several alerts waits for the others.
+const COLLECT: Duration = Duration::from_secs(10);
+/// From one batch to the next: a bad day must not be a hundred mails.
+const BETWEEN: Duration = Duration::from_secs(300);
+/// For one request, look-up and handshake included.
+const POST_TIME: Duration = Duration::from_secs(60);
+/// Between two tries of a webhook: the first, and the longest; doubled in between.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+/// Then it is given up.
+const GIVE_UP: Duration = Duration::from_secs(86_400);
+/// Batches that wait for webhooks; the oldest goes first.
+const BATCHES_MAX: usize = 100;
+
+/// One batch for one webhook.
+struct Post {
+    url: Url,
+    body: Bytes,
+    since: Instant,
+    wait: Duration,
+    due: Instant,
+}
+
+/// Runs until the relay stops.
+pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) {
+    let mut sent: HashMap<String, u64> = HashMap::new();
+    let mut posts: Vec<Post> = Vec::new();
+    let mut quiet_until = Instant::now();
+    while !*stopping.borrow() {
+        let due = posts.iter().map(|post| post.due).min();
+        tokio::select! {
+            () = relay.alerts.raised() => {
+                tokio::select! {
+                    () = sleep_until(quiet_until.max(Instant::now() + COLLECT)) => {}
+                    _ = stopping.changed() => {}
+                }
+                send(&relay, &mut sent, &mut posts).await;
+                quiet_until = Instant::now() + BETWEEN;
+            }
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            _ = stopping.changed() => {}
+        }
+        posts = post_due(&relay, posts).await;
+    }
+}
+
+/// Mail is queued, and a post is due, for what is pending and was not told of lately.
+async fn send(relay: &Arc<Relay>, sent: &mut HashMap<String, u64>, posts: &mut Vec<Post>) {
+    let Pending { alerts, dropped } = relay.alerts.take_pending();
+    let (live, now_ms) = (relay.live(), relay.world.now_ms());
+    let config = &live.config.alerts;
+    let lately = config.repeat_after_secs.saturating_mul(1000);
+    sent.retain(|_, at_ms| now_ms.abs_diff(*at_ms) < lately);
+    let mut fresh = Vec::new();
+    for alert in alerts {
+        if sent.insert(alert.key.clone(), now_ms).is_none() {
+            fresh.push(alert);
+        }
+    }
+    let line = |alert: &super::Alert| format!("{}  {}", rfc3339(alert.at_ms / 1000), alert.text);
+    let all: Vec<String> = fresh.iter().map(line).collect();
+    let for_mail: Vec<String> = fresh.iter().filter(|alert| alert.by_mail).map(line).collect();
+    for to in &config.to {
+        match to {
+            Destination::Mail(mailbox) if !for_mail.is_empty() => {
+                queue(relay, &live, mailbox, &for_mail, dropped).await
+            }
+            Destination::Https(url) if !all.is_empty() => {
+                if posts.len() >= BATCHES_MAX {
+                    posts.remove(0);
+                }
+                let now = Instant::now();
+                let body = body(live.config.hostname.as_str(), &all, dropped);
+                posts.push(Post { url: url.clone(), body, since: now, wait: FIRST_RETRY, due: now });
+            }
+            Destination::Mail(_) | Destination::Https(_) => {}
+        }
+    }
+}
+
+/// One more entry of the queue.
+async fn queue(relay: &Relay, live: &Live, to: &Mailbox, lines: &[String], dropped: usize) {
+    let (id, now) = (relay.world.new_id(), relay.world.now());
+    let request = alert_mail::Request {
+        hostname: &live.config.hostname,
+        to,
+        lines,
+        dropped,
+        id: &id,
+        unit: &live.unit(),
+        generation: live.generation.number(),
+        now,
+    };
+    let (entry, body) = alert_mail::write(&request);
+    let mail = NewEntry { entry, recipients: vec![to.clone()], content: Content::from(body), records: Vec::new() };
+    if let Err(error) = relay.store.commit(mail).await {
+        tracing::error!(%to, %error, "an alert cannot be queued for its mailbox");
+    }
+}
+
+/// `text` is what chat services show.
+fn body(relay: &str, lines: &[String], dropped: usize) -> Bytes {
+    let text = format!("sealwire on {relay}:\n{}", lines.join("\n"));
+    let json = serde_json::json!({ "relay": relay, "text": text, "alerts": lines, "left-out": dropped });
+    Bytes::from(json.to_string())
+}
+
+/// Those that are left for later.
+async fn post_due(relay: &Arc<Relay>, posts: Vec<Post>) -> Vec<Post> {
+    let mut left = Vec::new();
+    for post in posts {
+        if post.due > Instant::now() {
+            left.push(post);
+            continue;
+        }
+        let Err(why) = post_to(relay, &post).await else { continue };
+        if post.since.elapsed() >= GIVE_UP {
+            tracing::error!(to = %post.url, why, "alerts for a webhook are given up");
+            continue;
+        }
+        tracing::warn!(to = %post.url, why, "a webhook did not take alerts; they are sent again");
+        left.push(Post { due: Instant::now() + post.wait, wait: (post.wait * 2).min(LONGEST_RETRY), ..post });
+    }
+    left
+}
+
+async fn post_to(relay: &Arc<Relay>, post: &Post) -> Result<(), String> {
+    let Post { url, body, .. } = post;
+    let host = if url.port == 443 { url.host.to_string() } else { format!("{}:{}", url.host, url.port) };
+    let request = Request::post(&url.path)
+        .header(HOST, host)
+        .header(USER_AGENT, AGENT)
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body.clone()))
+        .map_err(|error| error.to_string())?;
+    let live = relay.live();
+    let web = Web::of(relay, &live);
+    let asked = timeout(POST_TIME, web.ask(url.host.as_str(), url.port, request)).await;
+    let answered = asked.map_err(|_| format!("no answer within {} s", POST_TIME.as_secs()))?;
+    let status = answered.map_err(|fault| fault.to_string())?.response.status();
+    if status.is_success() { Ok(()) } else { Err(format!("the web server answered {status}")) }
+}
