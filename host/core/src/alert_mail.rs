@@ -54,7 +54,7 @@ pub fn write(request: &Request<'_>) -> (Entry, Vec<u8>) {
     if dropped > 0 {
         text.push_str(&format!("{dropped} more were raised; they are in the log.\n\n"));
     }
-    text.push_str("What to do about each: docs/operators.md, Alerts. The latest: `sealwire status`.\n");
+    text.push_str("What to do: docs/operators.md, Alerts. The latest: `sealwire status`.\n");
     let body = text.replace('\n', "\r\n").into_bytes();
     (Entry::of_our_own(id, now, unit, generation, header.into_bytes(), &body), body)
 }

@@ -178,6 +178,26 @@ fn the_complete_example_is_free_of_problems() {
 }
 
 #[test]
+fn alerts_go_to_mailboxes_and_webhooks() {
+    let config =
+        read("[alerts]\nto = [\"mailto:ops@b.example\", \"https://hooks.example/x\"]\nrepeat-after = \"1d\"\n");
+    let alerts = config.expect("well written").alerts;
+    let to: Vec<String> = alerts.to.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (to.join(" ").as_str(), alerts.repeat_after_secs),
+        ("mailto:ops@b.example https://hooks.example/x", 86_400)
+    );
+    assert!(read("").expect("nothing is needed").alerts.to.is_empty());
+    for wrong in ["ops@b.example", "http://hooks.example/", "https://", "mailto:ops"] {
+        let problems = read(&format!("[alerts]\nto = [\"{wrong}\"]\n")).expect_err(wrong);
+        assert!(
+            problems[0].key.starts_with("alerts.to") && problems[0].text.contains("mailto:MAILBOX"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
 fn reports_are_signed_by_mail_and_go_by_https_without() {
     let head = "hostname = \"mail.b.example\"\n[tls-reports]\norganization-name = \"X\"\ncontact = \"x\"\n";
     let by_mail = "from = \"a@b.example\"\ndkim-selector = \"s\"\ndkim-key = \"k\"\n";
@@ -216,7 +236,7 @@ fn every_key_is_documented_and_exemplified() {
         }
         tables.insert(keys.to_owned());
     }
-    assert_eq!(tables.len(), 11, "every kind of table was met: {tables:#?}");
+    assert_eq!(tables.len(), 12, "every kind of table was met: {tables:#?}");
 }
 
 /// The parser alone would take minutes for this one; a text of dots is none of a key.
