@@ -27,6 +27,22 @@ json.dump({
 }, sys.stdout)
 ";
 
+const WRITE: &str = "\
+import dkim, gzip, sys
+from email.message import EmailMessage
+from email import policy
+key, kind, sender, to = sys.argv[1:]
+payload = sys.stdin.buffer.read()
+message = EmailMessage(policy=policy.SMTP)
+message['From'], message['To'], message['Subject'] = sender, to, 'Report Domain: x'
+message['Message-ID'] = '<1@' + sender.split('@')[1] + '>'
+message.set_content('A report.')
+message.add_attachment(gzip.compress(payload) if kind == 'gzip' else payload, maintype='application', subtype='tlsrpt+gzip')
+octets = message.as_bytes().replace(b'multipart/mixed;', b'multipart/report; report-type=tlsrpt;', 1)
+signature = dkim.sign(octets, b's1', sender.split('@')[1].encode(), open(key, 'rb').read(), tlsrpt=True)
+sys.stdout.buffer.write(signature + octets)
+";
+
 /// A report by mail.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ByMail {
@@ -62,6 +78,15 @@ pub fn posted(octets: &[u8]) -> Value {
         octets,
     );
     serde_json::from_slice(&read).unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&read)))
+}
+
+/// A message with this report from `sender`, signed by dkimpy with this key of his domain, selector `s1`; line ends are LF.
+/// `compressed`: as GZIP, as it should be.
+#[track_caller]
+pub fn written(key: &Path, sender: &str, to: &str, json: &str, compressed: bool) -> String {
+    let kind = if compressed { "gzip" } else { "plain" };
+    let octets = python::run_on(WRITE, &[&key.display().to_string(), kind, sender, to], json.as_bytes());
+    String::from_utf8(octets).expect("a message in ASCII").replace("\r\n", "\n")
 }
 
 /// A key for DKIM, of 2048 bits, by openssl; its public half as the record of its selector.

@@ -1,7 +1,12 @@
-//! A DKIM signature (RFC 6376), as TLS reports need one: relaxed canonical form for header and body, the whole body.
+//! DKIM signatures (RFC 6376), as TLS reports need them: made here, in relaxed canonical form and of the whole body; those of others
+//! are taken apart in [`signatures`].
 //!
 //! Which octets are signed is found out here; the key is a [`Signer`]'s. mail-auth would bring both, and with them name look-ups
 //! and TLS of its own.
+
+mod verify;
+
+pub use verify::{PublicKey, Signature, public_key, signatures};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

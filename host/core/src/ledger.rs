@@ -12,6 +12,7 @@ use crate::floor::Sourced;
 use crate::outcome::Outcome;
 use crate::reason::Reason;
 use crate::reply::Reply;
+use crate::tlsrpt::received::ReceivedReport;
 
 /// One line of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,6 +94,18 @@ pub enum LedgerEvent {
         to: String,
         /// Id of the report and what became of it, in words.
         result: String,
+    },
+    /// A TLS report of another about domains of ours has arrived, as this message.
+    TlsReportReceived {
+        /// Whose DKIM signature it bears; None: no good one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed_by: Option<Domain>,
+        /// What it says; None: it cannot be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<ReceivedReport>,
+        /// What is wrong with it, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
     },
     /// An operator acted on an entry: retry, remove.
     Operator {

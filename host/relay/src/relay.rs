@@ -23,7 +23,7 @@ use crate::lanes::Lanes;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
 use crate::sts::Policies;
-use crate::tls_reports::{Reports, TlsReportsStatus};
+use crate::tls_reports::{Received, Reports, TlsReportsReceived, TlsReportsStatus};
 use crate::world::World;
 
 /// One running relay.
@@ -37,6 +37,7 @@ pub struct Relay {
     pub(crate) sts: Policies,
     pub(crate) destinations: Destinations,
     pub(crate) tls_reports: Reports,
+    pub(crate) tls_reports_received: Received,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,
     pub(crate) servings: ArcSwap<HashMap<String, Arc<Serving>>>,
@@ -80,6 +81,8 @@ pub struct RelayStatus {
     pub downgrades: Vec<Downgrade>,
     /// Reports to other domains (RFC 8460).
     pub tls_reports: TlsReportsStatus,
+    /// Reports of others about domains of ours.
+    pub tls_reports_received: TlsReportsReceived,
     /// Counted since the start.
     pub totals: Totals,
     /// The latest alerts, oldest first.
@@ -125,6 +128,7 @@ impl Relay {
             store: self.store.status(),
             downgrades: self.destinations.downgrades(),
             tls_reports: self.tls_reports_status(),
+            tls_reports_received: self.tls_reports_received.status(self.world.now()),
             totals: self.counters.totals(),
             alerts: self.alerts.latest(),
         }

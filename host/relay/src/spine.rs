@@ -36,6 +36,7 @@ use crate::leases::LEASE_SECS;
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::round::{Ended, Round, told};
+use crate::tls_reports::Arriving;
 
 /// Attempts of one entry side by side: an entry to a thousand domains must not take every socket there is.
 const ATTEMPTS_AT_ONCE: usize = 20;
@@ -48,6 +49,8 @@ pub(crate) struct Admission {
     records: Vec<LedgerRecord>,
     header_from: Vec<Mailbox>,
     body: Result<Box<dyn ContentWriter>, StoreError>,
+    /// It reports on TLS to us: read once it is ours.
+    tls_report: Option<Arriving>,
 }
 
 /// Evaluates an arrival whose header is complete. A refusal is the reply to the end of its data, and nothing of it
@@ -92,7 +95,9 @@ pub(crate) async fn admit(
         return Err(reply);
     }
     let body = Ok(relay.store.begin_content());
-    Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, header_from: facts.header_from.clone(), body })
+    let tls_report = relay.tls_reports_received.arriving(&live.config, &recipients, &facts.fields, &entry.header);
+    let header_from = facts.header_from.clone();
+    Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, header_from, body, tls_report })
 }
 
 /// RFC 5321 section 4.2.2; the client comes again.
@@ -103,6 +108,9 @@ fn no_room() -> Reply {
 impl Admission {
     /// Takes a piece of the body. A store that fails is told of at the end of the data.
     pub(crate) async fn write(&mut self, octets: Vec<u8>) {
+        if let Some(report) = &mut self.tls_report {
+            report.take(&octets);
+        }
         if let Ok(body) = &mut self.body
             && let Err(error) = body.write(octets).await
         {
@@ -121,7 +129,7 @@ impl Admission {
 
     /// Ends the body and queues the entry. 250 only after it is durable (H1).
     pub(crate) async fn finish(self, size: u64, eight_bit: bool) -> Reply {
-        let Admission { relay, mut entry, recipients, mut records, header_from, body } = self;
+        let Admission { relay, mut entry, recipients, mut records, header_from, body, tls_report } = self;
         (entry.size, entry.eight_bit) = (size, eight_bit);
         let id = entry.id.clone();
         let secured = entry.client.as_ref().is_some_and(|client| client.channel.handshake.is_some());
@@ -141,6 +149,9 @@ impl Admission {
         match queue.await {
             Ok(claim) => {
                 relay.counters.accepted(&senders, secured);
+                if let Some(report) = tls_report {
+                    tokio::spawn(report.read(Arc::clone(&relay), id.clone()));
+                }
                 if let (Some(claim), Some(lease_ends), Some(room)) = (claim, lease_until, room) {
                     relay.fresh.hand_over(claim, lease_ends, room).await;
                 }

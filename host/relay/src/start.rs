@@ -27,7 +27,7 @@ use crate::relay::Relay;
 use crate::scheduler;
 use crate::settings::SettingsDocument;
 use crate::sts::{self, Policies};
-use crate::tls_reports::{self, Reports};
+use crate::tls_reports::{self, Received, Reports};
 use crate::world::{ThisMachine, World};
 
 /// What a relay is started with.
@@ -69,6 +69,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let sts = Policies::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let destinations = Destinations::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let tls_reports = Reports::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
+    let received = Received::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let resolver = resolver(&config)?;
     let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
@@ -84,6 +85,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         sts,
         destinations,
         tls_reports,
+        tls_reports_received: received,
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),
         servings: ArcSwap::from_pointee(servings),

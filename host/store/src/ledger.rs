@@ -52,6 +52,7 @@ pub(crate) fn kind(event: &LedgerEvent) -> &'static str {
         LedgerEvent::Reported { .. } => "reported",
         LedgerEvent::Notified { .. } => "notified",
         LedgerEvent::TlsReport { .. } => "tls-report",
+        LedgerEvent::TlsReportReceived { .. } => "tls-report-received",
         LedgerEvent::Operator { .. } => "operator",
         LedgerEvent::Alert { .. } => "alert",
     }
@@ -66,6 +67,7 @@ pub(crate) fn searched(event: &LedgerEvent) -> String {
         LedgerEvent::Notified { delayed, relayed, .. } => (delayed, relayed),
         LedgerEvent::Decision(_)
         | LedgerEvent::TlsReport { .. }
+        | LedgerEvent::TlsReportReceived { .. }
         | LedgerEvent::Operator { .. }
         | LedgerEvent::Alert { .. } => (&[], &[]),
     };

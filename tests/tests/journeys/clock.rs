@@ -8,7 +8,7 @@ use super::scene::{ALICE, Scene, given};
 
 /// Runs what follows with the system's clock as the file `clock` beside the configuration says, in hours from the true one; what measures spans
 /// (CLOCK_MONOTONIC) goes on as it does when a clock is set.
-const SET_CLOCK: [&str; 3] = [
+pub(super) const SET_CLOCK: [&str; 3] = [
     "sh",
     "-c",
     "library=$(ls /usr/lib/*/faketime/libfaketimeMT.so.1) || exit 1; export LD_PRELOAD=$library FAKETIME_TIMESTAMP_FILE=clock \
@@ -24,7 +24,7 @@ fn scene(peer: &FakePeer) -> Scene {
 }
 
 /// Sets the relay's clock so many hours from the true one.
-fn set(scene: &Scene, hours: i32) {
+pub(super) fn set(scene: &Scene, hours: i32) {
     // In one step: a file that is half written would be half an order.
     let (new, clock) = (scene.relay.ground().path("clock.new"), scene.relay.ground().path("clock"));
     place::write(&new, format!("{hours:+}h\n"));

@@ -8,11 +8,12 @@ use sealwire_tests::certs::{Authority, Leaf};
 use sealwire_tests::fake_peer::Script;
 use sealwire_tests::nsd::Nsd;
 use sealwire_tests::postfix::Postfix;
-use sealwire_tests::tls_reports::{by_mail, dkim_key, posted};
+use sealwire_tests::tls_reports::{by_mail, dkim_key, posted, written};
 use sealwire_tests::web::{Response, Site, Web};
 use sealwire_tests::{place, wait};
 use serde_json::{Value, json};
 
+use super::clock::{SET_CLOCK, set};
 use super::scene::{ALICE, Scene, given};
 
 const STS: &str = "_mta-sts TXT \"v=STSv1; id=1;\"";
@@ -187,6 +188,112 @@ fn a_report_that_is_not_taken_is_kept_and_sent_again() {
     assert_eq!(bodies[0]["policies"][0]["policy"]["policy-type"], "no-policy-found");
     assert_eq!(web.requests("good.told.test").len(), 1, "nothing is sent twice");
     assert_eq!(web.requests("forged.told.test").len(), 0, "nothing is sent to a stranger");
+}
+
+/// Nobody asks for it: the clock goes on by a day, and by some hours more. Each start of the relay looks for what is due.
+#[test]
+fn a_day_that_has_ended_is_reported_within_hours() {
+    let authority = Authority::new("The web's");
+    let (port, https) = (place::free_address().port(), place::free_address());
+    let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 7, 20)), port);
+    let rua = format!("_smtp._tls TXT \"v=TLSRPTv1; rua=https://take.told.test:{}/\"", https.port());
+    let nsd = Nsd::start(&[("told.test", &format!("@ MX 10 mx\nmx A {}\ntake A 127.0.0.1\n{rua}\n", at.ip()))]);
+    let take = Site::new("take.told.test", &authority.leaf(&["take.told.test"])).answer("/", Response::Collect(201));
+    let web = Web::start_at(https, vec![take]);
+    let peer = Script::tls(&authority.leaf(&["mx.told.test"])).start_at(at);
+    let given = given().believing(authority).dns(nsd.address()).mx(port).config(&reports(""));
+    let mut scene = given.under(&SET_CLOCK).start();
+    scene.submit(ALICE, &["ann@told.test"], "the first");
+    assert_eq!(scene.fate(&[&peer], "ann@told.test").word(), "by TLS");
+    scene.relay.stop();
+    set(&scene, 24);
+    scene.relay.start();
+    wait::until(wait::PATIENCE, "the end of the day", || counted(&scene).is_empty().then_some(()));
+    assert_eq!(scene.relay.json(&["status"])["tls-reports"]["waiting"], 1);
+    assert!(web.requests("take.told.test").is_empty(), "not all senders at midnight");
+    scene.relay.stop();
+    set(&scene, 29);
+    scene.relay.start();
+    let [request] = &web.wait_for_requests("take.told.test", 1)[..] else { panic!("one request") };
+    let report = posted(&request.body().expect("a body"));
+    let range = |key: &str| report["date-range"][key].as_str().expect("a text").to_owned();
+    let (start, end) = (range("start-datetime"), range("end-datetime"));
+    assert!(start.ends_with("T00:00:00Z") && end.ends_with("T23:59:59Z") && start[..10] == end[..10], "{report:#}");
+    assert_eq!(report["policies"][0]["summary"]["total-successful-session-count"], 1);
+    let waits = || scene.relay.json(&["status"])["tls-reports"]["waiting"].as_u64();
+    wait::until(wait::PATIENCE, "nothing left", || (waits() == Some(0)).then_some(()));
+}
+
+/// What others report about a domain of ours, handed in by a real Postfix and signed by dkimpy: it is in `log` and `status`, and
+/// goes on to its mailbox. Without a good signature it is told and does not count.
+#[test]
+fn what_others_report_about_us_is_told() {
+    let folder = place::folder();
+    let (key, record) = dkim_key(folder.path());
+    let (first, second) = record.split_at(200);
+    let nsd = Nsd::start(&[("big.test", &format!("s1._domainkey TXT \"{first}\" \"{second}\"\n"))]);
+    let peer = Script::clear().start();
+    let scene = given()
+        .dns(nsd.address())
+        .config("hosted-domains = [\"ours.test\"]\n[tls-reports]\nreceive = [\"tls@ours.test\"]\n")
+        .route("ours", &["ours.test"], peer.address(), "")
+        .start();
+    let json = |id: &str, failed: u64| {
+        json!({
+            "organization-name": "Big Mail",
+            "date-range": { "start-datetime": "2026-11-24T00:00:00Z", "end-datetime": "2026-11-24T23:59:59Z" },
+            "contact-info": "x@big.test",
+            "report-id": id,
+            "policies": [{
+                "policy": { "policy-type": "sts", "policy-domain": "ours.test", "mx-host": "mx.ours.test" },
+                "summary": { "total-successful-session-count": 10, "total-failure-session-count": failed },
+                "failure-details": [{ "result-type": "certificate-expired", "failed-session-count": failed }]
+            }]
+        })
+        .to_string()
+    };
+    let by_big = |json: &str, to: &str| written(&key, "reports@big.test", to, json, true);
+    let told = |at_least: usize| {
+        wait::until(wait::PATIENCE, &format!("{at_least} report(s) in the ledger"), || {
+            let records = scene.log(&["--event", "tls-report-received"]);
+            (records.len() >= at_least).then_some(records)
+        })
+    };
+    let status = || scene.relay.json(&["status"])["tls-reports-received"].clone();
+
+    let postfix = Postfix::sender(scene.relay.smtp()).start();
+    postfix.submit("reports@big.test", &["tls@ours.test"], &by_big(&json("1", 3), "tls@ours.test"));
+    let records = told(1);
+    assert_eq!(records[0]["signed_by"], "big.test", "{:#}", records[0]);
+    assert_eq!(records[0]["report"]["organization"], "Big Mail");
+    let expected = json!({ "successful": 10, "failed": 3, "results": { "certificate-expired": 3 } });
+    assert_eq!(status(), json!({ "reports": 1, "domains": { "ours.test": expected } }));
+    let said = scene.relay.run(&["status"]).out;
+    assert!(said.contains("ours.test (10 sessions as asked, 3 not, most certificate-expired)"), "{said}");
+    let said = scene.relay.run(&["log", "--event", "tls-report-received"]).out;
+    assert!(said.contains("signed by big.test, from \"Big Mail\"") && said.contains("certificate-expired 3"), "{said}");
+    assert_eq!(scene.fate(&[&peer], "tls@ours.test").word(), "in clear", "it goes on to its mailbox");
+
+    // The same once more is one; what was changed on the way, or is no report, or bears another's signature, is none.
+    let again = by_big(&json("1", 3), "tls@ours.test");
+    let changed = by_big(&json("2", 5), "tls@ours.test").replace("Subject: Report", "Subject: A report");
+    let forged = by_big(&json("3", 5), "tls@ours.test").replace("From: reports@big.test", "From: reports@small.test");
+    let no_gzip = written(&key, "reports@big.test", "tls@ours.test", &json("4", 5), false);
+    let rows = [
+        (again, "\"signed_by\":\"big.test\""),
+        (changed, "no good DKIM signature"),
+        (forged, "no good DKIM signature"),
+        (no_gzip, "it cannot be read: its part is no GZIP"),
+    ];
+    for (number, (message, part)) in rows.into_iter().enumerate() {
+        scene.hand_in("reports@big.test", &["tls@ours.test"], &message);
+        let records = told(number + 2);
+        assert!(records[number + 1].to_string().contains(part), "{part}: {:#}", records[number + 1]);
+    }
+    scene.hand_in("reports@big.test", &["other@ours.test"], &by_big(&json("5", 5), "other@ours.test"));
+    assert_eq!(scene.fate(&[&peer], "other@ours.test").word(), "in clear");
+    assert_eq!(status(), json!({ "reports": 1, "domains": { "ours.test": expected } }));
+    assert_eq!(told(5).len(), 5, "mail to another mailbox is not read");
 }
 
 /// A key that does not sign is told before anything depends on it, with the place where it is named.

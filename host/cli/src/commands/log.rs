@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use sealwire_admin::{Client, query};
-use sealwire_core::address::Mailbox;
+use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::ledger::{ArrivalRecord, LedgerEvent};
 use sealwire_core::reason::Reason;
 use sealwire_core::time::rfc3339;
+use sealwire_core::tlsrpt::received::{ReceivedCounts, ReceivedReport};
 use sealwire_relay::config::values::seconds;
 use sealwire_store::LedgerLine;
 
@@ -16,6 +17,8 @@ use crate::output::{Output, now};
 
 /// How often `--follow` asks for more.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Domains of a TLS report that are shown; `--json` has all of them.
+const DOMAINS_SHOWN: usize = 10;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -25,8 +28,8 @@ Examples:
   sealwire log --event turned-away,reported
   sealwire log --follow
 
-Kinds of records: decision, accepted, turned-away, attempted, reported, tls-report, operator,
-alert.")]
+Kinds of records: decision, accepted, turned-away, attempted, reported, tls-report,
+tls-report-received, operator, alert.")]
 pub(crate) struct Log {
     /// One message, by its id
     #[arg(long, value_name = "ID")]
@@ -121,6 +124,12 @@ fn words(event: &LedgerEvent) -> String {
             format!("notified  {}, by message {report}", told.join("; "))
         }
         LedgerEvent::TlsReport { about, to, result } => format!("TLS report  about {about} to {to}: {result}"),
+        LedgerEvent::TlsReportReceived { signed_by, report, trouble } => {
+            let by = signed_by.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+            let what = report.as_ref().map(reported).unwrap_or_default();
+            let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+            format!("TLS report received  signed by {by}{what}{trouble}")
+        }
         LedgerEvent::Operator { action, by } => format!("operator  {action}, by {by}"),
         LedgerEvent::Alert { text } => format!("alert  {text}"),
     }
@@ -128,6 +137,16 @@ fn words(event: &LedgerEvent) -> String {
 
 fn all(mailboxes: &[Mailbox]) -> String {
     mailboxes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What another's TLS report says, a few words for each domain.
+fn reported(report: &ReceivedReport) -> String {
+    let domain = |(domain, counts): (&Domain, &ReceivedCounts)| {
+        let results: String = counts.results.iter().map(|(kind, count)| format!(" {kind} {count}")).collect();
+        format!("; {domain}: {} sessions as asked, {} not{results}", counts.successful, counts.failed)
+    };
+    let domains: String = report.domains.iter().take(DOMAINS_SHOWN).map(domain).collect();
+    format!(", from {:?}, {} to {}{domains}", report.organization, report.range.0, report.range.1)
 }
 
 fn arrived(arrival: &ArrivalRecord) -> String {

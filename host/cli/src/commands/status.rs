@@ -51,6 +51,7 @@ fn tell(status: &Value, output: &Output) {
         ("sandbox", sandbox(status)),
         ("DNSSEC", text("/dnssec")),
         ("TLS reports", tls_reports(status)),
+        ("  received", tls_reports_received(status)),
     ]);
     for downgrade in array(status, "/downgrades") {
         let (destination, host) = (words(&downgrade["destination"]), words(&downgrade["host"]));
@@ -126,6 +127,28 @@ fn tls_reports(status: &Value) -> String {
     };
     let (counted, waiting) = (of("counted"), of("waiting"));
     format!("{counted} domains counted, {waiting} waiting, {} taken, {} given up{last}", of("taken"), of("given-up"))
+}
+
+/// What others told in the last seven days of TLS on the way to our domains: the worst first.
+fn tls_reports_received(status: &Value) -> String {
+    let received = &status["tls-reports-received"];
+    let reports = match received["reports"].as_u64().unwrap_or(0) {
+        0 => return "none in 7 days".to_owned(),
+        reports => reports,
+    };
+    let of = |counts: &Value, key: &str| counts[key].as_u64().unwrap_or(0);
+    let mut domains: Vec<(&String, &Value)> = received["domains"].as_object().into_iter().flatten().collect();
+    domains.sort_by_key(|(_, counts)| std::cmp::Reverse(of(counts, "failed")));
+    let more = domains.len().saturating_sub(TOP_DOMAINS);
+    let told = domains.iter().take(TOP_DOMAINS).map(|(domain, counts)| {
+        let results = counts["results"].as_object().into_iter().flatten();
+        let worst = results.max_by_key(|(_, count)| count.as_u64()).map(|(kind, _)| format!(", most {kind}"));
+        let (good, bad) = (of(counts, "successful"), of(counts, "failed"));
+        format!("{domain} ({good} sessions as asked, {bad} not{})", worst.unwrap_or_default())
+    });
+    let told = joined(told);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{reports} in 7 days: {told}{more}")
 }
 
 /// The domains that lack TLS most often: messages turned away, and rounds without a host that would do.

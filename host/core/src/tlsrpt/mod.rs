@@ -4,12 +4,14 @@
 //! 2. A [`Session`] is one connection on which a TLS policy, or the lack of one, had an outcome; [`Counts`] joins those of one
 //!    domain and day by policy.
 //! 3. [`Report`] is the day as JSON, [`mail`] the message that carries it, signed by DKIM ([`crate::dkim`]).
+//! 4. [`received`] reads the reports of others about domains of ours.
 //!
 //! Sessions that carry reports are not counted (§3), whoever sends them: [`is_tls_report`] knows such a message. Pure: time,
 //! names and the signature are arguments; whoever sends bounds how often.
 
 mod counts;
 mod mail;
+pub mod received;
 mod record;
 mod report;
 

@@ -46,6 +46,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
             enabled: value(written.sts_enabled).unwrap_or(true),
             port: value(written.sts_port).and_then(|port| u16::try_from(port).ok()).unwrap_or(HTTPS_PORT),
         },
+        tls_reports_at: written.tls_reports.receive.iter().map(|at| at.value.clone()).collect(),
         tls_reports: tls_reports::of(written.tls_reports, &hostname, faults),
         alerts: AlertsTo {
             to: values(written.alerts_to),

@@ -47,6 +47,8 @@ pub struct Config {
     pub mta_sts: MtaSts,
     /// How TLS reports are sent (RFC 8460); None: nothing is counted, and none is.
     pub tls_reports: Option<TlsReports>,
+    /// Mailboxes where reports of others about domains of ours are read.
+    pub tls_reports_at: BTreeSet<Mailbox>,
     /// The chain, at least one.
     pub policies: Vec<Policy>,
     /// Where alerts go.

@@ -10,7 +10,7 @@ use super::written::WrittenTlsReports;
 
 /// None where they are not enabled; what is missing then does not matter, what is wrong does.
 pub(super) fn of(written: WrittenTlsReports, hostname: &Domain, faults: &Faults) -> Option<TlsReports> {
-    let WrittenTlsReports { enabled, organization, contact, from, dkim_domain, dkim_selector, dkim_key } = written;
+    let WrittenTlsReports { enabled, organization, contact, from, dkim_domain, dkim_selector, dkim_key, .. } = written;
     let enabled = enabled.filter(|at| at.value)?;
     if organization.is_none() {
         faults

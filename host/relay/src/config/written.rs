@@ -53,6 +53,7 @@ pub(super) struct WrittenTlsReports {
     pub(super) dkim_domain: Option<At<Domain>>,
     pub(super) dkim_selector: Option<At<String>>,
     pub(super) dkim_key: Option<At<PathBuf>>,
+    pub(super) receive: Vec<At<Mailbox>>,
 }
 
 #[derive(Debug, Default)]
@@ -167,6 +168,7 @@ fn tls_reports(table: &Table<'_>, folder: &Path) -> WrittenTlsReports {
         dkim_domain: table.parsed("dkim-domain", values::domain),
         dkim_selector: table.parsed("dkim-selector", values::selector),
         dkim_key: table.parsed("dkim-key", |text| path_in(folder, text)),
+        receive: table.list("receive", values::plain_mailbox).unwrap_or_default(),
     }
 }
 

@@ -42,7 +42,7 @@ use crate::scheduler;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
 use crate::sts::{Held, Policies};
-use crate::tls_reports::Reports;
+use crate::tls_reports::{Received, Reports};
 use crate::world::World;
 
 /// How long after the last message could expire, and its report after it, everything must be over.
@@ -230,6 +230,7 @@ impl Door {
             sts: in_hand(),
             destinations: Destinations::default(),
             tls_reports: Reports::default(),
+            tls_reports_received: Received::default(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
             servings: ArcSwap::from_pointee(HashMap::new()),

@@ -1,16 +1,20 @@
-//! TLS reports (RFC 8460): what domains are told of the TLS that mail to them found.
+//! TLS reports (RFC 8460): what domains are told of the TLS that mail to them found, and what others tell of it about ours.
 //!
 //! 1. [`Reports::count`] takes the sessions of each connection (`crate::delivery`), by UTC day and domain.
 //! 2. A minute later at most they are in the store. When the day has ended each becomes a report that is due within four hours
 //!    (§4.1), at a moment that the dice choose.
 //! 3. `send` asks the domain's record where it goes, and sends it: by mail, as one more entry of the queue, or by HTTPS.
+//! 4. `receive` reads those that arrive.
 //!
 //! Nothing here holds mail up or decides about it. A store that fails costs counts after the next start, never mail.
 
 mod key;
+mod receive;
 mod send;
 
 pub use key::DkimKey;
+pub use receive::TlsReportsReceived;
+pub(crate) use receive::{Arriving, Received};
 pub(crate) use send::run;
 
 use std::collections::HashMap;
