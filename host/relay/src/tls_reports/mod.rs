@@ -31,6 +31,8 @@ use crate::relay::Relay;
 
 /// Domains of which is counted at the same time; a few hundred octets each. Beyond, no further ones are, and an alert says so.
 const DOMAINS_MAX: usize = 100_000;
+/// Rows of one transaction: mail waits for no more.
+const ROWS_AT_ONCE: usize = 1000;
 /// How the store knows what is being counted, and what is to be sent.
 const COUNTING: &str = "tls-report-counts";
 const TO_SEND: &str = "tls-report";
@@ -187,12 +189,11 @@ impl Reports {
             of_day.is_kept = true;
             unkept.push(known(COUNTING, key_of(of_day.since, about), of_day, now));
         }
-        if unkept.is_empty() {
-            return;
-        }
-        if let Err(error) = store.learn(unkept).await {
-            tracing::error!(%error, "what is counted for TLS reports cannot be kept; it is in memory alone");
-            locked(&self.counting).values_mut().for_each(|of_day| of_day.is_kept = false);
+        for some in unkept.chunks(ROWS_AT_ONCE) {
+            if let Err(error) = store.learn(some.to_vec()).await {
+                tracing::error!(%error, "what is counted for TLS reports cannot be kept; it is in memory alone");
+                return locked(&self.counting).values_mut().for_each(|of_day| of_day.is_kept = false);
+            }
         }
     }
 

@@ -77,12 +77,33 @@ impl Relay {
 async fn send_due(relay: &Arc<Relay>, which: &(dyn Fn(&ToSend) -> bool + Sync)) -> Vec<TlsReportSent> {
     let _one_at_a_time = relay.tls_reports.sending.lock().await;
     let live = relay.live();
-    // Whoever takes reporting out of the configuration keeps what is to be sent, for as long as it may be.
-    let Some(config) = &live.config.tls_reports else { return Vec::new() };
+    let Some(config) = &live.config.tls_reports else {
+        forget_ended(relay).await;
+        return Vec::new();
+    };
     let due: Vec<ToSend> = locked(&relay.tls_reports.to_send).values().filter(|one| which(one)).cloned().collect();
     let sending = Sending { relay, live: &live, config };
     let sent = stream::iter(due).map(|to_send| sending.send(to_send)).buffer_unordered(AT_ONCE);
     sent.collect::<Vec<_>>().await.concat()
+}
+
+/// Whoever takes reporting out of the configuration may put it back for as long as reports may be sent.
+async fn forget_ended(relay: &Relay) {
+    let now = relay.world.now();
+    let mut ended = Vec::new();
+    locked(&relay.tls_reports.to_send).retain(|key, to_send| {
+        ended.extend((to_send.ends_at <= now).then(|| key.clone()));
+        to_send.ends_at > now
+    });
+    if let Err(error) = relay.store.forget(TO_SEND, ended).await {
+        tracing::error!(%error, "TLS reports that nobody sends cannot be forgotten");
+    }
+}
+
+/// When a report that was not taken is tried once more, after so many tries; None: never again (§5.5).
+fn next_try(tries: u32, now: u64, ends_at: u64) -> Option<u64> {
+    let wait = FIRST_RETRY.saturating_mul(1 << tries.min(10)).min(LONGEST_RETRY);
+    now.checked_add(wait).filter(|next| *next < ends_at)
 }
 
 struct Sending<'a> {
@@ -109,7 +130,8 @@ impl Sending<'_> {
         let (mut told, mut not_taken) = (Vec::new(), Vec::new());
         if left.is_empty() {
             tracing::debug!(%about, "the domain wants no TLS reports");
-            told.push(self.told(about, String::new(), Err("its record names nobody, or it has none".to_owned())));
+            let nobody = "it has no record, or one that names nobody to whom reports go from here";
+            told.push(self.told(about, String::new(), Err(nobody.to_owned())));
         }
         for to in left {
             let result = match &to {
@@ -130,12 +152,16 @@ impl Sending<'_> {
         told
     }
 
-    /// Where the record says that reports go; Err: it could not be asked.
+    /// Where the record says that reports go, as far as ours can; Err: it could not be asked.
     async fn look_up(&self, about: &Domain) -> Result<Vec<Destination>, String> {
         let name = format!("_smtp._tls.{about}");
         let late = |_| Err(DnsError::Inconclusive(format!("no answer within {} s", LOOK_UP_TIME.as_secs())));
         match timeout(LOOK_UP_TIME, self.live.resolver.txt(&name)).await.unwrap_or_else(late) {
-            Ok(answer) => Ok(destinations(&answer.found)),
+            Ok(answer) => {
+                let mut found = destinations(&answer.found);
+                found.retain(|to| self.config.mail.is_some() || matches!(to, Destination::Https(_)));
+                Ok(found)
+            }
             Err(DnsError::NoSuchName) => Ok(Vec::new()),
             Err(error @ DnsError::Inconclusive(_)) => Err(format!("its record: {error}")),
         }
@@ -213,8 +239,7 @@ impl Sending<'_> {
     /// Later once more, to those that are `left`, or never again.
     async fn again(&self, to_send: ToSend, left: Option<Vec<String>>, told: &[TlsReportSent]) {
         let now = self.relay.world.now();
-        let wait = FIRST_RETRY.saturating_mul(1 << to_send.tries.min(10)).min(LONGEST_RETRY);
-        if now.saturating_add(wait) >= to_send.ends_at {
+        let Some(due_at) = next_try(to_send.tries, now, to_send.ends_at) else {
             let mut records = Vec::new();
             for told in told.iter().filter(|told| !told.taken) {
                 tracing::warn!(about = %told.about, to = told.to, why = told.result, "a TLS report is given up");
@@ -224,11 +249,11 @@ impl Sending<'_> {
             self.relay.append(records);
             locked(&self.relay.tls_reports.told).given_up += given_up;
             return self.forget(&to_send).await;
-        }
+        };
         for told in told.iter().filter(|told| !told.taken) {
-            tracing::info!(about = %told.about, to = told.to, why = told.result, wait, "a TLS report waits");
+            tracing::info!(about = %told.about, to = told.to, why = told.result, due_at, "a TLS report waits");
         }
-        let next = ToSend { due_at: now + wait, tries: to_send.tries + 1, left, ..to_send };
+        let next = ToSend { due_at, tries: to_send.tries + 1, left, ..to_send };
         let key = key_of(next.since, &next.about);
         if let Err(error) = self.relay.store.learn(vec![known(TO_SEND, key.clone(), &next, now)]).await {
             tracing::error!(%error, "what is left of a TLS report cannot be kept; it may be sent twice after a start");
@@ -242,5 +267,22 @@ impl Sending<'_> {
         if let Err(error) = self.relay.store.forget(TO_SEND, vec![key]).await {
             tracing::error!(%error, "a TLS report cannot be forgotten; it may be sent twice after a start");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_taken_is_tried_ever_more_rarely_for_a_day() {
+        let (mut now, mut waits) = (1_000, Vec::new());
+        while let Some(next) = next_try(u32::try_from(waits.len()).expect("few"), now, 1_000 + super::super::TRIED_FOR)
+        {
+            waits.push(next - now);
+            now = next;
+        }
+        assert_eq!(waits, [300, 600, 1200, 2400, 4800, 9600, 14_400, 14_400, 14_400, 14_400]);
+        assert_eq!(next_try(u32::MAX, u64::MAX - 1, u64::MAX), None);
     }
 }
