@@ -259,7 +259,10 @@ mod tests {
     fn what_is_no_report_is_told() {
         let gzip = |octets: &[u8]| message("application/tlsrpt+gzip", octets);
         let many = format!(r#"{{"policies": [], "x": "{}"}}"#, " ".repeat(JSON_MAX));
+        // It would never end well, and that is not waited for.
+        let bomb = compressed(&vec![b' '; 4 * JSON_MAX]);
         let rows = [
+            (gzip(&bomb[..bomb.len() - 20]), "inflates to more than 10485760 octets"),
             (b"Subject: hello\r\n\r\nhello\r\n".to_vec(), "no part"),
             (message("application/gzip", &compressed(JSON.as_bytes())), "no part"),
             (gzip(b"PK"), "no GZIP"),
