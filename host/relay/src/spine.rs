@@ -368,7 +368,7 @@ pub(crate) fn report(
     };
     let message = sealwire_core::report::report(&request);
     let record = |event| LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id.clone(), event };
-    records.extend(events_of_report(entry, recipients, message.as_ref()).into_iter().map(record));
+    records.extend(sealwire_core::report::events(entry, recipients, message.as_ref()).into_iter().map(record));
     let queued = |m: ReportMessage| NewEntry {
         entry: m.entry,
         recipients: vec![m.recipient],
@@ -376,30 +376,4 @@ pub(crate) fn report(
         records: Vec::new(),
     };
     message.into_iter().map(queued).collect()
-}
-
-/// What the ledger keeps of what the sender is told, and of failures of which he does not want to hear.
-fn events_of_report(entry: &Entry, recipients: &[Recipient], message: Option<&ReportMessage>) -> Vec<LedgerEvent> {
-    let nobody = entry.envelope_sender.is_none() || entry.is_report;
-    let of = |is_meant: fn(&Action) -> bool, wanted: bool| -> Vec<Mailbox> {
-        let meant = recipients.iter().filter(|it| is_meant(&it.action) && (nobody || it.is_wanted(entry)) == wanted);
-        meant.map(|it| it.mailbox.clone()).collect()
-    };
-    let failed = |action: &Action| matches!(action, Action::Failed(_));
-    let (told, unwanted) = (of(failed, true), of(failed, false));
-    let mut events = Vec::new();
-    if !told.is_empty() {
-        let (report, text) = message.map_or((None, String::new()), |m| (Some(m.entry.id.clone()), m.text.clone()));
-        events.push(LedgerEvent::Reported { report, recipients: told, text });
-    }
-    if !unwanted.is_empty() {
-        let text = "The sender asked not to be told of it (NOTIFY, RFC 3461).".to_owned();
-        events.push(LedgerEvent::Reported { report: None, recipients: unwanted, text });
-    }
-    let delayed = of(|action| matches!(action, Action::Delayed(_)), true);
-    let relayed = of(|action| matches!(action, Action::Relayed(_)), true);
-    if let (Some(message), false) = (message, delayed.is_empty() && relayed.is_empty()) {
-        events.push(LedgerEvent::Notified { report: message.entry.id.clone(), delayed, relayed });
-    }
-    events
 }

@@ -23,6 +23,7 @@ use crate::address::Mailbox;
 use crate::dsn::Event;
 use crate::entry::Entry;
 use crate::facts::{ChannelState, ClientFacts};
+use crate::ledger::LedgerEvent;
 use crate::outcome::Delivery;
 use crate::settle::{Delay, Failure};
 use crate::time::rfc5322;
@@ -132,6 +133,32 @@ pub fn report(request: &ReportRequest<'_>) -> Option<ReportMessage> {
         ..Entry::of_our_own(request.id, request.now, &original.unit, generation, header, &body)
     };
     Some(ReportMessage { entry, recipient, body, text })
+}
+
+/// What the ledger keeps of what the sender is told, and of failures of which he does not want to hear.
+pub fn events(entry: &Entry, recipients: &[Recipient], message: Option<&ReportMessage>) -> Vec<LedgerEvent> {
+    let nobody = entry.envelope_sender.is_none() || entry.is_report;
+    let of = |is_meant: fn(&Action) -> bool, wanted: bool| -> Vec<Mailbox> {
+        let meant = recipients.iter().filter(|it| is_meant(&it.action) && (nobody || it.is_wanted(entry)) == wanted);
+        meant.map(|it| it.mailbox.clone()).collect()
+    };
+    let failed = |action: &Action| matches!(action, Action::Failed(_));
+    let (told, unwanted) = (of(failed, true), of(failed, false));
+    let mut events = Vec::new();
+    if !told.is_empty() {
+        let (report, text) = message.map_or((None, String::new()), |m| (Some(m.entry.id.clone()), m.text.clone()));
+        events.push(LedgerEvent::Reported { report, recipients: told, text });
+    }
+    if !unwanted.is_empty() {
+        let text = "The sender asked not to be told of it (NOTIFY, RFC 3461).".to_owned();
+        events.push(LedgerEvent::Reported { report: None, recipients: unwanted, text });
+    }
+    let delayed = of(|action| matches!(action, Action::Delayed(_)), true);
+    let relayed = of(|action| matches!(action, Action::Relayed(_)), true);
+    if let (Some(message), false) = (message, delayed.is_empty() && relayed.is_empty()) {
+        events.push(LedgerEvent::Notified { report: message.entry.id.clone(), delayed, relayed });
+    }
+    events
 }
 
 fn header(request: &ReportRequest<'_>, recipient: &Mailbox, subject: &str, boundary: &str) -> String {
