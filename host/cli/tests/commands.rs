@@ -253,6 +253,17 @@ fn a_running_relay_answers_every_command() {
     assert_eq!(place.json(&asked)["results"][0]["result"], "reject");
     assert_eq!(place.json(&["queue", "list"]), Value::Array(Vec::new()));
     assert_eq!(place.json(&["queue", "retry", "--all"])["recipients"], 0);
+    assert_eq!(place.json(&["queue", "hold", "--all", "--reason", "why", "--for", "1h"])["recipients"], 0);
+    assert_eq!(place.json(&["queue", "release", "--all"])["recipients"], 0);
+    for wrong in [
+        &["--all"][..],
+        &["--reason", "why"],
+        &["--all", "--reason", "why", "--until", "2020-01-01T00:00:00Z"],
+        &["--all", "--domain", "a.example", "--reason", "why"],
+        &["none", "--reason", "why"],
+    ] {
+        assert!(!place.run(&[&["queue", "hold"], wrong].concat()).0, "{wrong:?}");
+    }
     assert!(!place.run(&["queue", "remove", "none"]).0);
     assert!(place.json(&["log"]).is_array());
     let (reloaded, said) = place.run(&["reload"]);

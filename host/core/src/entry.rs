@@ -102,13 +102,37 @@ pub struct QueuedRecipient {
     pub mailbox: Mailbox,
     /// Where it stands.
     pub status: RecipientStatus,
-    /// Seconds since the Unix epoch: the next round while queued, the expiry while held.
+    /// Seconds since the Unix epoch: the next round while queued, the expiry while held. While an operator holds it, when
+    /// that ends, unless a round that was under way has moved it since.
     pub due_at: u64,
     /// What earlier rounds left.
     pub progress: Progress,
+    /// An operator's hold that has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<OperatorHold>,
+}
+
+/// An operator's hold: as long as it lasts nothing is tried. It stands beside the status and takes nothing from it: what a
+/// policy holds is held by it still when the operator's hold has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorHold {
+    /// Why, in the operator's words. For operators alone: no sender is told.
+    pub reason: String,
+    /// Who asked, as the socket tells.
+    pub by: String,
+    /// When, seconds since the Unix epoch.
+    pub at: u64,
+    /// When the mail goes on by itself, seconds since the Unix epoch. None: it does not, and ends in a report at the
+    /// message's own expiry.
+    pub until: Option<u64>,
 }
 
 impl QueuedRecipient {
+    /// Held, by a policy's fallback or an operator: once due it is looked at, and not tried.
+    pub fn is_held(&self) -> bool {
+        self.status == RecipientStatus::Held || self.hold.is_some()
+    }
+
     /// It wants a round now: the next attempt, or the end of a hold. `now` in seconds since the Unix epoch.
     pub fn is_due(&self, now: u64) -> bool {
         matches!(self.status, RecipientStatus::Queued | RecipientStatus::Held) && self.due_at <= now

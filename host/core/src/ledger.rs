@@ -107,12 +107,18 @@ pub enum LedgerEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trouble: Option<String>,
     },
-    /// An operator acted on an entry: retry, remove.
+    /// An operator acted on an entry: retry, hold, release, remove.
     Operator {
         /// What was done.
         action: String,
         /// Who asked, as the socket tells.
         by: String,
+        /// Why: of a hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// Seconds since the Unix epoch: until when a hold lasts; None: until the message's expiry, or it is no hold.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<u64>,
     },
     /// Something an operator should look at.
     Alert {

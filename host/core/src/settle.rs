@@ -8,7 +8,7 @@
 
 mod ending;
 
-pub use ending::{Delay, Ending, Failure};
+pub use ending::{Delay, Ending, Failure, HeldBy};
 
 use std::fmt;
 
@@ -169,8 +169,19 @@ pub fn delay(progress: &Progress, arrived_at: u64, now: u64, schedule: &Schedule
 }
 
 /// The failure of a message that waits, held or queued, without a round having just ended; None while it has time left.
-pub fn expired(progress: &Progress, arrived_at: u64, now: u64, schedule: &Schedule) -> Option<Failure> {
-    let held = progress.cascade.as_ref().is_some_and(Cascade::holds);
+/// `by_operator`: an operator holds it, whatever a policy does.
+pub fn expired(
+    progress: &Progress,
+    by_operator: bool,
+    arrived_at: u64,
+    now: u64,
+    schedule: &Schedule,
+) -> Option<Failure> {
+    let held = match &progress.cascade {
+        _ if by_operator => HeldBy::Operator,
+        Some(cascade) if cascade.holds() => HeldBy::Policy,
+        _ => HeldBy::Nobody,
+    };
     (now >= schedule.expires_at(arrived_at)).then(|| Failure::of_waiting(progress, schedule.expire_after_secs, held))
 }
 
@@ -259,7 +270,7 @@ impl Settling<'_> {
         let at_step = Progress { unmet: None, retries: 0, cascade: Some(cascade), ..progress };
         match step {
             Some(FallbackStep::Route(_)) => self.retry_in(0, at_step),
-            Some(FallbackStep::Hold) if self.is_expired() => self.expired(true),
+            Some(FallbackStep::Hold) if self.is_expired() => self.expired(HeldBy::Policy),
             Some(FallbackStep::Hold) => {
                 Settlement::Held { expires_at: self.schedule.expires_at(self.timing.arrived_at), progress: at_step }
             }
@@ -286,7 +297,7 @@ impl Settling<'_> {
     /// Every further round passes here, so nothing is tried after its expiry; the last one is put right before it.
     fn retry_in(&self, wait_secs: u64, progress: Progress) -> Settlement {
         if self.is_expired() {
-            return self.expired(false);
+            return self.expired(HeldBy::Nobody);
         }
         let at = self.timing.now.saturating_add(wait_secs);
         Settlement::RetryAt { at: at.min(self.schedule.expires_at(self.timing.arrived_at)), progress }
@@ -296,7 +307,7 @@ impl Settling<'_> {
         self.timing.now >= self.schedule.expires_at(self.timing.arrived_at)
     }
 
-    fn expired(&self, held: bool) -> Settlement {
+    fn expired(&self, held: HeldBy) -> Settlement {
         self.failed(Ending::Expired { after_secs: self.schedule.expire_after_secs, held })
     }
 

@@ -22,6 +22,30 @@ pub fn rfc3339(at: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// Reads what [`rfc3339`] writes; of RFC 3339's forms that one, in UTC and whole seconds, from 1970 on.
+pub fn parse_rfc3339(text: &str) -> Result<u64, String> {
+    let wrong = || format!("is no time; write one such as {}, in UTC", rfc3339(1_795_511_100));
+    let number = |from: usize, to: usize| text.get(from..to).and_then(|digits| digits.parse::<u64>().ok());
+    let parts = [number(0, 4), number(5, 7), number(8, 10), number(11, 13), number(14, 16), number(17, 19)];
+    let [Some(year), Some(month @ 1..=12), Some(day @ 1..), Some(hour), Some(minute), Some(second)] = parts else {
+        return Err(wrong());
+    };
+    if year < 1970 {
+        return Err(wrong());
+    }
+    let at = days(year, month, day) * DAY_SECS + hour * 3600 + minute * 60 + second;
+    // What is written differently is no such day, no such minute, or another form.
+    if rfc3339(at) == text { Ok(at) } else { Err(wrong()) }
+}
+
+/// Days from 1 January 1970 to this day: the inverse of [`civil`].
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let (year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 fn clock(at: u64) -> (u64, u64, u64) {
     (at / 3600 % 24, at / 60 % 60, at % 60)
 }
@@ -56,6 +80,23 @@ mod tests {
         ];
         for (at, mail, sortable) in rows {
             assert_eq!((rfc5322(at).as_str(), rfc3339(at).as_str()), (mail, sortable), "{at}");
+            assert_eq!(parse_rfc3339(sortable), Ok(at));
+        }
+        let wrong = [
+            "",
+            "2026-11-24",
+            "2026-11-24T09:05:00",
+            "2026-11-24T09:05:00+01:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-24T24:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-11-24t09:05:00Z",
+            "+026-11-24T09:05:00Z",
+            "2026-11-00T00:00:00Z",
+        ];
+        for text in wrong {
+            assert!(parse_rfc3339(text).is_err(), "{text}");
         }
     }
 }

@@ -10,7 +10,7 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::tlsrpt::Destination;
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
-use sealwire_store::{QueueCounts, Retry, Store, StoreError, StoreStatus};
+use sealwire_store::{QueueCounts, Retried, Retry, Store, StoreError, StoreStatus};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -106,7 +106,7 @@ impl Relay {
     }
 
     /// Makes recipients due now, in the name of whoever asked. Destinations that asked to be left alone are asked again.
-    pub async fn retry(&self, which: Retry, by: String) -> Result<u64, StoreError> {
+    pub async fn retry(&self, which: Retry, by: String) -> Result<Retried, StoreError> {
         self.lanes.end_rests();
         self.store.retry(which, self.world.now_ms(), by).await
     }
@@ -144,7 +144,7 @@ impl Relay {
         let accepted = self.destinations.accept(self, destination);
         if !accepted.is_empty() {
             let action = format!("accept-downgrade {destination}");
-            let event = LedgerEvent::Operator { action, by: by.to_owned() };
+            let event = LedgerEvent::Operator { action, by: by.to_owned(), reason: None, until: None };
             self.append(vec![LedgerRecord { at_ms: self.world.now_ms(), message: String::new(), event }]);
         }
         accepted

@@ -109,11 +109,16 @@ impl<'a> Round<'a> {
     /// A recipient whose time is over is reported; a held one whose time was meant otherwise waits on.
     pub(crate) async fn end_by_time(&self, recipient: &QueuedRecipient, now: u64) {
         let schedule = &self.live.config.schedule;
-        if let Some(failure) = expired(&recipient.progress, self.claim.entry.arrived_at, now, schedule) {
+        let arrived_at = self.claim.entry.arrived_at;
+        let by_operator = recipient.hold.is_some();
+        if let Some(failure) = expired(&recipient.progress, by_operator, arrived_at, now, schedule) {
             let ended = QueuedRecipient { status: RecipientStatus::Reported, ..recipient.clone() };
             self.write(vec![ended], vec![told(recipient, Action::Failed(failure))], Vec::new()).await;
         } else {
-            let due_at = schedule.expires_at(self.claim.entry.arrived_at);
+            let hold_ends = recipient.hold.as_ref().and_then(|hold| hold.until).unwrap_or(u64::MAX);
+            // What a policy holds is not freed by the end of an operator's hold.
+            let ends = if recipient.status == RecipientStatus::Held { u64::MAX } else { hold_ends };
+            let due_at = schedule.expires_at(arrived_at).min(ends);
             self.write(vec![QueuedRecipient { due_at, ..recipient.clone() }], Vec::new(), Vec::new()).await;
         }
     }

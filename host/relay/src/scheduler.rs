@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
+use sealwire_core::entry::QueuedRecipient;
 use sealwire_core::plan::NextHop;
 use sealwire_store::{CONTENT_INLINE_MAX, Claim, Settled};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -211,9 +211,9 @@ fn lane_of(relay: &Relay, claim: &Claim) -> Option<NextHop> {
     claim.recipients.iter().filter(|recipient| recipient.is_due(now)).find_map(|recipient| next_hop(relay, recipient))
 }
 
-/// Where the route table sends a recipient; policies have not been asked yet. None for one whose hold has ended.
+/// Where the route table sends a recipient; policies have not been asked yet. None for one that is held.
 fn next_hop(relay: &Relay, recipient: &QueuedRecipient) -> Option<NextHop> {
-    if recipient.status == RecipientStatus::Held {
+    if recipient.is_held() {
         return None;
     }
     let live = relay.live();

@@ -179,8 +179,8 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim, place: &Place) {
     let round = Round::new(relay, &live, &claim, &message, due.len());
     let mut planned = Vec::new();
     for recipient in due {
-        // A held recipient is due at its expiry, and then only.
-        if recipient.status == RecipientStatus::Held {
+        // A held recipient is due when its hold ends or it expires; sooner only where it was held during a round.
+        if recipient.is_held() {
             round.end_by_time(recipient, now).await;
             continue;
         }

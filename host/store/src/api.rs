@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
+use crate::holds::{Held, NewHold, Selection};
 
 /// What every method of the store gives: a future that can cross threads.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -46,7 +47,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes entries with at least one recipient that is due at `now` and no live lease, those due longest first.
     /// No two claims that live at the same moment hold the same entry. A lease ends at `lease_until`, at a settle
-    /// that releases it, or when the store is opened again.
+    /// that releases it, or when the store is opened again. Holds that have run out end here.
     fn claim(&self, now: u64, lease_until: u64, limit: usize) -> Answer<'_, Vec<Claim>>;
 
     /// Moves the end of a lease. False: the lease was lost, stop working on the entry.
@@ -74,9 +75,17 @@ pub trait Store: Send + Sync + 'static {
     /// One entry with its header.
     fn show(&self, id: &str) -> Answer<'_, Option<QueueItem>>;
 
-    /// Makes recipients due at once; held ones are queued again. Progress stays as it is. Returns how many recipients
-    /// were moved; each entry touched gets an `Operator` record in the ledger.
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, u64>;
+    /// Makes recipients due at once; those that a policy holds are queued again, those that an operator holds are left as
+    /// they are. Progress stays as it is. Each entry touched gets an `Operator` record in the ledger.
+    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried>;
+
+    /// Holds recipients that are queued or held, in the place of any earlier hold: see [`NewHold`]. A round that is under
+    /// way goes on, and its settlement keeps the hold. Each entry touched gets an `Operator` record in the ledger.
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held>;
+
+    /// Ends holds of operators: what is queued is due at once, what a policy holds besides is held on. Returns how many
+    /// recipients; each entry touched gets an `Operator` record in the ledger.
+    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64>;
 
     /// Takes an entry out of the queue, with an `Operator` record, telling no sender. False: there is none of that id.
     /// [`StoreError::InDelivery`] while it is claimed: what is on the wire cannot be called back.
@@ -207,6 +216,16 @@ pub enum Retry {
     Held,
 }
 
+/// What a retry came to, in recipients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Retried {
+    /// Due at once.
+    pub recipients: u64,
+    /// Asked for and left, for an operator holds them.
+    pub on_hold: u64,
+}
+
 /// Which entries to list; the default is the first hundred.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -217,6 +236,8 @@ pub struct QueueFilter {
     pub sender: Option<String>,
     /// At least one recipient stands so.
     pub status: Option<RecipientStatus>,
+    /// An operator holds at least one recipient.
+    pub on_hold: bool,
     /// Entries behind this one; for the next page.
     pub after: Option<String>,
     /// At most so many.
@@ -225,7 +246,7 @@ pub struct QueueFilter {
 
 impl Default for QueueFilter {
     fn default() -> QueueFilter {
-        QueueFilter { recipient: None, sender: None, status: None, after: None, limit: 100 }
+        QueueFilter { recipient: None, sender: None, status: None, on_hold: false, after: None, limit: 100 }
     }
 }
 
@@ -252,6 +273,8 @@ pub struct QueueCounts {
     pub queued: u64,
     /// Recipients held by a policy's fallback.
     pub held: u64,
+    /// Recipients held by operators; counted in `queued` or `held` too.
+    pub on_hold: u64,
     /// Recipients that wait because a policy could not decide; counted in `queued` or `held` too.
     pub failed_decisions: u64,
     /// Arrival of the oldest entry.

@@ -10,10 +10,11 @@ use tokio::sync::watch;
 
 use crate::api::{
     Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retry, Revision, Settled, Store, StoreStatus,
+    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, BodyWriter};
 use crate::error::StoreError;
+use crate::holds::{self, Held, NewHold, Selection};
 use crate::sqlite::SqliteStore;
 use crate::writer::{Need, Turn};
 use crate::{knowledge, ledger, operate, queue, settings};
@@ -89,8 +90,16 @@ impl Store for SqliteStore {
         Box::pin(self.people.read(move |connection| operate::item(connection, &id, true)))
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, u64> {
+    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
         Box::pin(self.writer.write(SMALL, move |turn| operate::retry(turn, &which, now_ms, &by)))
+    }
+
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
+        Box::pin(self.writer.write(SMALL, move |turn| holds::hold(turn, &which, &hold, now_ms, &by)))
+    }
+
+    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
+        Box::pin(self.writer.write(SMALL, move |turn| holds::release(turn, &which, now_ms, &by)))
     }
 
     fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {

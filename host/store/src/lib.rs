@@ -21,6 +21,7 @@ mod content;
 mod engine;
 mod extents;
 mod folder;
+mod holds;
 mod knowledge;
 mod ledger;
 mod numbers;
@@ -38,10 +39,11 @@ mod memory;
 
 pub use api::{
     Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retry, Revision, Settled, Store, StoreStatus,
+    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
+pub use holds::{Held, NewHold, Selection, Sender};
 #[cfg(any(test, feature = "memory"))]
 pub use memory::{MemoryPlace, MemoryStore};
 pub use sqlite::SqliteStore;

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 
 use crate::api::{
     Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retry, Revision, Settled, Store, StoreStatus,
+    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
+use crate::holds::{Held, NewHold, Selection};
 use crate::queue::NO_LEASE;
 use state::{Queued, State};
 
@@ -139,8 +140,16 @@ impl Store for MemoryStore {
         self.read(|state| Ok(state.of_id(id).map(|queued| queued.item(true))))
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, u64> {
+    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
         self.write(|state| Ok(state.retry(&which, now_ms, &by)), true)
+    }
+
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
+        self.write(|state| Ok(state.hold(&which, &hold, now_ms, &by)), true)
+    }
+
+    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
+        self.write(|state| Ok(state.release(&which, now_ms, &by)), true)
     }
 
     fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 
-use crate::api::{QueueCounts, QueueFilter, QueueItem, Retry};
+use crate::api::{QueueCounts, QueueFilter, QueueItem, Retried, Retry};
 use crate::content::BodyReader;
 use crate::error::StoreError;
 use crate::extents::Extent;
@@ -29,6 +29,7 @@ pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<
            AND (?4 IS NULL OR EXISTS (SELECT 1 FROM messages
                 WHERE entry = number AND instr(lower(json_extract(meta, '$.envelope_sender.local') || '@' ||
                                                      json_extract(meta, '$.envelope_sender.domain')), ?4) > 0))
+           AND (NOT ?6 OR EXISTS (SELECT 1 FROM recipients WHERE entry = number AND hold IS NOT NULL))
          ORDER BY number LIMIT ?5",
     )?;
     let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_lowercase());
@@ -38,6 +39,7 @@ pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<
         filter.status.map(rows::word),
         lower(&filter.sender),
         integer(filter.limit.min(ITEMS_MAX) as u64),
+        filter.on_hold,
     ];
     let ids = statement.query_map(values, |row| row.get::<_, String>(0))?;
     let mut items = Vec::new();
@@ -93,24 +95,26 @@ pub(crate) fn counts(connection: &Connection) -> Result<QueueCounts, ReadError> 
     let (entries, claimed, oldest): (i64, i64, Option<i64>) = connection
         .prepare_cached("SELECT count(*), count(lease), min(arrived_at) FROM entries")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let (queued, held, failing): (i64, i64, i64) = connection
+    let (queued, held, failing, on_hold): (i64, i64, i64, i64) = connection
         .prepare_cached(
             "SELECT count(*) FILTER (WHERE status = 'queued'), count(*) FILTER (WHERE status = 'held'),
-                    count(*) FILTER (WHERE failing AND status IN ('queued', 'held')) FROM recipients",
+                    count(*) FILTER (WHERE failing AND status IN ('queued', 'held')),
+                    count(*) FILTER (WHERE hold IS NOT NULL AND status IN ('queued', 'held')) FROM recipients",
         )?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     Ok(QueueCounts {
         entries: natural(entries),
         claimed: natural(claimed),
         queued: natural(queued),
         held: natural(held),
+        on_hold: natural(on_hold),
         failed_decisions: natural(failing),
         oldest_arrived_at: oldest.map(natural),
     })
 }
 
-/// Makes recipients due now. An entry under a lease keeps its lease: the round under way ends first.
-pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -> Result<u64, StoreError> {
+/// Makes recipients due now, but for those that an operator holds. An entry under a lease keeps its lease: the round under way ends first.
+pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -> Result<Retried, StoreError> {
     let (clause, id) = match which {
         Retry::All => ("1", None),
         Retry::Entry(id) => ("1", Some(id)),
@@ -120,30 +124,36 @@ pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -
     let moved = "status IN ('queued', 'held') AND (?1 IS NULL OR entry = (SELECT number FROM entries WHERE id = ?1))";
     let now = integer(now_ms / 1000);
     let connection = turn.connection;
-    let act = || -> rusqlite::Result<(Vec<String>, usize)> {
+    let act = || -> rusqlite::Result<(Vec<String>, usize, i64)> {
         let mut statement = connection.prepare(&format!(
-            "SELECT id FROM entries WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause})"
+            "SELECT id FROM entries
+             WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause} AND hold IS NULL)"
         ))?;
         let ids = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let recipients = connection.execute(
             &format!(
                 "UPDATE recipients SET due_at = iif(status = 'held', ?2, min(due_at, ?2)), status = 'queued'
-                 WHERE {moved} AND {clause}"
+                 WHERE {moved} AND {clause} AND hold IS NULL"
             ),
             params![id, now],
+        )?;
+        let on_hold = connection.query_row(
+            &format!("SELECT count(*) FROM recipients WHERE {moved} AND {clause} AND hold IS NOT NULL"),
+            params![id],
+            |row| row.get(0),
         )?;
         connection.execute(
             "UPDATE entries SET ready_at = min(ready_at, ?1) WHERE lease IS NULL
              AND number IN (SELECT entry FROM recipients WHERE status = 'queued' AND due_at <= ?1)",
             [now],
         )?;
-        Ok((ids, recipients))
+        Ok((ids, recipients, on_hold))
     };
-    let (ids, recipients) = act().map_err(|error| turn.failed(&error))?;
+    let (ids, recipients, on_hold) = act().map_err(|error| turn.failed(&error))?;
     let records = ids.into_iter().map(|id| record(id, now_ms, "retry", by)).collect();
     ledger::append(turn, &ledger::rows(records)?)?;
     turn.effects.sooner = true;
-    Ok(recipients as u64)
+    Ok(Retried { recipients: recipients as u64, on_hold: natural(on_hold) })
 }
 
 /// Takes an entry out.
@@ -168,5 +178,9 @@ pub(crate) fn remove(turn: &mut Turn<'_>, id: &str, now_ms: u64, by: &str) -> Re
 }
 
 pub(crate) fn record(message: String, at_ms: u64, action: &str, by: &str) -> LedgerRecord {
-    LedgerRecord { at_ms, message, event: LedgerEvent::Operator { action: action.into(), by: by.into() } }
+    LedgerRecord {
+        at_ms,
+        message,
+        event: LedgerEvent::Operator { action: action.into(), by: by.into(), reason: None, until: None },
+    }
 }

@@ -15,6 +15,7 @@ use crate::content::Kept;
 use crate::error::StoreError;
 use crate::extents::{EXTENT_MIN, Extent};
 use crate::folder::{Apart, Folder};
+use crate::holds;
 use crate::ledger;
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
@@ -66,6 +67,7 @@ impl Arrival {
             status: RecipientStatus::Queued,
             due_at: self.arrived_at,
             progress: Progress::default(),
+            hold: None,
         };
         let recipients = self.recipients.iter().enumerate().map(queued).collect();
         let body = if let Kept::Memory(octets) = &self.content { Some(octets.clone()) } else { None };
@@ -162,6 +164,7 @@ pub(crate) fn claim(
         return Err(NO_LEASE);
     }
     let mut due = || -> rusqlite::Result<Vec<(i64, ClaimToken)>> {
+        holds::end(turn.connection, now)?;
         let mut statement = turn
             .connection
             .prepare_cached("SELECT number, id FROM entries WHERE ready_at <= ?1 ORDER BY ready_at, number LIMIT ?2")?;

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use sealwire_core::address::{Domain, Mailbox};
-use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
+use sealwire_core::entry::{Entry, OperatorHold, QueuedRecipient, RecipientStatus};
 use sealwire_core::settle::Progress;
 
 use crate::error::StoreError;
@@ -57,7 +57,7 @@ pub(crate) fn entry(connection: &Connection, id: &str, with_header: bool) -> Res
 /// Reads the recipients of an entry, by index.
 pub(crate) fn recipients(connection: &Connection, id: &str) -> Result<Vec<QueuedRecipient>, ReadError> {
     let mut statement = connection.prepare_cached(
-        "SELECT position, local, domain, status, due_at, progress FROM recipients
+        "SELECT position, local, domain, status, due_at, progress, hold, hold_until FROM recipients
          JOIN entries ON entries.number = recipients.entry WHERE entries.id = ?1 ORDER BY position",
     )?;
     let mut rows = statement.query([id])?;
@@ -72,19 +72,23 @@ fn recipient(id: &str, row: &Row<'_>) -> Result<QueuedRecipient, ReadError> {
     let index: u32 = row.get(0)?;
     let domain: String = row.get(2)?;
     let status_word: String = row.get(3)?;
-    let progress: Option<String> = row.get(5)?;
+    let (progress, hold): (Option<String>, Option<String>) = (row.get(5)?, row.get(6)?);
+    let until: Option<i64> = row.get(7)?;
     let wrong = |detail: String| StoreError::Unreadable { what: format!("recipient {index} of entry {id}"), detail };
     let domain = Domain::parse(&domain).map_err(|_| wrong(format!("domain {domain:?}")))?;
     let progress = match progress {
         Some(text) => serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?,
         None => Progress::default(),
     };
+    let read = |text: String| serde_json::from_str(&text).map_err(|error| wrong(error.to_string()));
+    let hold: Option<OperatorHold> = hold.map(read).transpose()?;
     Ok(QueuedRecipient {
         index,
         mailbox: Mailbox::new(row.get::<_, String>(1)?, domain),
         status: status(&status_word).ok_or_else(|| wrong(format!("status {status_word:?}")))?,
         due_at: natural(row.get(4)?),
         progress,
+        hold: hold.map(|hold| OperatorHold { until: until.map(natural), ..hold }),
     })
 }
 

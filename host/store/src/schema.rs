@@ -99,8 +99,15 @@ CREATE TABLE known (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Version 5: an operator's hold, `hold_until` apart from the rest for the claim that ends it.
+const VERSION_5: &str = "
+ALTER TABLE recipients ADD COLUMN hold TEXT;
+ALTER TABLE recipients ADD COLUMN hold_until INTEGER;
+CREATE INDEX recipients_hold_until ON recipients (hold_until) WHERE hold_until IS NOT NULL;
+";
+
 /// What leads from one version to the next; the first makes version 1 from nothing.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 /// The schema this program writes.
 pub(crate) const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -174,7 +181,8 @@ pub(crate) mod tests {
             store
                 .execute_batch(
                     "INSERT INTO entries VALUES (7, 'seven', 100, 160, 1, 160);
-                     INSERT INTO recipients VALUES (7, 0, 'b', 'y.example', 'queued', 100, 0, NULL);
+                     INSERT INTO recipients (entry, position, local, domain, status, due_at, failing, progress)
+                       VALUES (7, 0, 'b', 'y.example', 'queued', 100, 0, NULL);
                      INSERT INTO messages (entry, meta, octets, file, header, body)
                        VALUES (7, '{}', 2, NULL, x'0d0a', x'6869');
                      INSERT INTO ledger VALUES (3, 100000, 'seven', 'alert', '', '{}');
@@ -201,7 +209,7 @@ pub(crate) mod tests {
     fn what_is_not_ours_is_refused() {
         let newer = "PRAGMA application_id = 1936023916; PRAGMA user_version = 7;";
         let cases = [
-            (newer, "made by a newer sealwire: schema 7, this one knows 4"),
+            (newer, "made by a newer sealwire: schema 7, this one knows 5"),
             ("CREATE TABLE recipes (name TEXT);", "no store of sealwire's"),
             ("PRAGMA application_id = 5;", "no store of sealwire's"),
             ("PRAGMA user_version = 1;", "no store of sealwire's"),

@@ -123,7 +123,7 @@ fn what_will_not_open_says_why() {
     let file = |place: &Path| fs::write(place.join("content"), b"").expect("written");
     type Spoil<'a> = &'a dyn Fn(&Path);
     let cases: [(Spoil<'_>, &str); 4] = [
-        (&newer, "was made by a newer sealwire: schema 7, this one knows 4"),
+        (&newer, "was made by a newer sealwire: schema 7, this one knows 5"),
         (&garbage, "is damaged"),
         (&stray, "cannot sweep"),
         (&file, "cannot create"),

@@ -1,9 +1,9 @@
 //! What an operator does by hand: look at one message, free it, take it out, read in the log that it was done, follow the log.
 
-use sealwire_tests::fake_peer::{Script, reply};
+use sealwire_tests::fake_peer::{FakePeer, Script, reply};
 use sealwire_tests::wait;
 
-use super::scene::{ALICE, given};
+use super::scene::{ALICE, Scene, given};
 
 const BOB: &str = "bob@partner.test";
 
@@ -45,6 +45,71 @@ fn an_operator_shows_frees_and_removes_one_message() {
     }
     let said = scene.relay.run(&["log", "--message", &id]).out;
     assert!(said.contains("retry") && said.contains("remove") && !said.contains("carol"), "{said}");
+}
+
+/// Two messages that their host has put off once.
+fn put_off(peer: &FakePeer, schedule: &str) -> Scene {
+    let scene = given().route("partner", &["partner.test"], peer.address(), "").schedule(schedule).start();
+    scene.submit(ALICE, &[BOB], "waits");
+    scene.submit(ALICE, &["carol@partner.test"], "waits too");
+    scene.rounds(BOB, 1);
+    scene.rounds("carol@partner.test", 1);
+    scene
+}
+
+#[test]
+fn what_an_operator_holds_goes_on_when_he_says_so_or_the_time_is_over() {
+    let peer = Script::clear().answer("MAIL", reply("450 4.2.0 later")).start();
+    let scene = put_off(&peer, "");
+    assert!(!scene.relay.run(&["queue", "hold", "--domain", "partner.test"]).status.success(), "a reason is wanted");
+    for reason in ["", "two\nlines"] {
+        assert!(!scene.relay.run(&["queue", "hold", "--all", "--reason", reason]).status.success(), "{reason:?}");
+    }
+    assert!(
+        !scene.relay.run(&["queue", "hold", "none", "--reason", "why"]).status.success(),
+        "there is no such message"
+    );
+    let hold = ["queue", "hold", "--domain", "partner.test", "--reason", "their gateway is down"];
+    // A round may be on its last words in the store.
+    assert_eq!(scene.relay.json(&hold)["recipients"], 2);
+    peer.become_(Script::clear());
+    assert_eq!(scene.relay.json(&["status"])["queue"]["on-hold"], 2);
+    let retried = scene.relay.json(&["queue", "retry", "--all"]);
+    assert_eq!((&retried["recipients"], &retried["on-hold"]), (&0.into(), &2.into()), "{retried:#}");
+    let listed = scene.relay.json(&["queue", "list", "--on-hold"]);
+    let found = &listed[0]["recipients"][0]["hold"];
+    assert_eq!(found["reason"], "their gateway is down", "{listed:#}");
+    assert!(found["by"].to_string().contains("uid") && found["until"].is_null(), "{listed:#}");
+    let said = scene.relay.run(&["queue", "list"]).out;
+    assert!(said.contains("on hold") && said.contains("until it expires: their gateway is down"), "{said}");
+
+    let id = listed[0]["entry"]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(scene.relay.json(&["queue", "release", &id])["recipients"], 1);
+    assert_eq!(scene.fate(&[&peer], BOB).word(), "in clear");
+    // The other is held anew, for a time, and goes on by itself.
+    let hold = ["queue", "hold", "--sender", "sender.test", "--reason", "a moment", "--for", "2s"];
+    assert_eq!(scene.relay.json(&hold)["recipients"], 1);
+    assert_eq!(scene.fate(&[&peer], "carol@partner.test").word(), "in clear");
+    scene.until_queue_is_empty();
+    assert!(scene.home.sessions().is_empty(), "its sender is not told");
+    let said = scene.relay.run(&["log", "--message", &id]).out;
+    assert!(said.contains("operator  hold, by") && said.contains("their gateway is down"), "{said}");
+    assert!(said.contains("operator  release, by"), "{said}");
+}
+
+#[test]
+fn what_an_operator_holds_is_reported_at_its_expiry_and_not_tried() {
+    let peer = Script::clear().answer("MAIL", reply("450 4.2.0 later")).start();
+    let scene = put_off(&peer, "expire-after = \"5s\"\n");
+    assert_eq!(scene.relay.json(&["queue", "hold", "--all", "--reason", "private words"])["recipients"], 2);
+    peer.become_(Script::clear());
+    let report = scene.report(BOB);
+    report.assert_says("The message was held back by an operator of this relay, and was not released within 5 seconds");
+    assert!(!report.says("private words"), "{}", report.data);
+    scene.report("carol@partner.test");
+    scene.until_queue_is_empty();
+    assert!(peer.messages().is_empty());
+    assert_eq!(scene.rounds(BOB, 1).len(), 1, "a hold is no round");
 }
 
 /// `log --follow` tells what was, then what happens, and each record once.

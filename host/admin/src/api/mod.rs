@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::peer::Peer;
 
 pub use log::LogParameters;
-pub use queue::{QueueEntry, Removed, Retried};
+pub use queue::{HoldRequest, QueueEntry, Released, Removed};
 
 /// A settings document with a few lists of a million entries.
 const DOCUMENT_MAX: usize = 1 << 30;
@@ -45,6 +45,8 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/queue", get(queue::list))
         .route("/v1/queue/retry", post(queue::retry))
+        .route("/v1/queue/hold", post(queue::hold))
+        .route("/v1/queue/release", post(queue::release))
         .route("/v1/queue/{id}", get(queue::show).delete(queue::remove))
         .route("/v1/reload", post(reload))
         .route("/v1/settings/revisions", get(settings::revisions))

@@ -130,7 +130,11 @@ fn words(event: &LedgerEvent) -> String {
             let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
             format!("TLS report received  signed by {by}{what}{trouble}")
         }
-        LedgerEvent::Operator { action, by } => format!("operator  {action}, by {by}"),
+        LedgerEvent::Operator { action, by, reason, until } => {
+            let until = until.as_ref().map(|at| format!(", until {}", rfc3339(*at))).unwrap_or_default();
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("operator  {action}, by {by}{until}{reason}")
+        }
         LedgerEvent::Alert { text } => format!("alert  {text}"),
     }
 }

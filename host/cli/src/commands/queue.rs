@@ -1,14 +1,16 @@
 //! `queue`: what waits, why, until when; and what an operator may do about it.
 
 use clap::{Args, Subcommand};
-use sealwire_admin::api::{QueueEntry, Removed, Retried};
+use sealwire_admin::api::{QueueEntry, Removed};
 use sealwire_admin::{Client, encoded, query};
 use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
 use sealwire_core::time::rfc3339;
-use sealwire_store::{QueueItem, Retry};
+use sealwire_store::{QueueItem, Retried, Retry};
 
 use crate::failure::Failure;
 use crate::output::{Output, now, size, span};
+
+mod holds;
 
 #[derive(Subcommand)]
 #[command(after_help = "\
@@ -16,6 +18,8 @@ Examples:
   sealwire queue list --recipient example.com
   sealwire queue show ID
   sealwire queue retry --failed-decisions
+  sealwire queue hold --domain example.com --reason 'gateway down' --for 12h
+  sealwire queue release --domain example.com
   sealwire queue remove ID")]
 pub(crate) enum Queue {
     /// List what waits, oldest first
@@ -25,8 +29,12 @@ pub(crate) enum Queue {
         /// The message's id, as in the list, the log and its 250 reply
         id: String,
     },
-    /// Make recipients due at once
+    /// Make recipients due at once; those that an operator holds stay so
     Retry(Which),
+    /// Keep what is in the queue from leaving, for a reason and a time
+    Hold(holds::Hold),
+    /// End holds of operators: the mail goes on at once
+    Release(holds::Selected),
     /// Take a message out of the queue; its sender is not told
     Remove {
         /// The message's id
@@ -42,9 +50,12 @@ pub(crate) struct List {
     /// Part of the envelope sender's address
     #[arg(long)]
     sender: Option<String>,
-    /// Only messages with a recipient that is held
+    /// Only messages with a recipient that a policy's fallback holds
     #[arg(long)]
     held: bool,
+    /// Only messages with a recipient that an operator holds
+    #[arg(long)]
+    on_hold: bool,
     /// Only messages behind this id: the next page
     #[arg(long, value_name = "ID")]
     after: Option<String>,
@@ -83,9 +94,15 @@ impl Queue {
             Queue::Retry(which) => {
                 let which = serde_json::to_vec(&which.meant()).map_err(|error| error.to_string())?;
                 let retried: Retried = client.post("/v1/queue/retry", which).await?;
-                output
-                    .either(&retried, |retried| output.line(format!("{} recipients are due now", retried.recipients)));
+                output.either(&retried, |retried| {
+                    output.line(format!("{} recipients are due now", retried.recipients));
+                    if retried.on_hold > 0 {
+                        output.line(format!("{} stay on hold; queue release frees them", retried.on_hold));
+                    }
+                });
             }
+            Queue::Hold(hold) => hold.run(client, output).await?,
+            Queue::Release(which) => which.release(client, output).await?,
             Queue::Remove { id } => {
                 let removed: Removed = client.delete(&format!("/v1/queue/{}", encoded(&id))).await?;
                 output.either(&removed, |removed| output.line(format!("{} is removed", removed.removed)));
@@ -99,8 +116,9 @@ impl List {
     fn path(self) -> String {
         let texts = [("recipient", self.recipient), ("sender", self.sender), ("after", self.after)];
         let held = self.held.then(|| ("status", "held".to_owned()));
+        let on_hold = self.on_hold.then(|| ("on_hold", "true".to_owned()));
         let given = texts.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        query("/v1/queue", given.chain(held).chain([("limit", self.limit.to_string())]))
+        query("/v1/queue", given.chain(held).chain(on_hold).chain([("limit", self.limit.to_string())]))
     }
 }
 
@@ -135,7 +153,7 @@ fn tell_list(items: &[QueueItem], output: &Output) {
             };
             let next = next_round(recipient);
             let to = recipient.mailbox.to_string();
-            rows.push([id, age, octets, sender, to, next, recipient.progress.last.clone()]);
+            rows.push([id, age, octets, sender, to, next, last_or_hold(recipient)]);
         }
     }
     output.table(["message", "age", "size", "from", "to", "next", "last round"], &rows);
@@ -156,8 +174,8 @@ fn tell_entry(entry: &QueueEntry, output: &Output) {
     output.pairs(&pairs);
     output.line("");
     let row = |recipient: &QueuedRecipient| {
-        let progress = &recipient.progress;
-        [recipient.mailbox.to_string(), next_round(recipient), progress.rounds.to_string(), progress.last.clone()]
+        let rounds = recipient.progress.rounds.to_string();
+        [recipient.mailbox.to_string(), next_round(recipient), rounds, last_or_hold(recipient)]
     };
     let rows: Vec<_> = item.recipients.iter().map(row).collect();
     output.table(["to", "next", "rounds", "last round"], &rows);
@@ -171,6 +189,7 @@ fn waits(recipient: &QueuedRecipient) -> bool {
 
 fn next_round(recipient: &QueuedRecipient) -> String {
     match recipient.status {
+        RecipientStatus::Queued | RecipientStatus::Held if recipient.hold.is_some() => "on hold".to_owned(),
         RecipientStatus::Queued if recipient.due_at <= now() => "now".to_owned(),
         RecipientStatus::Queued => format!("in {}", span(recipient.due_at - now())),
         RecipientStatus::Held => "held".to_owned(),
@@ -178,6 +197,13 @@ fn next_round(recipient: &QueuedRecipient) -> String {
         RecipientStatus::Reported => "reported".to_owned(),
         RecipientStatus::Removed => "removed".to_owned(),
     }
+}
+
+/// How the last round ended; of what an operator holds, the hold.
+fn last_or_hold(recipient: &QueuedRecipient) -> String {
+    let Some(hold) = &recipient.hold else { return recipient.progress.last.clone() };
+    let until = hold.until.map_or_else(|| "it expires".to_owned(), rfc3339);
+    format!("held by {} until {until}: {}", hold.by, hold.reason)
 }
 
 fn sender(item: &QueueItem) -> String {

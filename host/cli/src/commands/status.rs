@@ -93,6 +93,7 @@ fn queue(status: &Value) -> String {
     }
     let of = |key: &str| queue[key].as_u64().unwrap_or(0);
     let held = if of("held") > 0 { format!(", {} held", of("held")) } else { String::new() };
+    let on_hold = if of("on-hold") > 0 { format!(", {} on hold by operators", of("on-hold")) } else { String::new() };
     let failed = match of("failed-decisions") {
         0 => String::new(),
         failed => format!(", {failed} waiting for a policy that cannot decide"),
@@ -101,7 +102,7 @@ fn queue(status: &Value) -> String {
         Some(at) => format!(", oldest {}", span(now().saturating_sub(at))),
         None => String::new(),
     };
-    format!("{} messages, {} recipients waiting{held}{failed}{oldest}", of("entries"), of("queued"))
+    format!("{} messages, {} recipients waiting{held}{on_hold}{failed}{oldest}", of("entries"), of("queued"))
 }
 
 fn sandbox(status: &Value) -> String {

@@ -11,7 +11,7 @@ use crate::floor::{Demand, Source};
 use crate::outcome::{FloorUnmet, HostUnmet, Outcome};
 use crate::reason::Reason;
 use crate::reply::{Enhanced, Reply};
-use crate::settle::{Ending, LastRound};
+use crate::settle::{Ending, HeldBy, LastRound};
 
 mod wanted;
 
@@ -126,7 +126,7 @@ fn refused() -> Failure {
 }
 
 fn expired(outcome: Outcome) -> Failure {
-    let ending = Ending::Expired { after_secs: FIVE_DAYS, held: false };
+    let ending = Ending::Expired { after_secs: FIVE_DAYS, held: HeldBy::Nobody };
     Failure { rounds: 121, at: ARRIVED + FIVE_DAYS, ..failure(ending, outcome) }
 }
 
@@ -247,9 +247,18 @@ fn hosts_that_could_not_be_asked() {
 
 #[test]
 fn held_until_it_expired() {
-    let held = Ending::Expired { after_secs: FIVE_DAYS, held: true };
+    let held = Ending::Expired { after_secs: FIVE_DAYS, held: HeldBy::Policy };
     let failure = Failure { ending: held, ..unmet(vec![no_starttls("mx.strict.example")]) };
     golden!("held.eml", [to("bob@strict.example", failure)]);
+}
+
+/// The operator's reason is not the sender's to read.
+#[test]
+fn held_by_an_operator_until_it_expired() {
+    let never_tried = Outcome::Inconclusive { host: None, why: "it was never tried".into(), reply: None };
+    let held = Ending::Expired { after_secs: FIVE_DAYS, held: HeldBy::Operator };
+    let failure = Failure { rounds: 0, ..failure(held, never_tried) };
+    golden!("held-by-operator.eml", [to("bob@strict.example", failure)]);
 }
 
 #[test]

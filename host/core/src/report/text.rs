@@ -11,7 +11,7 @@ use crate::report::document::Document;
 use crate::report::encode::{subject, tame};
 use crate::report::status::telling_host;
 use crate::report::{Action, Recipient, ReportRequest};
-use crate::settle::{Delay, Ending, Failure};
+use crate::settle::{Delay, Ending, Failure, HeldBy};
 use crate::time::rfc5322;
 
 /// Most characters of anything that somebody else wrote.
@@ -172,12 +172,17 @@ fn ending(failure: &Failure) -> String {
             "Nothing of the message was sent. As not every mail server could be asked, {rounds} attempts were made; \
              the message will not be tried again."
         ),
-        Ending::Expired { after_secs, held: true } => format!(
+        Ending::Expired { after_secs, held: HeldBy::Policy } => format!(
             "The message was held back by a policy of this relay, and nobody released it within {}. It will not be \
              tried again.",
             duration(after_secs)
         ),
-        Ending::Expired { after_secs, held: false } => format!(
+        Ending::Expired { after_secs, held: HeldBy::Operator } => format!(
+            "The message was held back by an operator of this relay, and was not released within {}. It will not be \
+             tried again.",
+            duration(after_secs)
+        ),
+        Ending::Expired { after_secs, held: HeldBy::Nobody } => format!(
             "The message could not be delivered within {} ({}). It will not be tried again.",
             duration(after_secs),
             times(failure.rounds)

@@ -48,14 +48,25 @@ pub enum Ending {
     Expired {
         /// How long that is.
         after_secs: u64,
-        /// A policy had it held.
-        held: bool,
+        /// Whether it was held meanwhile.
+        held: HeldBy,
     },
+}
+
+/// Who had it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeldBy {
+    /// It waited for its rounds.
+    Nobody,
+    /// A policy's fallback.
+    Policy,
+    /// An operator.
+    Operator,
 }
 
 impl Failure {
     /// Of a message that expired while it waited.
-    pub(super) fn of_waiting(progress: &Progress, after_secs: u64, held: bool) -> Failure {
+    pub(super) fn of_waiting(progress: &Progress, after_secs: u64, held: HeldBy) -> Failure {
         let never_tried = || Outcome::Inconclusive { host: None, why: "it was never tried".into(), reply: None };
         let last = progress.last_round.as_ref();
         Failure {
@@ -75,8 +86,9 @@ impl fmt::Display for Ending {
             Ending::Refused => f.write_str("refused for good"),
             Ending::FloorUnmet { rounds: 1 } => f.write_str("floor unmet, one attempt"),
             Ending::FloorUnmet { rounds } => write!(f, "floor unmet in {rounds} rounds"),
-            Ending::Expired { held: true, .. } => f.write_str("expired while held"),
-            Ending::Expired { held: false, .. } => f.write_str("expired"),
+            Ending::Expired { held: HeldBy::Policy, .. } => f.write_str("expired while held"),
+            Ending::Expired { held: HeldBy::Operator, .. } => f.write_str("expired while an operator held it"),
+            Ending::Expired { held: HeldBy::Nobody, .. } => f.write_str("expired"),
         }
     }
 }

@@ -259,12 +259,19 @@ fn held_mail_expires_with_what_its_last_round_told() {
         panic!("not held")
     };
     assert_eq!(expires_at, ARRIVED + 5 * DAY);
-    assert_eq!(expired(&progress, ARRIVED, expires_at - 1, &schedule), None);
-    let failure = expired(&progress, ARRIVED, expires_at, &schedule).expect("it has expired");
-    assert_eq!(failure.ending, Ending::Expired { after_secs: 5 * DAY, held: true });
+    assert_eq!(expired(&progress, false, ARRIVED, expires_at - 1, &schedule), None);
+    let failure = expired(&progress, false, ARRIVED, expires_at, &schedule).expect("it has expired");
+    assert_eq!(failure.ending, Ending::Expired { after_secs: 5 * DAY, held: HeldBy::Policy });
     assert_eq!((failure.outcome, failure.at, failure.rounds), (outcome("unmet"), ARRIVED + 60, 1));
-    let never = expired(&Progress::default(), ARRIVED, expires_at, &schedule).expect("it has expired");
+    let never = expired(&Progress::default(), false, ARRIVED, expires_at, &schedule).expect("it has expired");
     assert!(matches!(never.outcome, Outcome::Inconclusive { .. }));
+    assert_eq!(never.ending, Ending::Expired { after_secs: 5 * DAY, held: HeldBy::Nobody });
+    // An operator's hold is told as such, of what a policy holds too.
+    for progress in [progress, Progress::default()] {
+        assert_eq!(expired(&progress, true, ARRIVED, expires_at - 1, &schedule), None);
+        let failure = expired(&progress, true, ARRIVED, expires_at, &schedule).expect("it has expired");
+        assert_eq!(failure.ending.to_string(), "expired while an operator held it");
+    }
 }
 
 #[test]

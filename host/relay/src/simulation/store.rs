@@ -9,8 +9,9 @@ use std::time::Duration;
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_store::{
-    Answer, BodyReader, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, MemoryPlace, MemoryStore,
-    NewEntry, QueueCounts, QueueFilter, QueueItem, Retry, Revision, Settled, Store, StoreError, StoreStatus,
+    Answer, BodyReader, Claim, ClaimToken, ContentWriter, Held, Known, LedgerLine, LedgerQuery, MemoryPlace,
+    MemoryStore, NewEntry, NewHold, QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Selection, Settled,
+    Store, StoreError, StoreStatus,
 };
 use tokio::sync::watch;
 
@@ -172,8 +173,16 @@ impl Store for FaultyStore {
         self.engine.show(id)
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, u64> {
+    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
         self.engine.retry(which, now_ms, by)
+    }
+
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
+        self.engine.hold(which, hold, now_ms, by)
+    }
+
+    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
+        self.engine.release(which, now_ms, by)
     }
 
     fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {

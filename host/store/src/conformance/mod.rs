@@ -12,6 +12,7 @@ use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use crate::{Claim, Content, Known, LedgerQuery, NewEntry, Settled, Store};
 
 mod contents;
+mod holds;
 mod knowledge;
 mod ledger;
 mod operating;
@@ -28,6 +29,7 @@ pub(crate) trait Place {
 pub(crate) async fn run(fresh: impl Fn() -> Box<dyn Place>) {
     queue::run(&fresh).await;
     operating::run(&fresh).await;
+    holds::run(&fresh).await;
     contents::run(&fresh).await;
     ledger::run(&fresh).await;
     settings::run(&fresh).await;
@@ -116,7 +118,10 @@ async fn told(store: &dyn Store, id: &str) -> Vec<String> {
     let lines = store.ledger(query).await.expect("ledger");
     let text = |event| match event {
         LedgerEvent::Alert { text } => text,
-        LedgerEvent::Operator { action, by } => format!("{action} by {by}"),
+        LedgerEvent::Operator { action, by, reason: None, until: None } => format!("{action} by {by}"),
+        LedgerEvent::Operator { action, by, reason, until } => {
+            format!("{action} by {by}, {}, until {until:?}", reason.unwrap_or_default())
+        }
         other => format!("{other:?}"),
     };
     lines.into_iter().map(|line| text(line.record.event)).collect()

@@ -3,7 +3,7 @@
 use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued};
 
 use super::*;
-use crate::{QueueCounts, QueueFilter, Retry, StoreError};
+use crate::{QueueCounts, QueueFilter, Retried, Retry, StoreError};
 
 pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
     lists_by_what_is_asked(&*fresh().open()).await;
@@ -53,8 +53,15 @@ async fn lists_by_what_is_asked(store: &dyn Store) {
     let shown = store.show("held").await.expect("shown").expect("queued");
     assert!(shown.entry.header.starts_with(b"Subject: held"));
     assert_eq!(shown.recipients[0].status, Held);
-    let expected =
-        QueueCounts { entries: 4, claimed: 1, queued: 4, held: 1, failed_decisions: 1, oldest_arrived_at: Some(NOW) };
+    let expected = QueueCounts {
+        entries: 4,
+        claimed: 1,
+        queued: 4,
+        held: 1,
+        on_hold: 0,
+        failed_decisions: 1,
+        oldest_arrived_at: Some(NOW),
+    };
     assert_eq!(store.counts().await, Ok(expected));
 }
 
@@ -68,7 +75,8 @@ async fn retries_what_is_asked(store: &dyn Store) {
         (Retry::All, 5, &["queued", "held", "failing"]),
     ];
     for (which, count, due) in cases {
-        assert_eq!(store.retry(which.clone(), NOW * 1000, "root".into()).await, Ok(*count), "{which:?}");
+        let retried = Retried { recipients: *count, on_hold: 0 };
+        assert_eq!(store.retry(which.clone(), NOW * 1000, "root".into()).await, Ok(retried), "{which:?}");
         let claims = claim(store, NOW).await;
         assert_eq!(ids(&claims), *due, "{which:?}; what is claimed stays with its claimant");
         for claim in claims {

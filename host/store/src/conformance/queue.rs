@@ -197,7 +197,8 @@ async fn held_mail_comes_back_at_its_expiry(store: &dyn Store) {
     let first = claim_one(store, NOW).await;
     store.settle(settled(&first, moved(&first, Held, NOW + 1000))).await.expect("settled");
     assert_eq!(store.next_due().await, Ok(Some(NOW + 1000)));
-    assert_eq!(store.retry(Retry::Held, (NOW + 5) * 1000, "root".into()).await, Ok(1));
+    let retried = store.retry(Retry::Held, (NOW + 5) * 1000, "root".into()).await.expect("retried");
+    assert_eq!(retried.recipients, 1);
     let second = claim_one(store, NOW + 5).await;
     assert_eq!((second.recipients[0].status, second.recipients[0].due_at), (Queued, NOW + 5));
     store.settle(settled(&second, moved(&second, Held, NOW + 1000))).await.expect("settled");

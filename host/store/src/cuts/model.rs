@@ -70,7 +70,7 @@ impl Model {
                     Outcome::Refused(_) if self.errors_leave_doubt => {
                         self.unknown.extend(touched(&ask).into_iter().map(str::to_owned));
                         self.settings_unknown |= matches!(ask, Ask::Settings { .. });
-                        if matches!(ask, Ask::Retry) {
+                        if matches!(ask, Ask::Move) {
                             self.forget_states();
                         }
                     }
@@ -99,7 +99,7 @@ impl Model {
                 reports.into_iter().for_each(|report| self.queued(report));
                 self.recorded(records);
             }
-            Ask::Retry => self.forget_states(),
+            Ask::Move => self.forget_states(),
             Ask::Remove { id } if count > 0 => drop(self.entries.insert(id, Promise::Gone)),
             Ask::Append { records } => self.recorded(records),
             Ask::Settings { row } => drop(self.settings.insert(count, row)),
@@ -132,7 +132,7 @@ impl Model {
         }
     }
 
-    /// A retry moves whatever waits.
+    /// A retry, a hold, a release moves whatever waits.
     fn forget_states(&mut self) {
         for known in self.entries.values_mut() {
             let Promise::There { states, .. } = known else { continue };
@@ -145,7 +145,7 @@ impl Model {
     /// Says what a store lacks, or has too much.
     pub(super) fn check(&self, seen: &Seen) -> Result<(), String> {
         let open = counted(self.open.values().flat_map(touched));
-        let moving = self.open.values().any(|ask| matches!(ask, Ask::Retry));
+        let moving = self.open.values().any(|ask| matches!(ask, Ask::Move));
         let is_open = |id: &str| open.contains_key(id) || self.unknown.contains(id);
         for (id, known) in self.entries.iter().filter(|(id, _)| !is_open(id)) {
             match (known, seen.entries.get(id)) {
@@ -247,7 +247,7 @@ fn touched(ask: &Ask) -> Vec<&str> {
         }
         Ask::Remove { id } => vec![id],
         Ask::Knowledge { rows } => rows.keys().map(String::as_str).collect(),
-        Ask::Retry | Ask::Append { .. } | Ask::Prune | Ask::Settings { .. } => Vec::new(),
+        Ask::Move | Ask::Append { .. } | Ask::Prune | Ask::Settings { .. } => Vec::new(),
     }
 }
 

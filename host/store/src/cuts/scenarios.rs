@@ -12,7 +12,7 @@ use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued, Reported};
 
 use crate::conformance::{LEASE, NOW, alert, arrival, claim, known, moved, settled};
 use crate::extents::EXTENT_MIN;
-use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, SqliteStore, Store};
+use crate::{CONTENT_INLINE_MAX, NewEntry, NewHold, Retry, Selection, Settled, SqliteStore, Store};
 
 use super::Recorded;
 use super::witness::Sent;
@@ -162,6 +162,9 @@ pub(super) async fn settling(place: &Recorded) {
     }
     store.append(vec![alert("", NOW * 1000, "alone"), alert("", NOW * 1000 + 2, "too")]).await.expect("appended");
     store.retry(Retry::Held, NOW * 1000, "root".into()).await.expect("retried");
+    let hold = NewHold { reason: "a test".into(), until: Some(NOW + 50), expire_after_secs: 1000 };
+    store.hold(Selection::All, hold, NOW * 1000, "root".into()).await.expect("held");
+    store.release(Selection::Entry("held".into()), NOW * 1000, "root".into()).await.expect("released");
     store.remove("late", NOW * 1000, "root".into()).await.expect("removed");
     let again = store.commit(arrival("done", &["again@x.example"], b"used again"));
     let put = store.put_settings("two".into(), "root".into(), String::new(), NOW, None);

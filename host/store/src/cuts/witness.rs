@@ -13,8 +13,9 @@ use tokio::sync::watch;
 use super::recorder::Recorder;
 use crate::content::Kept;
 use crate::{
-    Answer, Claim, ClaimToken, Content, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts,
-    QueueFilter, QueueItem, Retry, Revision, Settled, SqliteStore, Store, StoreStatus, rows,
+    Answer, Claim, ClaimToken, Content, ContentWriter, Held, Known, LedgerLine, LedgerQuery, NewEntry, NewHold,
+    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Selection, Settled, SqliteStore, Store, StoreStatus,
+    rows,
 };
 
 /// A request that writes, as far as its traces can be found again.
@@ -27,7 +28,8 @@ pub(super) enum Ask {
         reports: Vec<Sent>,
         records: Vec<String>,
     },
-    Retry,
+    /// A retry, a hold, a release.
+    Move,
     Remove {
         id: String,
     },
@@ -180,8 +182,16 @@ impl Store for Witness {
         self.noted(ask, self.store.settle(settled), |()| 1)
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, u64> {
-        self.noted(Ask::Retry, self.store.retry(which, now_ms, by), |moved| *moved)
+    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
+        self.noted(Ask::Move, self.store.retry(which, now_ms, by), |retried| retried.recipients)
+    }
+
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
+        self.noted(Ask::Move, self.store.hold(which, hold, now_ms, by), |held| held.recipients)
+    }
+
+    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
+        self.noted(Ask::Move, self.store.release(which, now_ms, by), |released| *released)
     }
 
     fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {

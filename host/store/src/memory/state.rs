@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
-use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
+use sealwire_core::entry::{Entry, OperatorHold, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_core::settle::Progress;
 
 use crate::api::{
-    Claim, ClaimToken, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retry, Revision,
-    Settled,
+    Claim, ClaimToken, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retried, Retry,
+    Revision, Settled,
 };
 use crate::content::Kept;
 use crate::error::StoreError;
+use crate::holds::{self, Held, NewHold, Selection};
 use crate::queue::NO_LEASE;
 use crate::{ledger, operate};
 
@@ -105,6 +106,7 @@ impl State {
             status: RecipientStatus::Queued,
             due_at: entry.arrived_at,
             progress: Progress::default(),
+            hold: None,
         };
         let recipients = recipients.into_iter().enumerate().map(queued).collect();
         self.last_number += 1;
@@ -137,6 +139,7 @@ impl State {
         if lease_until <= now {
             return Err(NO_LEASE);
         }
+        self.end_holds(now);
         let ready = self.queue.iter().filter_map(|(number, queued)| Some((queued.ready_at()?, *number)));
         let mut due: Vec<_> = ready.filter(|(at, _)| *at <= now).collect();
         due.sort_unstable();
@@ -170,8 +173,8 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn retry(&mut self, which: &Retry, now_ms: u64, by: &str) -> u64 {
-        let (now, mut moved, mut touched) = (now_ms / 1000, 0, Vec::new());
+    pub(super) fn retry(&mut self, which: &Retry, now_ms: u64, by: &str) -> Retried {
+        let (now, mut retried, mut touched) = (now_ms / 1000, Retried::default(), Vec::new());
         for queued in self.queue.values_mut() {
             let id = &queued.entry.id;
             let of_entry = !matches!(which, Retry::Entry(asked) if asked != id);
@@ -180,19 +183,77 @@ impl State {
                 Retry::FailedDecisions => recipient.progress.failing_since.is_some(),
                 Retry::Held => recipient.status == RecipientStatus::Held,
             };
-            let before = moved;
+            let before = retried.recipients;
             for recipient in queued.recipients.iter_mut().filter(|r| is_open(r.status) && asked(r)) {
+                if recipient.hold.is_some() {
+                    retried.on_hold += 1;
+                    continue;
+                }
                 let held = recipient.status == RecipientStatus::Held;
                 recipient.due_at = if held { now } else { recipient.due_at.min(now) };
                 recipient.status = RecipientStatus::Queued;
-                moved += 1;
+                retried.recipients += 1;
             }
-            if moved > before {
+            if retried.recipients > before {
                 touched.push(operate::record(id.clone(), now_ms, "retry", by));
             }
         }
         self.tell(touched);
-        moved
+        retried
+    }
+
+    pub(super) fn hold(&mut self, which: &Selection, new: &NewHold, now_ms: u64, by: &str) -> Held {
+        let (now, mut held, mut touched) = (now_ms / 1000, Held::default(), Vec::new());
+        for queued in self.queue.values_mut().filter(|queued| which.is_of_entry(&queued.entry)) {
+            let expiry = queued.entry.arrived_at.saturating_add(new.expire_after_secs);
+            let until = new.until.filter(|until| *until < expiry);
+            let mut selected: Vec<_> = queued
+                .recipients
+                .iter_mut()
+                .filter(|r| is_open(r.status) && which.is_of_recipient(&r.mailbox))
+                .collect();
+            for recipient in &mut selected {
+                recipient.hold = Some(OperatorHold { reason: new.reason.clone(), by: by.to_owned(), at: now, until });
+                if recipient.status == RecipientStatus::Queued {
+                    recipient.due_at = until.unwrap_or(expiry);
+                }
+            }
+            let count = selected.len() as u64;
+            held.recipients += count;
+            held.in_delivery += if queued.lease.is_some_and(|lease| lease.until > now) { count } else { 0 };
+            if count > 0 {
+                touched.push(holds::record(queued.entry.id.clone(), now_ms, by, &new.reason, until));
+            }
+        }
+        self.tell(touched);
+        held
+    }
+
+    pub(super) fn release(&mut self, which: &Selection, now_ms: u64, by: &str) -> u64 {
+        let (now, mut released, mut touched) = (now_ms / 1000, 0, Vec::new());
+        for queued in self.queue.values_mut().filter(|queued| which.is_of_entry(&queued.entry)) {
+            let before = released;
+            let on_hold = |r: &&mut QueuedRecipient| r.hold.is_some() && which.is_of_recipient(&r.mailbox);
+            for recipient in queued.recipients.iter_mut().filter(on_hold) {
+                recipient.hold = None;
+                if recipient.status == RecipientStatus::Queued {
+                    recipient.due_at = recipient.due_at.min(now);
+                }
+                released += 1;
+            }
+            if released > before {
+                touched.push(operate::record(queued.entry.id.clone(), now_ms, "release", by));
+            }
+        }
+        self.tell(touched);
+        released
+    }
+
+    /// What has run out is no hold any more.
+    fn end_holds(&mut self, now: u64) {
+        for recipient in self.queue.values_mut().flat_map(|queued| &mut queued.recipients) {
+            recipient.hold.take_if(|hold| hold.until.is_some_and(|until| until <= now));
+        }
     }
 
     pub(super) fn remove(&mut self, id: &str, now_ms: u64, by: &str) -> Result<bool, StoreError> {
@@ -216,6 +277,7 @@ impl State {
             let sender = entry.envelope_sender.as_ref().map(ToString::to_string).unwrap_or_default();
             recipients.iter().any(|r| has(r.mailbox.to_string(), &filter.recipient))
                 && recipients.iter().any(|r| filter.status.is_none_or(|status| status == r.status))
+                && (!filter.on_hold || recipients.iter().any(|r| r.hold.is_some()))
                 && has(sender, &filter.sender)
         });
         asked.take(filter.limit).map(|queued| queued.item(false)).collect()
@@ -231,6 +293,7 @@ impl State {
             for recipient in queued.recipients.iter().filter(|r| is_open(r.status)) {
                 let held = recipient.status == RecipientStatus::Held;
                 *if held { &mut counts.held } else { &mut counts.queued } += 1;
+                counts.on_hold += u64::from(recipient.hold.is_some());
                 counts.failed_decisions += u64::from(recipient.progress.failing_since.is_some());
             }
         }
