@@ -138,9 +138,30 @@ pub fn order_hosts(
     Ok(hosts)
 }
 
-/// A route's hosts, best first.
+/// A route's hosts, best first: by preference, and within one preference at random, each as likely to be next as its weight
+/// is to the sum of those that are left (RFC 2782, "Usage rules").
 pub fn order_route_hosts(hosts: &[RouteHost], shuffle: u64) -> Vec<&RouteHost> {
-    in_order(hosts.iter().collect(), |host| host.preference, shuffle)
+    let mut state = shuffle;
+    // Weights are of 16 bits and hosts are few: what the remainder favours is less than one in 2^40.
+    by_weight(hosts, |sides| next_random(&mut state) % sides)
+}
+
+/// The same with dice: `roll(n)` gives one of 0 to n - 1.
+fn by_weight(hosts: &[RouteHost], mut roll: impl FnMut(u64) -> u64) -> Vec<&RouteHost> {
+    let mut left: Vec<&RouteHost> = hosts.iter().collect();
+    // Sorted, so that equal dice give equal orders however the hosts were written.
+    left.sort();
+    let mut ordered = Vec::with_capacity(left.len());
+    while let Some(best) = left.first().map(|host| host.preference) {
+        let candidates =
+            || left.iter().take_while(|host| host.preference == best).map(|host| u64::from(host.weight.max(1)));
+        let mut rolled = roll(candidates().sum());
+        let passed =
+            candidates().take_while(|weight| rolled.checked_sub(*weight).inspect(|rest| rolled = *rest).is_some());
+        let chosen = passed.count();
+        ordered.push(left.remove(chosen.min(left.len() - 1)));
+    }
+    ordered
 }
 
 /// By preference, equal ones in random order (RFC 5321 §5.1: "the sender-SMTP MUST randomize them").
@@ -221,6 +242,61 @@ mod tests {
             assert_eq!(order(&answered_otherwise, &[], shuffle).expect("hosts"), hosts);
         }
         assert!(firsts.len() == 3 && firsts.values().all(|count| (800..1200).contains(count)), "{firsts:?}");
+    }
+
+    fn weighted(hosts: &[(&str, u16, u16)]) -> Vec<RouteHost> {
+        let host = |(host, preference, weight): &(&str, u16, u16)| RouteHost {
+            preference: *preference,
+            weight: *weight,
+            host: host.parse().expect("a host"),
+            port: 25,
+        };
+        hosts.iter().map(host).collect()
+    }
+
+    /// Every roll of the dice, each once: the orders come out in the proportion of the weights, exactly.
+    #[test]
+    fn weights_share_out_what_one_preference_gets() {
+        let hosts = weighted(&[("c.example", 10, 3), ("z.example", 20, 9), ("a.example", 10, 1), ("b.example", 10, 2)]);
+        let mut orders = std::collections::BTreeMap::new();
+        // 6 sides, then as many as are left after the first; padded to 60 so that each order weighs alike.
+        for (first, second) in (0..6).flat_map(|first| (0..60).map(move |second| (first, second))) {
+            let mut dice = [first, second].into_iter();
+            let mut sides = Vec::new();
+            let ordered = by_weight(&hosts, |of| {
+                sides.push(of);
+                dice.next().unwrap_or(0) % of
+            });
+            assert_eq!((sides[0], *sides.last().expect("rolled")), (6, 9), "better hosts come first");
+            let names: Vec<_> = ordered.iter().map(|host| host.host.to_string()).collect();
+            *orders.entry(names.join(" ").replace(".example", "")).or_insert(0) += 1;
+        }
+        let expected = [
+            // (order, of 360): P(first) * P(second) = w1/6 * w2/(6 - w1).
+            ("a b c z", 24),
+            ("a c b z", 36),
+            ("b a c z", 30),
+            ("b c a z", 90),
+            ("c a b z", 60),
+            ("c b a z", 120),
+        ];
+        let expected = expected.map(|(order, count)| (order.to_owned(), count));
+        assert_eq!(orders, std::collections::BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn equal_dice_give_equal_orders_however_the_hosts_are_written() {
+        let mut hosts = weighted(&[("a.example", 10, 1), ("b.example", 10, 9), ("c.example", 5, 1)]);
+        let names = |hosts: &[RouteHost], shuffle| -> Vec<String> {
+            order_route_hosts(hosts, shuffle).iter().map(|host| host.host.to_string()).collect()
+        };
+        let orders: Vec<_> = (0..100).map(|shuffle| names(&hosts, shuffle)).collect();
+        assert!(orders.iter().all(|order| order[0] == "c.example"));
+        let heavy = orders.iter().filter(|order| order[1] == "b.example").count();
+        assert!((80..=97).contains(&heavy), "{heavy} of 100");
+        hosts.reverse();
+        assert_eq!((0..100).map(|shuffle| names(&hosts, shuffle)).collect::<Vec<_>>(), orders);
+        assert!(order_route_hosts(&[], 7).is_empty());
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub enum RouteTarget {
 pub struct RouteHost {
     /// Lower first, as with MX.
     pub preference: u16,
+    /// Its part among hosts of the same preference, as with SRV (RFC 2782); at least 1.
+    pub weight: u16,
     /// Its name or address.
     pub host: HostName,
     /// Where it listens.
@@ -292,7 +294,7 @@ mod tests {
     use super::*;
 
     fn hosts(names: &[&str]) -> RouteTarget {
-        let host = |name: &&str| RouteHost { preference: 10, host: name.parse().expect("a host"), port: 25 };
+        let host = |name: &&str| RouteHost { preference: 10, weight: 1, host: name.parse().expect("a host"), port: 25 };
         RouteTarget::Hosts(names.iter().map(host).collect())
     }
 

@@ -133,7 +133,7 @@ fn target(
     match (mx.is_some_and(|at| at.value), hosts) {
         (true, Some(_)) => faults.note_at(here, both),
         (false, None) => faults.note_at(here, neither),
-        (true, None) => return Some(RouteTarget::Mx { port: port.map_or(SMTP_PORT, |at| port_of(at.value)) }),
+        (true, None) => return Some(RouteTarget::Mx { port: port.map_or(SMTP_PORT, |at| bounded(at.value)) }),
         (false, Some(hosts)) => {
             if let Some(at) = port {
                 faults.note_at(&at, "belongs to mx = true; write the port of each host beside it");
@@ -151,11 +151,13 @@ fn target(
 
 fn one_host(written: WrittenHost) -> Option<RouteHost> {
     let host = written.host?;
-    let port = written.port.map_or(SMTP_PORT, |at| port_of(at.value));
-    Some(RouteHost { host: host.value, port, preference: written.preference.map_or(10, |at| port_of(at.value)) })
+    let port = written.port.map_or(SMTP_PORT, |at| bounded(at.value));
+    let preference = written.preference.map_or(10, |at| bounded(at.value));
+    let weight = written.weight.map_or(1, |at| bounded(at.value));
+    Some(RouteHost { preference, weight, host: host.value, port })
 }
 
 /// The reader has bounded it already.
-fn port_of(value: u64) -> u16 {
+fn bounded(value: u64) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }

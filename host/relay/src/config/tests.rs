@@ -41,7 +41,7 @@ fn every_problem_is_told_with_line_key_and_remedy() {
         ),
         (
             "[[route]]\nname = \"a\"\nhosts = [{ host = \"h.example\", prot = 26 }]\ntls = \"opportunistic\"\nvalidate-hostname = true",
-            &[(3, "route[1].hosts[1].prot", "host, port, preference"), (4, "route[1].tls", "contradicts")],
+            &[(3, "route[1].hosts[1].prot", "host, port, preference, weight"), (4, "route[1].tls", "contradicts")],
         ),
         (
             "[[route]]\nname=\"a\"\n[[route]]\nname=\"a\"\nmx=true\nhosts=[]",

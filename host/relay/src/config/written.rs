@@ -111,6 +111,7 @@ pub(super) struct WrittenHost {
     pub(super) host: Option<At<HostName>>,
     pub(super) port: Option<At<u64>>,
     pub(super) preference: Option<At<u64>>,
+    pub(super) weight: Option<At<u64>>,
 }
 
 #[derive(Debug)]
@@ -243,6 +244,7 @@ fn host(table: &Table<'_>) -> WrittenHost {
         host: table.required("host", "needs host = \"NAME\"", values::host),
         port: table.number("port", 1..=65_535),
         preference: table.number("preference", 0..=65_535),
+        weight: table.number("weight", 1..=65_535),
     }
 }
 
