@@ -22,6 +22,7 @@ pub struct Setup {
     settings: Vec<(String, String)>,
     /// Its files must live as long as Exim does, which opens them for every session.
     leaf: Option<Leaf>,
+    authenticators: String,
 }
 
 impl Setup {
@@ -46,6 +47,20 @@ impl Setup {
         self.leaf = Some(leaf.clone());
         let (cert, key) = (leaf.cert_file().display().to_string(), leaf.key_file().display().to_string());
         self.set("tls_advertise_hosts", "*").set("tls_certificate", &cert).set("tls_privatekey", &key)
+    }
+
+    /// Take mail inside TLS alone, after a login by this mechanism (`PLAIN`, `LOGIN`) as this user with this password.
+    pub fn require_login(mut self, mechanism: &str, user: &str, password: &str) -> Self {
+        let (prompts, name, secret) = match mechanism {
+            "PLAIN" => (":", "$auth2", "$auth3"),
+            _ => ("Username:: : Password::", "$auth1", "$auth2"),
+        };
+        self.authenticators = format!(
+            "begin authenticators\nlogin:\n  driver = plaintext\n  public_name = {mechanism}\n  server_prompts = {prompts}\n  \
+             server_condition = ${{if and {{{{eq{{{name}}}{{{user}}}}}{{eq{{{secret}}}{{{password}}}}}}}}}\n  \
+             server_set_id = {name}\n"
+        );
+        self.set("auth_advertise_hosts", "${if eq{$tls_in_cipher}{}{}{*}}")
     }
 
     /// Any other main option; the last of a name counts. Versions and ciphers are `tls_require_ciphers`, in GnuTLS's words:
@@ -92,7 +107,14 @@ impl Setup {
         for (name, value) in &self.settings {
             config.push_str(&format!("{name} = {value}\n"));
         }
-        config.push_str(&BEHAVIOUR.replace("FOLDER", &at.to_string()));
+        let behaviour = BEHAVIOUR.replace("FOLDER", &at.to_string());
+        match self.authenticators.as_str() {
+            "" => config.push_str(&behaviour),
+            authenticators => {
+                config.push_str(&behaviour.replace("rcpt:\n", "rcpt:\n  deny !authenticated = *\n"));
+                config.push_str(authenticators);
+            }
+        }
         let file = folder.join("exim.conf");
         place::write(&file, config);
         file
@@ -113,7 +135,7 @@ impl Exim {
     /// A next hop that takes mail for every domain and keeps it, each message once for each recipient.
     pub fn next_hop() -> Setup {
         let settings = COMMON.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Setup { address: place::free_address(), settings, leaf: None }
+        Setup { address: place::free_address(), settings, leaf: None, authenticators: String::new() }
     }
 
     /// Where it listens.

@@ -173,6 +173,11 @@ impl TlsProof {
         TlsProof { requiretls, ..self }
     }
 
+    /// The connection it is of.
+    pub fn connection(&self) -> ConnectionId {
+        self.connection
+    }
+
     /// Of these demands, those that it does not meet.
     pub fn lacks<'a>(&self, demands: &'a [Demand]) -> impl Iterator<Item = &'a Demand> {
         demands.iter().filter(|demand| !self.meets(demand))

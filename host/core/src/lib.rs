@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod alert_mail;
+pub mod auth;
 pub mod dane;
 pub mod decision;
 pub mod dkim;

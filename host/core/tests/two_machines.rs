@@ -63,7 +63,12 @@ impl Pair {
         server.greet();
         let hello_name = domain("relay.example");
         Pair {
-            client: Client::new(ClientConfig { hello_name, connection: CONNECTION, implicit_tls: false }),
+            client: Client::new(ClientConfig {
+                hello_name,
+                connection: CONNECTION,
+                implicit_tls: false,
+                must_authenticate: false,
+            }),
             server,
             to_server: Vec::new(),
             to_client: Vec::new(),

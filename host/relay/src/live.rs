@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sealwire_core::auth::Credentials;
 use sealwire_policy::{Generation, Sandbox};
 
-use crate::config::{Config, Problem};
+use crate::config::{Config, Login, Problem};
 use crate::dns::Resolver;
 use crate::generation::build_generation;
 use crate::settings::SettingsDocument;
@@ -31,6 +32,7 @@ pub struct Live {
     /// The names.
     pub resolver: Arc<dyn Resolver>,
     connectors: BTreeMap<String, Connector>,
+    logins: BTreeMap<String, Credentials>,
     default_connector: Connector,
     web: tokio_rustls::TlsConnector,
     dkim: Option<Arc<DkimKey>>,
@@ -40,6 +42,11 @@ impl Live {
     /// The connector with the roots of this route.
     pub(crate) fn connector(&self, route: &str) -> &Connector {
         self.connectors.get(route).unwrap_or(&self.default_connector)
+    }
+
+    /// Who to log in as at this route's hosts before mail is sent there.
+    pub(crate) fn login(&self, route: &str) -> Option<&Credentials> {
+        self.logins.get(route)
     }
 
     /// Opens TLS to web servers, whose chain and name it verifies by the configuration's roots.
@@ -91,10 +98,15 @@ pub(crate) fn build(
         |key: &str, roots: &Roots| Connector::new(roots).map_err(|error| config.problem(key, error.to_string()));
     let default_connector = connect("tls.roots", &config.roots).map_err(|problem| vec![problem])?;
     let mut connectors = BTreeMap::new();
-    for (route, roots) in &config.route_roots {
-        match connect(&format!("route {route}: roots"), roots) {
-            Ok(connector) => drop(connectors.insert(route.clone(), connector)),
+    let mut logins = BTreeMap::new();
+    for (route, channel) in &config.route_channels {
+        match channel.roots.as_ref().map(|roots| connect(&format!("route {route}: roots"), roots)).transpose() {
+            Ok(connector) => connectors.extend(connector.map(|connector| (route.clone(), connector))),
             Err(problem) => problems.push(problem),
+        }
+        match channel.login.as_ref().map(Login::read).transpose() {
+            Ok(credentials) => logins.extend(credentials.map(|credentials| (route.clone(), credentials))),
+            Err(why) => problems.push(config.problem(&format!("route {route}: auth-password-file"), why)),
         }
     }
     let mail = config.tls_reports.as_ref().and_then(|reports| reports.mail.as_ref());
@@ -115,5 +127,16 @@ pub(crate) fn build(
         }
     };
     let web = default_connector.web().map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
-    Ok(Live { config, settings, generation, settings_revision, resolver, connectors, default_connector, web, dkim })
+    Ok(Live {
+        config,
+        settings,
+        generation,
+        settings_revision,
+        resolver,
+        connectors,
+        logins,
+        default_connector,
+        web,
+        dkim,
+    })
 }

@@ -84,9 +84,9 @@ fn check_meaning(config: &Config, lines: usize) {
 fn shown(config: &Config) -> String {
     let Config { hostname, data_directory, admin_socket, trusted_networks, hosted_domains, listeners, limits, .. } =
         config;
-    let Config { routes, roots, route_roots, dns, policies, schedule, log_level, .. } = config;
+    let Config { routes, roots, route_channels, dns, policies, schedule, log_level, .. } = config;
     format!(
         "{hostname:?} {data_directory:?} {admin_socket:?} {trusted_networks:?} {hosted_domains:?} {listeners:?} \
-         {limits:?} {routes:?} {roots:?} {route_roots:?} {dns:?} {policies:?} {schedule:?} {log_level:?}"
+         {limits:?} {routes:?} {roots:?} {route_channels:?} {dns:?} {policies:?} {schedule:?} {log_level:?}"
     )
 }

@@ -78,7 +78,8 @@ fn one_reply(reply: &Reply) {
 
 fn session<'a>(seed: u8, flights: &'a [Vec<u8>], cut: impl Fn(&'a [u8]) -> Vec<&'a [u8]>, eager: bool) -> Vec<String> {
     let hello_name = Domain::parse("relay.example").expect("a domain");
-    let config = ClientConfig { hello_name, connection: CONNECTION, implicit_tls: seed & 1 != 0 };
+    let config =
+        ClientConfig { hello_name, connection: CONNECTION, implicit_tls: seed & 1 != 0, must_authenticate: false };
     let mut caller = Caller {
         client: Client::new(config),
         wants_tls: seed & 2 == 0,

@@ -26,6 +26,7 @@ mod hostile;
 mod inbound;
 mod injection;
 mod live_settings;
+mod login;
 mod mta_sts;
 mod names;
 mod one_attempt;

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
-use super::{CertificateFiles, Component, Config, Listener, Policy, Problem, Roots};
+use super::{CertificateFiles, Component, Config, Listener, Login, Policy, Problem, Roots};
 use crate::tls::{Connector, TlsSetupError, acceptor, load_certificates, read_certificate};
 use crate::tls_reports::DkimKey;
 
@@ -34,8 +34,13 @@ pub fn check(config: &Config, builtins: &[&str], now: u64) -> Checked {
         check_listener(config, listener, now, &mut checked);
     }
     check_roots(config, "tls.roots", &config.roots, &mut checked);
-    for (route, roots) in &config.route_roots {
-        check_roots(config, &format!("route {route}: roots"), roots, &mut checked);
+    for (route, channel) in &config.route_channels {
+        if let Some(roots) = &channel.roots {
+            check_roots(config, &format!("route {route}: roots"), roots, &mut checked);
+        }
+        if let Some(login) = &channel.login {
+            check_login(config, &format!("route {route}: auth-password-file"), login, &mut checked);
+        }
     }
     if let Some(why) = config.dns.problem() {
         checked.problems.push(config.problem("dns.dnssec", why));
@@ -108,6 +113,16 @@ fn check_roots(config: &Config, key: &str, roots: &Roots, checked: &mut Checked)
     }
 }
 
+fn check_login(config: &Config, key: &str, login: &Login, checked: &mut Checked) {
+    if let Err(why) = login.read() {
+        checked.problems.push(config.problem(key, why));
+    } else if login.is_open_to_all() {
+        let file = login.password_file.display();
+        let text = format!("{file}: every user of this machine may read it; take that right away (chmod o-r)");
+        checked.warnings.push(config.problem(key, text));
+    }
+}
+
 fn check_component(policy: &Policy, builtins: &[&str]) -> Result<(), String> {
     match &policy.component {
         Component::Builtin(name) if builtins.contains(&name.as_str()) => Ok(()),
@@ -166,6 +181,13 @@ mod tests {
             [[policy]]
             name = "two"
             component = "module.wasm"
+            [[route]]
+            name = "gateway"
+            hosts = [{ host = "gw.example" }]
+            require-ca-signed-certificate = true
+            validate-hostname = true
+            auth-user = "relay"
+            auth-password-file = "empty.pem"
         "#;
         let config = parse(text, "sealwire.toml", &folder, &Surroundings::of_this_process()).expect("well written");
         let checked = check(&config, &["secure-transport"], 0);
@@ -174,6 +196,7 @@ mod tests {
             ("sealwire.toml:7: listener[1].certificate", "absent.pem: cannot be read"),
             ("sealwire.toml:3: tls.roots", "empty.pem"),
             ("sealwire.toml:14: policy[1].component", "there are: secure-transport"),
+            ("sealwire.toml:24: route[1].auth-password-file", "empty.pem: the password must have"),
             ("sealwire.toml:17: policy[2].component", "a WebAssembly module"),
         ];
         for (key, part) in expected {

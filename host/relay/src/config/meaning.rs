@@ -28,7 +28,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
     let places = places(&written, faults);
     let data_directory = value(written.data_directory).unwrap_or_else(|| surroundings.state_directory.clone());
     let admin_socket = value(written.admin_socket).unwrap_or_else(|| data_directory.join("admin").join("socket"));
-    let (routes, route_roots) = routes::of(written.routes, faults);
+    let (routes, route_channels) = routes::of(written.routes, faults);
     let loopback = ["127.0.0.0/8", "::1/128"].map(|text| text.parse().expect("loopback is a network"));
     let hostname = value(written.hostname).unwrap_or_else(|| surroundings.hostname.clone());
     Config {
@@ -39,7 +39,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         listeners: listeners(written.listeners, faults),
         limits: limits(&written.limits),
         routes,
-        route_roots,
+        route_channels,
         roots: value(written.roots).unwrap_or(Roots::System),
         dns: Dns { servers: values(written.dns_servers), dnssec: value(written.dnssec).unwrap_or_default() },
         mta_sts: MtaSts {
@@ -80,8 +80,12 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
         }
     }
     for route in &written.routes {
-        if let (Some(name), Some(at)) = (&route.name, &route.roots) {
-            place(format!("route {}: roots", name.value), at.line, &at.key);
+        let Some(At { value: name, .. }) = &route.name else { continue };
+        if let Some(at) = &route.roots {
+            place(format!("route {name}: roots"), at.line, &at.key);
+        }
+        if let Some(at) = &route.auth_password_file {
+            place(format!("route {name}: auth-password-file"), at.line, &at.key);
         }
     }
     for policy in &written.policies {

@@ -13,6 +13,7 @@ use sealwire_core::schedule::Schedule;
 use sealwire_core::tlsrpt::{Destination, Submitter};
 use serde::Serialize;
 
+use super::login::Login;
 use super::problem::Problem;
 use super::values::Network;
 use crate::dns::Dns;
@@ -39,8 +40,8 @@ pub struct Config {
     pub routes: RouteTable,
     /// Roots that next hops' certificates must lead to.
     pub roots: Roots,
-    /// Instead of those, for the routes of these names.
-    pub route_roots: BTreeMap<String, Roots>,
+    /// What connections of the routes of these names need besides.
+    pub route_channels: BTreeMap<String, RouteChannel>,
     /// Who is asked for names, and what is made of DNSSEC.
     pub dns: Dns,
     /// What is made of MTA-STS.
@@ -72,13 +73,23 @@ pub struct AlertsTo {
 
 impl Config {
     /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`,
-    /// `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `policy NAME: component`.
+    /// `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `route NAME: auth-password-file`,
+    /// `policy NAME: component`.
     pub fn problem(&self, key: &str, text: impl Into<String>) -> Problem {
         match self.places.get(key) {
             Some(place) => Problem { text: text.into(), ..place.clone() },
             None => Problem::new(key, text),
         }
     }
+}
+
+/// What a route's connections need beside its demands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouteChannel {
+    /// Instead of [`Config::roots`].
+    pub roots: Option<Roots>,
+    /// Who the relay is there.
+    pub login: Option<Login>,
 }
 
 /// One address to listen on.

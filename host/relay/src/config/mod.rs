@@ -10,6 +10,7 @@
 use std::path::Path;
 
 pub mod check;
+mod login;
 mod meaning;
 mod meant;
 mod problem;
@@ -20,9 +21,10 @@ mod tls_reports;
 pub mod values;
 mod written;
 
+pub use login::Login;
 pub use meaning::BUILTIN_POLICY;
 pub use meant::{
-    CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail, TlsReports,
+    CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail, RouteChannel, TlsReports,
 };
 pub use problem::Problem;
 pub use routes::IMPLICIT_ROUTE;
@@ -81,7 +83,7 @@ impl Config {
 
     /// The roots that certificates of this route's hosts must lead to.
     pub fn roots_of(&self, route: &str) -> &Roots {
-        self.route_roots.get(route).unwrap_or(&self.roots)
+        self.route_channels.get(route).and_then(|channel| channel.roots.as_ref()).unwrap_or(&self.roots)
     }
 }
 

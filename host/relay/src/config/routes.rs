@@ -6,31 +6,32 @@ use std::collections::BTreeMap;
 use sealwire_core::floor::Demand;
 use sealwire_core::plan::{DomainPattern, Route, RouteHost, RouteTable, RouteTarget};
 
+use super::login::Login;
 use super::meaning::unique;
+use super::meant::RouteChannel;
 use super::reader::{At, Faults};
 use super::written::{WrittenHost, WrittenRoute};
-use crate::tls::Roots;
 
 /// Name of the route that is there when no route of the file is the default.
 pub const IMPLICIT_ROUTE: &str = "mx";
 /// Port of SMTP between relays.
 const SMTP_PORT: u16 = 25;
 
-/// The table, and the roots of the routes that have their own.
-pub(super) fn of(written: Vec<WrittenRoute>, faults: &Faults) -> (RouteTable, BTreeMap<String, Roots>) {
+/// The table, and what channels of its routes need besides.
+pub(super) fn of(written: Vec<WrittenRoute>, faults: &Faults) -> (RouteTable, BTreeMap<String, RouteChannel>) {
     unique(written.iter().filter_map(|route| route.name.as_ref()), "route", faults);
     unique(written.iter().flat_map(|route| &route.matches), "route", faults);
     let mut default = default_name(&written, faults);
-    let (mut routes, mut rules, mut roots) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let (mut routes, mut rules, mut channels) = (Vec::new(), Vec::new(), BTreeMap::new());
     if default.is_none() {
         let route = Route::new(IMPLICIT_ROUTE, RouteTarget::Mx { port: SMTP_PORT }, [], false, false);
         routes.push(route.expect("a route to the MX demands nothing and promises nothing"));
         default = Some(IMPLICIT_ROUTE.to_owned());
     }
     for written in written {
-        let (own_rules, own_roots) = (rules_of(&written), written.roots.as_ref().map(|at| at.value.clone()));
+        let (own_rules, channel) = (rules_of(&written), channel_of(&written, faults));
         let Some(route) = one_route(written, faults) else { continue };
-        roots.extend(own_roots.map(|own| (route.name().to_owned(), own)));
+        channels.insert(route.name().to_owned(), channel);
         rules.extend(own_rules.into_iter().map(|pattern| (pattern, route.name().to_owned())));
         routes.push(route);
     }
@@ -41,11 +42,41 @@ pub(super) fn of(written: Vec<WrittenRoute>, faults: &Faults) -> (RouteTable, BT
         let route = Route::new(IMPLICIT_ROUTE, RouteTarget::Mx { port: SMTP_PORT }, [], false, false);
         RouteTable::new(Vec::from_iter(route), Vec::new(), IMPLICIT_ROUTE)
     });
-    (table.expect("a table of the implicit route alone is in order"), roots)
+    (table.expect("a table of the implicit route alone is in order"), channels)
 }
 
 fn rules_of(written: &WrittenRoute) -> Vec<DomainPattern> {
     written.matches.iter().map(|at| at.value.clone()).collect()
+}
+
+fn channel_of(written: &WrittenRoute, faults: &Faults) -> RouteChannel {
+    RouteChannel { roots: written.roots.as_ref().map(|at| at.value.clone()), login: login_of(written, faults) }
+}
+
+fn login_of(written: &WrittenRoute, faults: &Faults) -> Option<Login> {
+    let (user, file) = match (&written.auth_user, &written.auth_password_file) {
+        (Some(user), Some(file)) => (user, file),
+        (None, None) => return None,
+        (Some(user), None) => {
+            faults.note_at(user, "a user without a password; add auth-password-file = \"FILE\"");
+            return None;
+        }
+        (None, Some(file)) => {
+            faults.note_at(file, "a password without a user; add auth-user = \"NAME\"");
+            return None;
+        }
+    };
+    if written.mx.as_ref().is_some_and(|at| at.value) {
+        faults.note_at(user, "strangers' mail exchangers know no user of ours; name hosts instead of mx = true");
+    }
+    let ticked = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
+    // The relay sends no password without such a proof; a route that could never give one would wait for ever.
+    if !(ticked(&written.require_ca_signed_certificate) && ticked(&written.validate_hostname)) {
+        let text = "a password goes to a host that has proven its name, and to no other; \
+            add require-ca-signed-certificate = true and validate-hostname = true";
+        faults.note_at(user, text);
+    }
+    Some(Login { user: user.value.clone(), password_file: file.value.clone() })
 }
 
 /// Name of the route that says it is the default.

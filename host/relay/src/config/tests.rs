@@ -59,6 +59,18 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             "[[route]]\nname=\"a\"\nmx=true\nmatch=[\"a.example\"]\n[[route]]\nname=\"mx\"\nmx=true\nmatch=[\"A.example\"]",
             &[(6, "route[2].name", "rename"), (8, "route[2].match", "line 4")],
         ),
+        (
+            "[[route]]\nname=\"a\"\nhosts=[{host=\"h.example\"}]\nauth-user=\"u\"\n[[route]]\nname=\"b\"\nmx=true\nauth-password-file=\"p\"",
+            &[(4, "route[1].auth-user", "auth-password-file"), (8, "route[2].auth-password-file", "auth-user")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\nhosts=[{host=\"h.example\"}]\nvalidate-hostname=true\nauth-user=\"u\"\nauth-password-file=\"p\"",
+            &[(5, "route[1].auth-user", "add require-ca-signed-certificate = true and validate-hostname = true")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\nvalidate-hostname=true\nrequire-ca-signed-certificate=true\nauth-user=\"u\"\nauth-password-file=\"p\"",
+            &[(6, "route[1].auth-user", "name hosts instead of mx")],
+        ),
         ("[route]\nname = \"a\"", &[(1, "route", "[[route]]")]),
         (
             "[[policy]]\nname = \"requiretls\"\nprofile = \"fast\"",

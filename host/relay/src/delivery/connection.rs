@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use sealwire_core::address::Domain;
+use sealwire_core::auth::{AuthPermit, Credentials};
 use sealwire_core::facts::{ChannelFacts, ChannelState};
 use sealwire_core::floor::{ConnectionId, Permit, TlsProof};
 use sealwire_core::plan::HostName;
@@ -58,6 +59,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) implicit_tls: bool,
     /// No earlier TLS session is resumed: the host has to present its chain of today.
     pub(crate) afresh: bool,
+    /// No mail goes without a login.
+    pub(crate) must_authenticate: bool,
     /// False only on the new connection after a failed handshake of opportunistic mail.
     pub(crate) want_tls: bool,
 }
@@ -91,6 +94,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
         hello_name: opening.hello_name.clone(),
         connection: opening.id,
         implicit_tls: opening.implicit_tls,
+        must_authenticate: opening.must_authenticate,
     };
     let mut connection = Connection {
         id: opening.id,
@@ -202,6 +206,22 @@ impl Connection {
         self.client.extensions().dsn()
     }
 
+    /// The host knows us: see [`Connection::authenticate`].
+    pub(crate) fn is_authenticated(&self) -> bool {
+        self.client.is_authenticated()
+    }
+
+    /// Logs in. Err: why that did not come about; the connection is of no use then.
+    pub(crate) async fn authenticate(&mut self, permit: AuthPermit, login: &Credentials) -> Result<(), String> {
+        self.client.authenticate(permit, login).map_err(|misuse| misuse.to_string())?;
+        match self.step().await {
+            ClientStep::Authenticated => Ok(()),
+            ClientStep::NotAuthenticated(failure) => Err(failure.to_string()),
+            ClientStep::Failed(failure) => Err(failure.to_string()),
+            _ => Err("the host ended the session".into()),
+        }
+    }
+
     /// Sends one message: `head`, then what `body` gives.
     pub(crate) async fn send(
         &mut self,
@@ -218,7 +238,11 @@ impl Connection {
                 ClientStep::Finished(result) => return Ok(result),
                 // The machine settles every message before it ends; the arm keeps a mistake there from hanging us.
                 ClientStep::Failed(_) | ClientStep::Closed => return Err(Misuse::NotReady),
-                ClientStep::Ready | ClientStep::StartTls | ClientStep::NeedInput => {}
+                ClientStep::Ready
+                | ClientStep::StartTls
+                | ClientStep::Authenticated
+                | ClientStep::NotAuthenticated(_)
+                | ClientStep::NeedInput => {}
             }
         }
     }

@@ -234,6 +234,7 @@ impl<'a> Examining<'a> {
             dane: at.published.dane_check(),
             implicit_tls: at.next_hop.implicit_tls,
             afresh: true,
+            must_authenticate: false,
             want_tls: true,
         }
     }

@@ -5,7 +5,8 @@
 //! 2. For each address a connection is taken from the pool or opened (`connection`). Opportunistic mail whose handshake
 //!    failed goes on in clear, on a new connection only (R9); mail with a floor never does: it needs a permit.
 //! 3. [`TlsFloor::unmet`](sealwire_core::floor::TlsFloor::unmet) compares floor and proof, the chain judges the host, and both together make the permit.
-//! 4. The client machine sends; replies become outcomes. What no host took is unmet or inconclusive.
+//! 4. Where the route has a login, the host is logged in at (`login`), by a permit of its own.
+//! 5. The client machine sends; replies become outcomes. What no host took is unmet or inconclusive.
 //!
 //! It decides nothing about time: that is settle's.
 
@@ -13,6 +14,7 @@ mod connection;
 mod dane;
 mod examine;
 mod hosts;
+mod login;
 mod pool;
 mod published;
 mod sessions;
@@ -200,6 +202,7 @@ impl Delivering<'_> {
             dane: published.dane_check(),
             implicit_tls: self.attempt.next_hop.implicit_tls,
             afresh,
+            must_authenticate: self.live.login(&self.attempt.next_hop.route).is_some(),
             want_tls,
         };
         let opened = open(opening(true)).await;
@@ -274,6 +277,10 @@ impl Delivering<'_> {
                 return Sent::Settled;
             }
         };
+        if !self.log_in(&mut connection, &key.host).await {
+            connection.quit().await;
+            return Sent::Settled;
+        }
         let entry = &self.claim.entry;
         let mut body = match self.body().await {
             Ok(reader) => Body { reader, place: self.place },

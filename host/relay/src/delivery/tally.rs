@@ -71,6 +71,11 @@ impl Tally {
         self.unmet.push(host);
     }
 
+    /// This host's channel does, and it does not know us: an ordinary retry follows, whatever other hosts lack.
+    pub(crate) fn not_logged_in(&mut self, host: &HostName, why: &str) {
+        self.inconclusive = Some(inconclusive(&host.to_string(), format!("no login: {why}"), None));
+    }
+
     /// Everybody left has this outcome.
     pub(crate) fn settle_rest(&mut self, outcome: &Outcome) {
         for (index, _) in std::mem::take(&mut self.remaining) {

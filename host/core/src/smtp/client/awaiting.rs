@@ -11,6 +11,8 @@ pub enum Awaiting {
     Ehlo,
     /// The answer to STARTTLS, or the handshake behind it.
     StartTls,
+    /// The next answer in a login (RFC 4954).
+    Auth,
     /// The answer to MAIL.
     Mail,
     /// The answer to RCPT.
@@ -41,7 +43,7 @@ impl Awaiting {
             // §4.5.3.2.6: a shorter wait makes duplicates.
             Awaiting::DataEnd => 600,
             // Not in the table of RFC 5321: as MAIL, which a server can answer no faster.
-            Awaiting::Ehlo | Awaiting::Reset => 300,
+            Awaiting::Ehlo | Awaiting::Auth | Awaiting::Reset => 300,
             // A server has all it needs for a handshake at hand.
             Awaiting::StartTls => 120,
             // The message is settled; waiting is a courtesy.
@@ -56,6 +58,7 @@ impl Awaiting {
             Awaiting::Greeting => "the greeting",
             Awaiting::Ehlo => "the answer to EHLO",
             Awaiting::StartTls => "STARTTLS",
+            Awaiting::Auth => "the answer to AUTH",
             Awaiting::Mail => "the answer to MAIL",
             Awaiting::Rcpt => "the answer to RCPT",
             Awaiting::DataStart => "the answer to DATA",

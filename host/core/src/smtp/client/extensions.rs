@@ -61,6 +61,12 @@ impl Extensions {
         self.parameters("SIZE")?.trim().parse().ok().filter(|&size| size > 0)
     }
 
+    /// RFC 4954 §3: mechanisms of AUTH in capitals; None: AUTH is not offered. Inside TLS alone it is of use.
+    pub fn auth(&self) -> Option<Vec<String>> {
+        let mechanisms = self.parameters("AUTH")?.split_whitespace();
+        Some(mechanisms.map(str::to_ascii_uppercase).collect())
+    }
+
     fn has(&self, keyword: &str) -> bool {
         self.parameters(keyword).is_some()
     }

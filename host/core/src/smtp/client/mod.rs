@@ -1,8 +1,10 @@
-//! One SMTP connection, seen from the client (RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531), without socket, clock or TLS.
+//! One SMTP connection, seen from the client (RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 4954, 6152, 6531), without socket, clock
+//! or TLS.
 //!
 //! 1. [`Client::new`]; then feed octets with [`Client::input`] and do what [`Client::poll`] says, sending
 //!    [`Client::output`] before waiting for anything.
-//! 2. [`ClientStep::Ready`]: EHLO is done on this channel. [`Client::start_tls`], [`Client::send`] or [`Client::quit`].
+//! 2. [`ClientStep::Ready`]: EHLO is done on this channel. [`Client::start_tls`], [`Client::authenticate`],
+//!    [`Client::send`] or [`Client::quit`].
 //! 3. [`ClientStep::StartTls`]: do the handshake, then [`Client::tls_established`]; EHLO follows by itself, and what
 //!    was heard before is forgotten (RFC 3207 §4.2).
 //! 4. [`ClientStep::SendContent`], behind DATA or in one chunk (RFC 3030): [`Client::content`] as often as needed, [`Client::content_end`], poll.
@@ -12,6 +14,7 @@
 //! from here to another channel: who wants clear text after a failed handshake needs a new connection and a new permit.
 //! H10: octets behind the peer's 220 to STARTTLS end the session. H11: see [`content`].
 
+mod auth;
 mod awaiting;
 mod content;
 mod extensions;
@@ -20,7 +23,10 @@ mod session;
 mod transaction;
 
 use std::collections::VecDeque;
+use std::fmt;
 
+pub use self::auth::AuthFailure;
+use self::auth::Exchange;
 pub use self::awaiting::Awaiting;
 use self::content::BareLineEnd;
 pub use self::extensions::Extensions;
@@ -29,6 +35,7 @@ use self::transaction::Transaction;
 use super::reply_reader::ReplyReader;
 use crate::address::{Domain, Mailbox};
 use crate::dsn::Dsn;
+use crate::auth::{AuthPermit, Credentials};
 use crate::facts::{ChannelFacts, ChannelState};
 use crate::floor::{ConnectionId, Permit};
 use crate::reply::Reply;
@@ -42,6 +49,8 @@ pub struct ClientConfig {
     pub connection: ConnectionId,
     /// TLS from the first octet: the handshake is already done.
     pub implicit_tls: bool,
+    /// No mail goes before [`Client::authenticate`] has had its [`ClientStep::Authenticated`].
+    pub must_authenticate: bool,
 }
 
 /// One message for one transaction.
@@ -75,6 +84,10 @@ pub enum ClientStep {
     StartTls,
     /// The session is idle: see [`Client::extensions`] and [`Client::clear_channel`].
     Ready,
+    /// The host knows us: mail may follow, EHLO need not be said again (RFC 4954 §4).
+    Authenticated,
+    /// The host does not, or not now. The session is idle; what must be authenticated is not sent on it.
+    NotAuthenticated(AuthFailure),
     /// 354, and somebody was accepted: feed the content.
     SendContent,
     /// The message is settled for every recipient.
@@ -86,7 +99,6 @@ pub enum ClientStep {
 }
 
 /// One connection.
-#[derive(Debug)]
 pub struct Client {
     config: ClientConfig,
     reader: ReplyReader,
@@ -98,6 +110,7 @@ pub struct Client {
     answered_hello: bool,
     /// The answer to STARTTLS other than 220.
     tls_refusal: Option<Reply>,
+    authenticated: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +121,7 @@ enum State {
     StartTls,
     Handshake,
     Ready,
+    Auth(Exchange),
     Transaction(Box<Transaction>),
     Reset,
     Quit,
@@ -127,6 +141,7 @@ impl Client {
             extensions: Extensions::default(),
             answered_hello: false,
             tls_refusal: None,
+            authenticated: false,
         }
     }
 
@@ -187,6 +202,29 @@ impl Client {
         self.hello();
     }
 
+    /// Logs in; [`ClientStep::Authenticated`] or [`ClientStep::NotAuthenticated`] follows. The permit must be of this connection,
+    /// and the channel TLS: credentials are told to nobody else (RFC 4954 §4, RFC 8314 §5.1).
+    pub fn authenticate(&mut self, permit: AuthPermit, credentials: &Credentials) -> Result<(), Misuse> {
+        if permit.connection() != self.config.connection || !self.secured {
+            return Err(Misuse::WrongConnection);
+        }
+        self.must_be_ready()?;
+        // RFC 4954 §4: once is enough, and twice is an error.
+        if self.authenticated {
+            return Err(Misuse::NotReady);
+        }
+        match Exchange::begin(credentials, &self.extensions) {
+            Ok((line, exchange)) => self.command(&line, State::Auth(exchange)),
+            Err(failure) => self.steps.push_back(ClientStep::NotAuthenticated(failure)),
+        }
+        Ok(())
+    }
+
+    /// The host knows us on this connection.
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
     /// Sends one message. The permit must be of this connection (H2). What this host cannot take is settled without
     /// a word to it: see [`RecipientResult::Refused`].
     pub fn send(&mut self, permit: Permit, message: &Outgoing) -> Result<(), Misuse> {
@@ -194,6 +232,9 @@ impl Client {
             return Err(Misuse::WrongConnection);
         }
         self.must_be_ready()?;
+        if self.config.must_authenticate && !self.authenticated {
+            return Err(Misuse::NotAuthenticated);
+        }
         if message.recipients.is_empty() {
             return Err(Misuse::NoRecipients);
         }
@@ -276,6 +317,7 @@ impl Client {
             State::Ehlo | State::Helo => Awaiting::Ehlo,
             State::StartTls | State::Handshake => Awaiting::StartTls,
             State::Ready | State::Over => Awaiting::Nothing,
+            State::Auth(_) => Awaiting::Auth,
             State::Transaction(transaction) => transaction.awaiting(),
             State::Reset => Awaiting::Reset,
             State::Quit => Awaiting::Quit,
@@ -310,6 +352,15 @@ impl Client {
             None => (ChannelState::NotOffered, "STARTTLS was not offered".to_owned()),
         };
         Some(ChannelFacts { state, detail, handshake: None })
+    }
+}
+
+/// Without the output, which may hold a password.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Client");
+        shown.field("connection", &self.config.connection).field("awaiting", &self.awaiting());
+        shown.field("secured", &self.secured).field("authenticated", &self.authenticated).finish_non_exhaustive()
     }
 }
 

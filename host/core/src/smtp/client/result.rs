@@ -116,6 +116,8 @@ pub enum Misuse {
     NotReady,
     /// The peer spoke out of turn, so this session cannot be trusted; poll it to see it end.
     PeerSpoke,
+    /// Mail of this session goes after a login, and there was none.
+    NotAuthenticated,
     /// A message without recipients.
     NoRecipients,
     /// STARTTLS was not offered, was tried, or the channel is secured.
@@ -132,6 +134,7 @@ impl fmt::Display for Misuse {
             Misuse::WrongConnection => "the permit is of another connection; ask the floor for one of this connection",
             Misuse::NotReady => "the session is not ready for this; poll it first",
             Misuse::PeerSpoke => "the peer spoke out of turn; use another connection",
+            Misuse::NotAuthenticated => "mail goes after a login here; authenticate first",
             Misuse::NoRecipients => "the message has no recipients",
             Misuse::NoStartTls => "STARTTLS is not to be had here; use another connection",
             Misuse::Miscounted => "the content is not as long as was said",

@@ -1,5 +1,6 @@
 //! How replies move a session from state to state, and how it ends. Every end settles the message in progress first.
 
+use super::auth::Heard;
 use super::transaction::{Progress, Transaction};
 use super::{Client, ClientStep, Extensions, FailureKind, Misuse, RecipientResult, SessionFailure, State};
 use crate::reply::Reply;
@@ -40,6 +41,15 @@ impl Client {
                 self.state = State::Over;
                 self.steps.push_back(ClientStep::Closed);
             }
+            State::Auth(exchange) => match exchange.hear(reply.clone()) {
+                Heard::Answer(line) => self.output.extend_from_slice(line.as_bytes()),
+                Heard::Authenticated => {
+                    self.authenticated = true;
+                    self.auth_ended(ClientStep::Authenticated);
+                }
+                Heard::Failed(failure) => self.auth_ended(ClientStep::NotAuthenticated(failure)),
+                Heard::Unexpected => self.fail(FailureKind::Protocol("an unexpected reply".into()), Some(reply)),
+            },
             State::Transaction(_) => self.hear_in_transaction(reply),
             State::Over => {}
             _ => self.fail(FailureKind::Protocol("an unexpected reply".into()), Some(reply)),
@@ -82,6 +92,11 @@ impl Client {
     fn ready(&mut self) {
         self.state = State::Ready;
         self.steps.push_back(ClientStep::Ready);
+    }
+
+    fn auth_ended(&mut self, step: ClientStep) {
+        self.state = State::Ready;
+        self.steps.push_back(step);
     }
 
     pub(super) fn command(&mut self, line: &str, next: State) {

@@ -21,7 +21,7 @@ fn octets_behind_the_220_to_starttls_end_the_session() {
 
 #[test]
 fn octets_behind_the_220_never_reach_the_new_channel() {
-    let mut client = client(false);
+    let mut client = client(false, false);
     client.input(b"220 mx\r\n250-mx\r\n250 STARTTLS\r\n");
     while client.poll() != ClientStep::Ready {}
     client.start_tls().expect("offered");
@@ -113,7 +113,7 @@ fn a_message_whose_end_was_not_answered_may_have_arrived() {
 #[test]
 fn a_reply_behind_the_354_is_no_answer_to_the_end_of_the_data() {
     for (early, delivered) in [("250 taken\r\n", false), ("552 too large\r\n", false), ("", true)] {
-        let mut client = client(false);
+        let mut client = client(false, false);
         client.input(b"220 mx\r\n250 mx\r\n");
         while client.poll() != ClientStep::Ready {}
         client.send(permit(CONNECTION), &outgoing("a@x.example")).expect("ready");
@@ -143,7 +143,7 @@ fn bare_line_ends_never_leave() {
 
 #[test]
 fn a_peer_that_speaks_out_of_turn_gets_no_message() {
-    let mut client = client(false);
+    let mut client = client(false, false);
     client.input(b"220 mx\r\n250 mx\r\n");
     while client.poll() != ClientStep::Ready {}
     client.output().clear();
@@ -157,7 +157,7 @@ fn a_peer_that_speaks_out_of_turn_gets_no_message() {
 fn an_endless_reply_ends_in_bounded_memory() {
     let lines: [&[u8]; 2] = [b"250-more\r\n", b"x"];
     for line in lines {
-        let mut client = client(false);
+        let mut client = client(false, false);
         let fed = (1..1_000_000).find(|_| {
             client.input(line);
             matches!(client.poll(), ClientStep::Failed(_))
@@ -169,7 +169,7 @@ fn an_endless_reply_ends_in_bounded_memory() {
 /// A refusal and a close in one breath is a refusal.
 #[test]
 fn what_came_before_the_end_counts() {
-    let mut client = client(false);
+    let mut client = client(false, false);
     client.input(b"554 go away\r\n");
     client.lost("connection closed");
     assert_eq!(in_words(&client.poll()), "failed: refused at Greeting");

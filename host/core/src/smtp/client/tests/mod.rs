@@ -1,9 +1,11 @@
 //! Transcripts, whole and octet by octet. `S:` the server says, `C:` the client has said, `!` a step, `>` the caller.
 
 use super::*;
+use crate::facts::{ChainVerdict, Handshake, TlsVersion};
 use crate::floor::{Cleared, TlsFloor, TlsProof};
 
 mod chunk;
+mod auth;
 mod hostile;
 mod transcripts;
 
@@ -14,9 +16,27 @@ fn permit(connection: ConnectionId) -> Permit {
     floor.permit(&TlsProof::of_nothing(connection), Cleared::by_the_whole_chain()).expect("an empty floor")
 }
 
-fn client(implicit_tls: bool) -> Client {
+fn client(implicit_tls: bool, must_authenticate: bool) -> Client {
     let hello_name = Domain::parse("relay.example").expect("a domain");
-    Client::new(ClientConfig { hello_name, connection: CONNECTION, implicit_tls })
+    Client::new(ClientConfig { hello_name, connection: CONNECTION, implicit_tls, must_authenticate })
+}
+
+/// Of a good proof; what makes one is tested beside it.
+fn auth_permit(connection: ConnectionId) -> AuthPermit {
+    let handshake = Handshake {
+        version: TlsVersion::TLS13,
+        cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
+        key_exchange: "x25519".into(),
+        server_name: None,
+        implicit: false,
+        resumed: false,
+        chain: ChainVerdict::Trusted,
+        name_matches: true,
+        certificates: Vec::new(),
+        dane: None,
+    };
+    let proof = TlsProof::of_handshake(connection, std::sync::Arc::new(handshake));
+    AuthPermit::of(&proof, &[]).expect("a good proof")
 }
 
 /// `send a@x b@y from s@z size 9 eight-bit`; without `from`, the null reverse-path.
@@ -76,6 +96,12 @@ impl Play {
         match verb {
             "starttls" => outcome = self.client.start_tls(),
             "established" => self.client.tls_established(),
+            "auth" => {
+                let (user, password) = rest.split_once(' ').expect("user and password");
+                let password = password.replace("LONG", &"x".repeat(250));
+                let credentials = Credentials::new(user, password).expect("good ones");
+                outcome = self.client.authenticate(auth_permit(CONNECTION), &credentials);
+            }
             "send" => outcome = self.client.send(permit(CONNECTION), &outgoing(rest)),
             "content" => outcome = self.client.content(text().as_bytes()),
             "end" => outcome = self.client.content_end(),
@@ -96,6 +122,8 @@ fn in_words(step: &ClientStep) -> String {
         ClientStep::NeedInput => "need input".into(),
         ClientStep::StartTls => "handshake".into(),
         ClientStep::Ready => "ready".into(),
+        ClientStep::Authenticated => "authenticated".into(),
+        ClientStep::NotAuthenticated(failure) => format!("not authenticated: {failure}"),
         ClientStep::SendContent => "content".into(),
         ClientStep::Closed => "closed".into(),
         ClientStep::Finished(result) => {
@@ -132,9 +160,13 @@ fn play(transcript: &str) {
 }
 
 fn play_cut(transcript: &str, by_octet: bool) {
-    let implicit = transcript.contains("> implicit");
-    let mut play = Play { client: client(implicit), said: String::new(), steps: VecDeque::new() };
-    let mut lines = transcript.lines().map(str::trim).filter(|l| !l.is_empty() && *l != "> implicit").peekable();
+    let (implicit, after_login) = (transcript.contains("> implicit"), transcript.contains("> after login"));
+    let mut play = Play { client: client(implicit, after_login), said: String::new(), steps: VecDeque::new() };
+    let mut lines = transcript
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && !["> implicit", "> after login"].contains(l))
+        .peekable();
     while let Some(line) = lines.next() {
         let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
         match kind {

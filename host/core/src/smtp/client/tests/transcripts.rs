@@ -198,7 +198,7 @@ fn what_the_sender_asks_to_be_told_is_passed_on_where_dsn_is_offered() {
 
 #[test]
 fn addresses_from_elsewhere_cannot_smuggle_a_command() {
-    let mut client = client(false);
+    let mut client = client(false, false);
     client.input(b"220 mx\r\n");
     while client.poll() != ClientStep::NeedInput {}
     client.input(b"250 mx\r\n");
@@ -217,7 +217,7 @@ fn addresses_from_elsewhere_cannot_smuggle_a_command() {
 #[test]
 fn more_recipients_than_a_window_are_pipelined_in_windows() {
     let recipients: Vec<String> = (0..250).map(|n| format!("u{n}@x.example")).collect();
-    let mut client = client(false);
+    let mut client = client(false, false);
     client.input(b"220 mx\r\n250-mx\r\n250 PIPELINING\r\n");
     while client.poll() != ClientStep::Ready {}
     client.output().clear();
@@ -285,7 +285,7 @@ fn what_became_of_the_channel_is_told() {
         ("STARTTLS", Some("454 4.7.0 later"), Some(ChannelState::Inconclusive)),
     ];
     for (offered, answer, expected) in rows {
-        let mut client = client(false);
+        let mut client = client(false, false);
         assert_eq!((client.clear_channel(), client.answered_hello()), (None, false));
         client.input(format!("220 mx\r\n250-mx\r\n250 {offered}\r\n").as_bytes());
         while client.poll() != ClientStep::Ready {}
@@ -302,7 +302,7 @@ fn what_became_of_the_channel_is_told() {
 
 #[test]
 fn a_permit_is_good_for_its_own_connection_alone() {
-    let mut client = client(false);
+    let mut client = client(false, false);
     let message = outgoing("a@x.example");
     assert_eq!(client.send(permit(CONNECTION), &message), Err(Misuse::NotReady));
     client.input(b"220 mx\r\n250 mx\r\n");
