@@ -8,11 +8,11 @@ use std::sync::Arc;
 use sealwire_core::auth::Credentials;
 use sealwire_policy::{Generation, Sandbox};
 
-use crate::config::{Config, Login, Problem};
+use crate::config::{Config, Login, Problem, RouteChannel};
 use crate::dns::Resolver;
 use crate::generation::build_generation;
 use crate::settings::SettingsDocument;
-use crate::tls::{Connector, Roots};
+use crate::tls::{Connector, Identity, TlsSetupError};
 use crate::tls_reports::DkimKey;
 
 /// Components that are part of the program, by name.
@@ -94,14 +94,13 @@ pub(crate) fn build(
 ) -> Result<Live, Vec<Problem>> {
     let Parts { config, settings, settings_revision, resolver, number } = parts;
     let mut problems = Vec::new();
-    let connect =
-        |key: &str, roots: &Roots| Connector::new(roots).map_err(|error| config.problem(key, error.to_string()));
-    let default_connector = connect("tls.roots", &config.roots).map_err(|problem| vec![problem])?;
+    let default_connector =
+        Connector::new(&config.roots).map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
     let mut connectors = BTreeMap::new();
     let mut logins = BTreeMap::new();
     for (route, channel) in &config.route_channels {
-        match channel.roots.as_ref().map(|roots| connect(&format!("route {route}: roots"), roots)).transpose() {
-            Ok(connector) => connectors.extend(connector.map(|connector| (route.clone(), connector))),
+        match connector_of(&config, route, channel, &default_connector) {
+            Ok(connector) => drop(connectors.insert(route.clone(), connector)),
             Err(problem) => problems.push(problem),
         }
         match channel.login.as_ref().map(Login::read).transpose() {
@@ -139,4 +138,19 @@ pub(crate) fn build(
         web,
         dkim,
     })
+}
+
+/// What opens TLS to a route's hosts: by its roots, as who it says.
+fn connector_of(
+    config: &Config,
+    route: &str,
+    channel: &RouteChannel,
+    default: &Connector,
+) -> Result<Connector, Problem> {
+    let problem = |key: &str, error: TlsSetupError| config.problem(&format!("route {route}: {key}"), error.to_string());
+    let by_roots = channel.roots.as_ref().map(Connector::new).transpose().map_err(|error| problem("roots", error))?;
+    let connector = by_roots.unwrap_or_else(|| default.clone());
+    let Some(files) = &channel.client_certificate else { return Ok(connector) };
+    let identity = Identity::load(&files.certificate, &files.key);
+    Ok(connector.presenting(&identity.map_err(|error| problem("client-certificate", error))?))
 }

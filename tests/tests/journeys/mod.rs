@@ -12,6 +12,7 @@ mod alternate_route;
 mod certificates;
 mod check;
 mod chunks;
+mod client_certificates;
 mod clock;
 mod crash;
 mod dane;

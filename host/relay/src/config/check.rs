@@ -7,9 +7,10 @@ use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
+use sealwire_core::address::Domain;
 
 use super::{CertificateFiles, Component, Config, Listener, Login, Policy, Problem, Roots};
-use crate::tls::{Connector, TlsSetupError, acceptor, load_certificates, read_certificate};
+use crate::tls::{Connector, Identity, TlsSetupError, acceptor, load_certificates, read_certificate};
 use crate::tls_reports::DkimKey;
 
 /// A certificate this close to its end is worth a word: renewal should have happened by now.
@@ -37,6 +38,10 @@ pub fn check(config: &Config, builtins: &[&str], now: u64) -> Checked {
     for (route, channel) in &config.route_channels {
         if let Some(roots) = &channel.roots {
             check_roots(config, &format!("route {route}: roots"), roots, &mut checked);
+        }
+        if let Some(files) = &channel.client_certificate {
+            let key = format!("route {route}: client-certificate");
+            check_client_certificate(config, &key, files, now, &mut checked);
         }
         if let Some(login) = &channel.login {
             check_login(config, &format!("route {route}: auth-password-file"), login, &mut checked);
@@ -72,13 +77,22 @@ fn check_listener(config: &Config, listener: &Listener, now: u64, checked: &mut 
         checked.problems.push(config.problem(&key, error.to_string()));
         return;
     }
-    match dates_and_name(config, files, now) {
+    match dates_and_name(files, Some(&config.hostname), now) {
         Ok(warnings) => checked.warnings.extend(warnings.into_iter().map(|text| config.problem(&key, text))),
         Err(why) => checked.problems.push(config.problem(&key, why)),
     }
 }
 
-fn dates_and_name(config: &Config, files: &CertificateFiles, now: u64) -> Result<Vec<String>, String> {
+fn check_client_certificate(config: &Config, key: &str, files: &CertificateFiles, now: u64, checked: &mut Checked) {
+    let loaded = Identity::load(&files.certificate, &files.key).map_err(|error| error.to_string());
+    match loaded.and_then(|_| dates_and_name(files, None, now)) {
+        Ok(warnings) => checked.warnings.extend(warnings.into_iter().map(|text| config.problem(key, text))),
+        Err(why) => checked.problems.push(config.problem(key, why)),
+    }
+}
+
+/// What is wrong with a certificate, and what may become so. `hostname`: what it ought to name.
+fn dates_and_name(files: &CertificateFiles, hostname: Option<&Domain>, now: u64) -> Result<Vec<String>, String> {
     let file = files.certificate.display();
     let chain = load_certificates(&files.certificate).map_err(|error: TlsSetupError| error.to_string())?;
     let end_entity = chain.first().ok_or_else(|| format!("{file}: holds no certificate"))?;
@@ -93,8 +107,8 @@ fn dates_and_name(config: &Config, files: &CertificateFiles, now: u64) -> Result
     if facts.not_after - now < EXPIRES_SOON_SECS {
         warnings.push(format!("{file}: expires in {}; renew it", days(facts.not_after - now)));
     }
-    if !names(end_entity, config.hostname.as_str()) {
-        let (hostname, named) = (&config.hostname, facts.dns_names.join(", "));
+    if let Some(hostname) = hostname.filter(|hostname| !names(end_entity, hostname.as_str())) {
+        let named = facts.dns_names.join(", ");
         warnings
             .push(format!("{file}: names {named:?}, not this relay's hostname {hostname}; peers that validate refuse"));
     }
@@ -188,6 +202,8 @@ mod tests {
             validate-hostname = true
             auth-user = "relay"
             auth-password-file = "empty.pem"
+            client-certificate = "absent.pem"
+            client-key = "empty.pem"
         "#;
         let config = parse(text, "sealwire.toml", &folder, &Surroundings::of_this_process()).expect("well written");
         let checked = check(&config, &["secure-transport"], 0);
@@ -197,6 +213,7 @@ mod tests {
             ("sealwire.toml:3: tls.roots", "empty.pem"),
             ("sealwire.toml:14: policy[1].component", "there are: secure-transport"),
             ("sealwire.toml:24: route[1].auth-password-file", "empty.pem: the password must have"),
+            ("sealwire.toml:25: route[1].client-certificate", "absent.pem: cannot be read"),
             ("sealwire.toml:17: policy[2].component", "a WebAssembly module"),
         ];
         for (key, part) in expected {

@@ -84,6 +84,9 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
         if let Some(at) = &route.roots {
             place(format!("route {name}: roots"), at.line, &at.key);
         }
+        if let Some(at) = &route.client_certificate {
+            place(format!("route {name}: client-certificate"), at.line, &at.key);
+        }
         if let Some(at) = &route.auth_password_file {
             place(format!("route {name}: auth-password-file"), at.line, &at.key);
         }

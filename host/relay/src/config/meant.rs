@@ -74,7 +74,7 @@ pub struct AlertsTo {
 impl Config {
     /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`,
     /// `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `route NAME: auth-password-file`,
-    /// `policy NAME: component`.
+    /// `route NAME: client-certificate`, `policy NAME: component`.
     pub fn problem(&self, key: &str, text: impl Into<String>) -> Problem {
         match self.places.get(key) {
             Some(place) => Problem { text: text.into(), ..place.clone() },
@@ -90,6 +90,8 @@ pub struct RouteChannel {
     pub roots: Option<Roots>,
     /// Who the relay is there.
     pub login: Option<Login>,
+    /// What it presents to hosts that ask for a certificate.
+    pub client_certificate: Option<CertificateFiles>,
 }
 
 /// One address to listen on.

@@ -8,7 +8,7 @@ use sealwire_core::plan::{DomainPattern, Route, RouteHost, RouteTable, RouteTarg
 
 use super::login::Login;
 use super::meaning::unique;
-use super::meant::RouteChannel;
+use super::meant::{CertificateFiles, RouteChannel};
 use super::reader::{At, Faults};
 use super::written::{WrittenHost, WrittenRoute};
 
@@ -50,7 +50,23 @@ fn rules_of(written: &WrittenRoute) -> Vec<DomainPattern> {
 }
 
 fn channel_of(written: &WrittenRoute, faults: &Faults) -> RouteChannel {
-    RouteChannel { roots: written.roots.as_ref().map(|at| at.value.clone()), login: login_of(written, faults) }
+    RouteChannel {
+        roots: written.roots.as_ref().map(|at| at.value.clone()),
+        login: login_of(written, faults),
+        client_certificate: client_certificate_of(written, faults),
+    }
+}
+
+fn client_certificate_of(written: &WrittenRoute, faults: &Faults) -> Option<CertificateFiles> {
+    match (&written.client_certificate, &written.client_key) {
+        (Some(certificate), Some(key)) => {
+            return Some(CertificateFiles { certificate: certificate.value.clone(), key: key.value.clone() });
+        }
+        (None, None) => {}
+        (Some(at), None) => faults.note_at(at, "a certificate without a key; add client-key = \"FILE\""),
+        (None, Some(at)) => faults.note_at(at, "a key without a certificate; add client-certificate = \"FILE\""),
+    }
+    None
 }
 
 fn login_of(written: &WrittenRoute, faults: &Faults) -> Option<Login> {

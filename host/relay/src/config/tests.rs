@@ -71,6 +71,10 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             "[[route]]\nname=\"a\"\nmx=true\nvalidate-hostname=true\nrequire-ca-signed-certificate=true\nauth-user=\"u\"\nauth-password-file=\"p\"",
             &[(6, "route[1].auth-user", "name hosts instead of mx")],
         ),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\nclient-certificate=\"c\"\n[[route]]\nname=\"b\"\nmx=true\nclient-key=\"k\"",
+            &[(4, "route[1].client-certificate", "client-key"), (8, "route[2].client-key", "client-certificate")],
+        ),
         ("[route]\nname = \"a\"", &[(1, "route", "[[route]]")]),
         (
             "[[policy]]\nname = \"requiretls\"\nprofile = \"fast\"",

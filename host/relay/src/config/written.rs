@@ -104,6 +104,8 @@ pub(super) struct WrittenRoute {
     pub(super) implicit_tls: Option<At<bool>>,
     pub(super) alternate_secure: Option<At<bool>>,
     pub(super) roots: Option<At<Roots>>,
+    pub(super) client_certificate: Option<At<PathBuf>>,
+    pub(super) client_key: Option<At<PathBuf>>,
     pub(super) auth_user: Option<At<String>>,
     pub(super) auth_password_file: Option<At<PathBuf>>,
 }
@@ -238,6 +240,8 @@ fn route(table: &Table<'_>, folder: &Path) -> WrittenRoute {
         implicit_tls: table.flag("implicit-tls"),
         alternate_secure: table.flag("alternate-secure"),
         roots: table.parsed("roots", |text| roots(folder, text)),
+        client_certificate: table.parsed("client-certificate", |text| path_in(folder, text)),
+        client_key: table.parsed("client-key", |text| path_in(folder, text)),
         auth_user: table.text("auth-user"),
         auth_password_file: table.parsed("auth-password-file", |text| path_in(folder, text)),
     }

@@ -1,5 +1,5 @@
 //! Connections that wait for another message. One serves only what has the same next hop, floor and client identity (H7). Who
-//! we are, by login, is the route's word in one generation; both are part of the key.
+//! we are, by login and by certificate, is the route's word in one generation; both are part of the key.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use sealwire_core::facts::Certificate;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -23,6 +24,21 @@ pub fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Tl
 pub fn load_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsSetupError> {
     let pem = std::fs::read(path).map_err(|e| TlsSetupError::Read(path.to_owned(), e.to_string()))?;
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| TlsSetupError::Empty(path.to_owned(), "private key"))
+}
+
+/// Who the relay is to hosts that ask for a certificate: a chain and the key of its first.
+#[derive(Clone, Debug)]
+pub struct Identity(pub(super) CertifiedKey);
+
+impl Identity {
+    /// Reads both; refuses a key that is another certificate's.
+    pub fn load(certificate: &Path, key: &Path) -> Result<Identity, TlsSetupError> {
+        let (chain, key) = (load_certificates(certificate)?, load_key(key)?);
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        CertifiedKey::from_der(chain, key, &provider)
+            .map(Identity)
+            .map_err(|error| TlsSetupError::Unusable(error.to_string()))
+    }
 }
 
 /// The facts of one certificate. What cannot be parsed stays empty: the digests are always there.

@@ -7,9 +7,10 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
-use super::{TlsSetupError, load_certificates};
+use super::{Identity, TlsSetupError, load_certificates};
 
 /// Where trusted CA certificates come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +39,33 @@ impl Connector {
     pub fn new(roots: &Roots) -> Result<Connector, TlsSetupError> {
         let roots = Arc::new(load_roots(roots)?);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let (config, afresh) = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
-        Ok(Connector { roots, provider, config, afresh })
+        let config = Arc::new(opportunistic(&provider, rustls::DEFAULT_VERSIONS)?);
+        let bare = Connector { roots, provider, afresh: Arc::clone(&config), config };
+        Ok(bare.with(ClientConfig::clone(&bare.config)))
+    }
+
+    /// The same with this configuration, and sessions of its own: one that began under another identity is never resumed.
+    fn with(&self, mut config: ClientConfig) -> Connector {
+        config.resumption = Resumption::disabled();
+        let afresh = Arc::new(config.clone());
+        // rustls keeps the chain with the session and gives it out again: it is judged each time, by what holds then.
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        Connector { config: Arc::new(config), afresh, ..self.clone() }
     }
 
     /// The same, speaking this version alone.
     pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> Result<Connector, TlsSetupError> {
-        let (config, afresh) = opportunistic(&self.provider, &[version])?;
-        Ok(Connector { config, afresh, ..self.clone() })
+        let mut config = opportunistic(&self.provider, &[version])?;
+        config.client_auth_cert_resolver = Arc::clone(&self.config.client_auth_cert_resolver);
+        Ok(self.with(config))
+    }
+
+    /// The same, presenting this certificate to hosts that ask for one.
+    #[must_use]
+    pub(crate) fn presenting(&self, identity: &Identity) -> Connector {
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(identity.0.clone()));
+        self.with(config)
     }
 
     /// For web servers, which must present a chain to these roots and their name.
@@ -70,22 +90,18 @@ impl Connector {
     }
 }
 
-/// Completes a handshake with any certificate; with sessions that may be resumed, and without.
+/// Completes a handshake with any certificate.
 fn opportunistic(
     provider: &Arc<CryptoProvider>,
     versions: &[&'static SupportedProtocolVersion],
-) -> Result<(Arc<ClientConfig>, Arc<ClientConfig>), TlsSetupError> {
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+) -> Result<ClientConfig, TlsSetupError> {
+    let config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(versions)
         .map_err(|error| TlsSetupError::Unusable(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(JudgedAfterwards(Arc::clone(provider))))
         .with_no_client_auth();
-    // rustls keeps the chain with the session and gives it out again: it is judged each time, by what holds then.
-    config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-    let mut afresh = config.clone();
-    afresh.resumption = Resumption::disabled();
-    Ok((Arc::new(config), Arc::new(afresh)))
+    Ok(config)
 }
 
 fn load_roots(roots: &Roots) -> Result<RootCertStore, TlsSetupError> {

@@ -10,7 +10,7 @@ mod dane;
 mod proof;
 mod serve;
 
-pub use certificate::{load_certificates, load_key, read_certificate};
+pub use certificate::{Identity, load_certificates, load_key, read_certificate};
 pub use connect::{Connector, Roots};
 pub use dane::DaneCheck;
 pub use proof::client_side;
