@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwire_core::auth::Credentials;
+use sealwire_core::floor::Demand;
+use sealwire_core::plan::Route;
 use sealwire_policy::{Generation, Sandbox};
 
 use crate::config::{Config, Login, Problem, RouteChannel};
@@ -140,7 +142,7 @@ pub(crate) fn build(
     })
 }
 
-/// What opens TLS to a route's hosts: by its roots, as who it says.
+/// What opens TLS to a route's hosts: by its roots, with its cipher suites, as who it says.
 fn connector_of(
     config: &Config,
     route: &str,
@@ -149,7 +151,13 @@ fn connector_of(
 ) -> Result<Connector, Problem> {
     let problem = |key: &str, error: TlsSetupError| config.problem(&format!("route {route}: {key}"), error.to_string());
     let by_roots = channel.roots.as_ref().map(Connector::new).transpose().map_err(|error| problem("roots", error))?;
-    let connector = by_roots.unwrap_or_else(|| default.clone());
+    let mut connector = by_roots.unwrap_or_else(|| default.clone());
+    let demands = config.routes.by_name(route).map(Route::demands).unwrap_or_default();
+    for demand in demands {
+        if let Demand::CipherSuite(suites) = demand {
+            connector = connector.offering(suites).map_err(|error| problem("cipher-suites", error))?;
+        }
+    }
     let Some(files) = &channel.client_certificate else { return Ok(connector) };
     let identity = Identity::load(&files.certificate, &files.key);
     Ok(connector.presenting(&identity.map_err(|error| problem("client-certificate", error))?))

@@ -40,6 +40,7 @@ mod reports;
 mod required_tls;
 mod requiretls;
 mod reuse;
+mod route_channels;
 mod steered;
 mod stopping;
 mod swaps;

@@ -1,8 +1,9 @@
 //! From the routes as written to the table of routes. Everything [`RouteTable`] would refuse is found here first, where
 //! line and key are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use sealwire_core::facts::TlsVersion;
 use sealwire_core::floor::Demand;
 use sealwire_core::plan::{DomainPattern, Route, RouteHost, RouteTable, RouteTarget};
 
@@ -155,6 +156,18 @@ fn demands(written: &WrittenRoute, faults: &Faults) -> Vec<Demand> {
     }
     if ticked(&written.validate_hostname) {
         demands.push(Demand::MatchingName);
+    }
+    if let Some(suites) = &written.cipher_suites {
+        let names: BTreeSet<String> = suites.iter().map(|at| at.value.clone()).collect();
+        let is_of_tls_1_3 = |name: &String| !name.contains("_WITH_");
+        if suites.is_empty() {
+            faults.note_at(&written.here, "cipher-suites = [] could never be met; name one, or remove it");
+        } else if let Some(at) = written.minimum_tls_version.as_ref().filter(|at| at.value == TlsVersion::TLS13)
+            && !names.iter().any(is_of_tls_1_3)
+        {
+            faults.note_at(at, "none of the route's cipher-suites is one of TLS 1.3; add TLS_AES_256_GCM_SHA384, say");
+        }
+        demands.push(Demand::CipherSuite(names));
     }
     // Any demand implies TLS; saying "opportunistic" beside one is a contradiction somebody should resolve.
     if let Some(at) = written.tls.as_ref().filter(|at| !at.value)

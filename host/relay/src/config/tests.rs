@@ -75,6 +75,15 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             "[[route]]\nname=\"a\"\nmx=true\nclient-certificate=\"c\"\n[[route]]\nname=\"b\"\nmx=true\nclient-key=\"k\"",
             &[(4, "route[1].client-certificate", "client-key"), (8, "route[2].client-key", "client-certificate")],
         ),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\ncipher-suites=[\"TLS_AES_256_GCM_SHA384\",\n\"TLS13_AES_128_GCM_SHA256\"]",
+            &[(5, "route[1].cipher-suites", "those are TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256")],
+        ),
+        ("[[route]]\nname=\"a\"\nmx=true\ncipher-suites=[]", &[(1, "route[1]", "could never be met")]),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\nminimum-tls-version=\"1.3\"\ncipher-suites=[\"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\"]",
+            &[(4, "route[1].minimum-tls-version", "TLS_AES_256_GCM_SHA384")],
+        ),
         ("[route]\nname = \"a\"", &[(1, "route", "[[route]]")]),
         (
             "[[policy]]\nname = \"requiretls\"\nprofile = \"fast\"",

@@ -82,6 +82,15 @@ pub fn pattern(text: &str) -> Result<DomainPattern, String> {
     text.parse().map_err(|_| "is no domain; write example.com, or *.example.com for all below it".to_owned())
 }
 
+/// A cipher suite that the relay speaks, by IANA name.
+pub fn cipher_suite(text: &str) -> Result<String, String> {
+    let known = crate::tls::cipher_suites();
+    if known.iter().any(|name| name == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("is no cipher suite that the relay speaks; those are {}", known.join(", ")))
+}
+
 /// A domain.
 pub fn domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|_| "is not a valid domain; write one such as mail.example.com".to_owned())

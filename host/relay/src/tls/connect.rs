@@ -1,5 +1,6 @@
 //! The connector: one shared client configuration that completes a handshake with any certificate.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
+use super::proof::iana_name;
 use super::{Identity, TlsSetupError, load_certificates};
 
 /// Where trusted CA certificates come from.
@@ -58,6 +60,16 @@ impl Connector {
         let mut config = opportunistic(&self.provider, &[version])?;
         config.client_auth_cert_resolver = Arc::clone(&self.config.client_auth_cert_resolver);
         Ok(self.with(config))
+    }
+
+    /// The same, offering of its cipher suites these alone, by IANA name.
+    pub(crate) fn offering(&self, suites: &BTreeSet<String>) -> Result<Connector, TlsSetupError> {
+        let mut provider = CryptoProvider::clone(&self.provider);
+        provider.cipher_suites.retain(|suite| suites.contains(&iana_name(suite.suite())));
+        let provider = Arc::new(provider);
+        let mut config = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
+        config.client_auth_cert_resolver = Arc::clone(&self.config.client_auth_cert_resolver);
+        Ok(Connector { provider, config: Arc::new(config), ..self.clone() })
     }
 
     /// The same, presenting this certificate to hosts that ask for one.

@@ -13,7 +13,7 @@ mod serve;
 pub use certificate::{Identity, load_certificates, load_key, read_certificate};
 pub use connect::{Connector, Roots};
 pub use dane::DaneCheck;
-pub use proof::client_side;
+pub use proof::{cipher_suites, client_side};
 pub use serve::{acceptor, server_side};
 
 use std::fmt;

@@ -3,7 +3,7 @@
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConnection, CommonState, Error};
+use rustls::{CertificateError, CipherSuite, ClientConnection, CommonState, Error};
 use sealwire_core::facts::{ChainVerdict, Handshake, TlsVersion};
 
 use super::dane::{DaneCheck, Verifying, met};
@@ -40,16 +40,25 @@ pub fn client_side(
     }
 }
 
+/// The suites that the relay speaks, by IANA name, best first.
+pub fn cipher_suites() -> Vec<String> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.cipher_suites.iter().map(|suite| iana_name(suite.suite())).collect()
+}
+
+/// rustls writes TLS13_ where IANA's registry writes TLS_.
+pub(super) fn iana_name(suite: CipherSuite) -> String {
+    suite.as_str().unwrap_or("unknown").replacen("TLS13_", "TLS_", 1)
+}
+
 /// The part both sides read alike; no certificate was judged.
 pub(super) fn negotiated(connection: &CommonState) -> Handshake {
     let version = connection.protocol_version().map_or(0, u16::from);
     let suite = connection.negotiated_cipher_suite().map(|s| s.suite());
-    let suite = suite.and_then(|s| s.as_str()).unwrap_or("unknown");
     let group = connection.negotiated_key_exchange_group().map(|g| format!("{:?}", g.name()));
     Handshake {
         version: TlsVersion(version),
-        // rustls writes TLS13_ where IANA's registry writes TLS_.
-        cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+        cipher_suite: suite.map_or_else(|| "unknown".to_owned(), iana_name),
         // IANA writes the curves of RFC 8422 and RFC 7919 in lower case.
         key_exchange: group.map_or_else(String::new, |g| if g.contains("MLKEM") { g } else { g.to_lowercase() }),
         server_name: None,
