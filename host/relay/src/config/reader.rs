@@ -173,6 +173,15 @@ impl<'a> Table<'a> {
         Some(items.filter_map(|item| self.faults.parse(&item, &parse)).collect())
     }
 
+    /// The same, of which there must be one at least: what demands one of nothing is never met.
+    pub(crate) fn some_of<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<Vec<At<T>>> {
+        let list = self.list(key, parse)?;
+        if let Some(at) = self.value(key).filter(|at| at.value.as_array().is_some_and(|array| array.is_empty())) {
+            self.faults.note_at(&at, "names none, and none could never be met; name one, or remove it");
+        }
+        Some(list)
+    }
+
     /// true or false.
     pub(crate) fn flag(&self, key: &str) -> Option<At<bool>> {
         let at = self.value(key)?;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sealwire_core::facts::TlsVersion;
-use sealwire_core::floor::Demand;
+use sealwire_core::floor::{Demand, PinKind};
 use sealwire_core::plan::{DomainPattern, Route, RouteHost, RouteTable, RouteTarget};
 
 use super::login::Login;
@@ -88,9 +88,10 @@ fn login_of(written: &WrittenRoute, faults: &Faults) -> Option<Login> {
     }
     let ticked = |at: &Option<At<bool>>| at.as_ref().is_some_and(|at| at.value);
     // The relay sends no password without such a proof; a route that could never give one would wait for ever.
-    if !(ticked(&written.require_ca_signed_certificate) && ticked(&written.validate_hostname)) {
-        let text = "a password goes to a host that has proven its name, and to no other; \
-            add require-ca-signed-certificate = true and validate-hostname = true";
+    let named = ticked(&written.require_ca_signed_certificate) && ticked(&written.validate_hostname);
+    if !named && written.pins.is_none() {
+        let text = "a password goes to a host that has proven who it is, and to no other; \
+            add require-ca-signed-certificate = true and validate-hostname = true, or pins";
         faults.note_at(user, text);
     }
     Some(Login { user: user.value.clone(), password_file: file.value.clone() })
@@ -160,14 +161,22 @@ fn demands(written: &WrittenRoute, faults: &Faults) -> Vec<Demand> {
     if let Some(suites) = &written.cipher_suites {
         let names: BTreeSet<String> = suites.iter().map(|at| at.value.clone()).collect();
         let is_of_tls_1_3 = |name: &String| !name.contains("_WITH_");
-        if suites.is_empty() {
-            faults.note_at(&written.here, "cipher-suites = [] could never be met; name one, or remove it");
-        } else if let Some(at) = written.minimum_tls_version.as_ref().filter(|at| at.value == TlsVersion::TLS13)
+        if let Some(at) = written.minimum_tls_version.as_ref().filter(|at| at.value == TlsVersion::TLS13)
             && !names.iter().any(is_of_tls_1_3)
         {
             faults.note_at(at, "none of the route's cipher-suites is one of TLS 1.3; add TLS_AES_256_GCM_SHA384, say");
         }
         demands.push(Demand::CipherSuite(names));
+    }
+    if let Some(pins) = &written.pins {
+        // Any one of them will do: a key that is to come stands beside the one that is there.
+        demands.push(Demand::Pin(PinKind::SpkiSha256, pins.iter().map(|at| at.value).collect()));
+        if written.mx.as_ref().is_some_and(|at| at.value) {
+            faults.note_at(
+                &written.here,
+                "strangers' mail exchangers have keys of their own; name hosts, or remove pins",
+            );
+        }
     }
     // Any demand implies TLS; saying "opportunistic" beside one is a contradiction somebody should resolve.
     if let Some(at) = written.tls.as_ref().filter(|at| !at.value)

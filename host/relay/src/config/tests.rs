@@ -3,7 +3,7 @@
 use super::*;
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::facts::TlsVersion;
-use sealwire_core::floor::Demand;
+use sealwire_core::floor::{Demand, PinKind};
 use sealwire_core::plan::RouteTarget;
 
 fn surroundings() -> Surroundings {
@@ -79,10 +79,19 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             "[[route]]\nname=\"a\"\nmx=true\ncipher-suites=[\"TLS_AES_256_GCM_SHA384\",\n\"TLS13_AES_128_GCM_SHA256\"]",
             &[(5, "route[1].cipher-suites", "those are TLS_AES_256_GCM_SHA384, TLS_AES_128_GCM_SHA256")],
         ),
-        ("[[route]]\nname=\"a\"\nmx=true\ncipher-suites=[]", &[(1, "route[1]", "could never be met")]),
+        ("[[route]]\nname=\"a\"\nmx=true\ncipher-suites=[]", &[(4, "route[1].cipher-suites", "could never be met")]),
         (
             "[[route]]\nname=\"a\"\nmx=true\nminimum-tls-version=\"1.3\"\ncipher-suites=[\"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\"]",
             &[(4, "route[1].minimum-tls-version", "TLS_AES_256_GCM_SHA384")],
+        ),
+        (
+            "[[route]]\nname=\"a\"\nhosts=[{host=\"h.example\"}]\npins=[\"sha256:12\",\n\"+\"]",
+            &[(4, "route[1].pins", "64 hexadecimal"), (5, "route[1].pins", "sha256:")],
+        ),
+        ("[[route]]\nname=\"a\"\nhosts=[{host=\"h.example\"}]\npins=[]", &[(4, "route[1].pins", "could never be met")]),
+        (
+            "[[route]]\nname=\"a\"\nmx=true\npins=[\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"]",
+            &[(1, "route[1]", "name hosts, or remove pins")],
         ),
         ("[route]\nname = \"a\"", &[(1, "route", "[[route]]")]),
         (
@@ -138,6 +147,20 @@ fn every_problem_is_told_with_line_key_and_remedy() {
         let syntax = expected.iter().any(|(_, key, _)| key.is_empty());
         assert!(syntax || problems.len() == expected.len(), "{text}\nhas more: {problems:#?}");
     }
+}
+
+/// One demand that any of the pins meets; a login needs no more proof than that.
+#[test]
+fn pins_are_one_demand_that_any_of_them_meets() {
+    let (old, new) = ("ab".repeat(32), "CD".repeat(32));
+    let text = format!(
+        "[[route]]\nname=\"a\"\nhosts=[{{host=\"h.example\"}}]\npins=[\"sha256:{old}\", \"sha256:{new}\"]\n\
+         auth-user=\"u\"\nauth-password-file=\"p\""
+    );
+    let config = read(&text).expect("no problem");
+    let pins = std::collections::BTreeSet::from([[0xab; 32], [0xcd; 32]]);
+    let demands = config.routes.by_name("a").expect("the route").demands();
+    assert_eq!(demands, [Demand::Tls, Demand::Pin(PinKind::SpkiSha256, pins)]);
 }
 
 #[test]

@@ -91,6 +91,19 @@ pub fn cipher_suite(text: &str) -> Result<String, String> {
     Err(format!("is no cipher suite that the relay speaks; those are {}", known.join(", ")))
 }
 
+/// A pinned key: the digest of a SubjectPublicKeyInfo.
+pub fn pin(text: &str) -> Result<[u8; 32], String> {
+    let wrong = || "is no pin; write sha256: and the 64 hexadecimal digits of the key's SHA-256 digest".to_owned();
+    let digits =
+        text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.is_ascii()).ok_or_else(wrong)?;
+    let mut digest = [0; 32];
+    for (octet, pair) in digest.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        *octet = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(wrong)?;
+    }
+    Ok(digest)
+}
+
 /// A domain.
 pub fn domain(text: &str) -> Result<Domain, String> {
     Domain::parse(text).map_err(|_| "is not a valid domain; write one such as mail.example.com".to_owned())

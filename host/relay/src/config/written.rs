@@ -107,6 +107,7 @@ pub(super) struct WrittenRoute {
     pub(super) cipher_suites: Option<Vec<At<String>>>,
     pub(super) client_certificate: Option<At<PathBuf>>,
     pub(super) client_key: Option<At<PathBuf>>,
+    pub(super) pins: Option<Vec<At<[u8; 32]>>>,
     pub(super) auth_user: Option<At<String>>,
     pub(super) auth_password_file: Option<At<PathBuf>>,
 }
@@ -241,9 +242,10 @@ fn route(table: &Table<'_>, folder: &Path) -> WrittenRoute {
         implicit_tls: table.flag("implicit-tls"),
         alternate_secure: table.flag("alternate-secure"),
         roots: table.parsed("roots", |text| roots(folder, text)),
-        cipher_suites: table.list("cipher-suites", values::cipher_suite),
+        cipher_suites: table.some_of("cipher-suites", values::cipher_suite),
         client_certificate: table.parsed("client-certificate", |text| path_in(folder, text)),
         client_key: table.parsed("client-key", |text| path_in(folder, text)),
+        pins: table.some_of("pins", values::pin),
         auth_user: table.text("auth-user"),
         auth_password_file: table.parsed("auth-password-file", |text| path_in(folder, text)),
     }
