@@ -20,6 +20,8 @@ pub struct Settings {
     pub(crate) lists: Vec<String>,
     /// Receives our TLS reports; exempt from R1.
     pub(crate) tls_report_mailbox: Option<Mailbox>,
+    /// R7 for recipients that no outbound setting lists; exists and demands TLS.
+    pub(crate) unlisted_route: Option<String>,
 }
 
 /// One setting.
@@ -47,7 +49,12 @@ impl Settings {
         settings::read(document, |object, problems| {
             let mut lists = Vec::new();
             let enabled = object.objects("settings", |object| setting(object, &mut lists, host, problems));
-            Settings { enabled, lists, tls_report_mailbox: mailbox(object, "tls-report-mailbox", problems) }
+            Settings {
+                enabled,
+                lists,
+                tls_report_mailbox: mailbox(object, "tls-report-mailbox", problems),
+                unlisted_route: secure_route(object, "alternate-secure-route-for-unlisted", host, problems),
+            }
         })
     }
 
@@ -77,7 +84,7 @@ fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, p
         require_ca_signed_certificate: object.flag("require-ca-signed-certificate", false),
         validate_hostname: object.flag("validate-hostname", false),
         minimum_version: minimum_version(object, problems),
-        alternate_secure_route: alternate_secure_route(object, host, problems),
+        alternate_secure_route: secure_route(object, "alternate-secure-route", host, problems),
     };
     if let Some(unit) = object.text("unit").filter(|unit| unit != UNIT) {
         problems
@@ -98,10 +105,10 @@ fn minimum_version(object: &mut Object<'_>, problems: &Problems) -> Option<u16> 
     }
 }
 
-/// A route that does not demand TLS would lose, as a fallback, what the setting is for.
-fn alternate_secure_route(object: &mut Object<'_>, host: &impl Host, problems: &Problems) -> Option<String> {
-    let name = object.text("alternate-secure-route")?;
-    let path = object.path("alternate-secure-route");
+/// A route that does not demand TLS would lose what it is named for.
+fn secure_route(object: &mut Object<'_>, key: &'static str, host: &impl Host, problems: &Problems) -> Option<String> {
+    let name = object.text(key)?;
+    let path = object.path(key);
     match host.route(&name) {
         None => problems.add(path, format!("there is no route `{name}`; write it in the configuration first")),
         Some(route) if route.demands().is_empty() => {
@@ -131,6 +138,7 @@ mod tests {
 
     const COMPLETE: &str = r#"{
         "tls-report-mailbox": "TLSRPT@Ours.Example.",
+        "alternate-secure-route-for-unlisted": "tunnel",
         "settings": [
             {"description": "Partners", "scopes": ["inbound", "outbound"], "lists": ["partners", "banks"],
              "require-ca-signed-certificate": true, "validate-hostname": true, "minimum-tls-version": "1.3",
@@ -146,6 +154,7 @@ mod tests {
         assert_eq!(settings.lists, ["partners", "banks"], "shared lists are named once");
         let mailbox = settings.tls_report_mailbox.as_ref().expect("given");
         assert_eq!((&*mailbox.local_part, &*mailbox.domain), ("TLSRPT", "ours.example"));
+        assert_eq!(settings.unlisted_route.as_deref(), Some("tunnel"));
         let all: Vec<_> = settings.all().collect();
         assert_eq!(all.len(), 2, "the disabled one is left out");
         assert_eq!(all[0].lists, [0, 1]);
@@ -162,6 +171,7 @@ mod tests {
     fn all_problems_come_at_once_each_with_its_place() {
         let document = r#"{
             "tls-report-mailbox": "tlsrpt",
+            "alternate-secure-route-for-unlisted": "open",
             "Settings": [],
             "settings": [
                 {"description": " ", "scopes": ["inbound", "sideways"], "lists": ["gone"], "minimum-tls-version": "1.1",
@@ -186,6 +196,7 @@ mod tests {
             "/settings/1/enabled: `enabled` must be true or false",
             "/settings/2: must be an object",
             "/tls-report-mailbox: `tlsrpt` is no address",
+            "/alternate-secure-route-for-unlisted: route `open` does not demand TLS",
             "/Settings: unknown key",
         ];
         let found = problems(document);

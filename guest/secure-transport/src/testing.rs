@@ -78,6 +78,12 @@ impl WayOut {
         self
     }
 
+    /// The recipient's domain is hosted here.
+    pub(crate) fn ours(mut self) -> WayOut {
+        self.destination.recipient_is_ours = true;
+        self
+    }
+
     pub(crate) fn for_recipient(&self, recipient: &str) -> WayOut {
         let destination = fakes::Destination { recipient: Mailbox::new(recipient), ..self.destination.clone() };
         WayOut { message: self.message.clone(), destination }

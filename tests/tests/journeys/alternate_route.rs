@@ -56,6 +56,45 @@ fn the_message_takes_the_alternate_route_and_comes_back_only_if_that_fails_too()
     scene.until_queue_is_empty();
 }
 
+/// Chosen for all who are not listed, the route is taken at once, and never left for clear text.
+#[test]
+fn mail_to_who_is_not_listed_takes_the_alternate_route() {
+    let authority = Authority::new("Test Authority");
+    let (ordinary, named) = (Script::tls(&authority.leaf(&[HOST])).start(), Script::clear().start());
+    let vault = Script::tls(&authority.leaf(&[HOST])).start();
+    let listed = setting("partners", "outbound", &["partner.test"], "");
+    let chosen = "[policy.secure-transport]\nalternate-secure-route-for-unlisted = \"vault\"\n";
+    let scene = given()
+        .believing(authority)
+        .route("ordinary", &["partner.test"], ordinary.address(), "")
+        .route("named", &["named.test"], named.address(), "")
+        .route("vault", &[], vault.address(), VERIFIED)
+        .settings(&format!("{chosen}{listed}"))
+        .start();
+    let rows = [
+        ("bob@partner.test", &ordinary, "by TLS"),
+        ("bob@named.test", &named, "in clear"),
+        ("bob@anywhere.test", &vault, "by TLS"),
+        ("bob@else.where.test", &vault, "by TLS"),
+    ];
+    for (recipient, peer, expected) in rows {
+        scene.submit(ALICE, &[recipient], recipient);
+        assert_eq!(scene.fate(&[peer], recipient).word(), expected, "{recipient}");
+    }
+    assert_eq!(vault.messages().len(), 2);
+    let round = scene.rounds("bob@anywhere.test", 1)[0].to_string();
+    assert!(round.contains("that are on no list takes the alternate secure route"), "{round}");
+    // Nothing else will do once the route gives no TLS: the mail waits for it.
+    vault.become_(Script::clear());
+    // Connections that wait are of the generation before.
+    assert!(scene.relay.run(&["reload"]).status.success());
+    scene.submit(ALICE, &["carol@anywhere.test"], "waits");
+    let round = scene.rounds("carol@anywhere.test", 1)[0].to_string();
+    assert!(round.contains("again at"), "{round}");
+    assert_eq!(scene.queued_for("carol@anywhere.test"), 1);
+    vault.assert_no_mail_in_clear();
+}
+
 #[test]
 fn a_route_that_works_is_never_left_for_the_alternate_one() {
     let authority = Authority::new("Test Authority");

@@ -5,16 +5,34 @@
 //! That the route exists and demands TLS is checked when the settings are read. Of several settings that hold, the first
 //! in document order that names a route gives it. In the second plan, for that route, the host no longer listens to
 //! fallbacks.
+//!
+//! Gmail again: "Domains not listed in TLS rules can be rerouted to this alternate route". Chosen so, mail for recipients that
+//! no outbound setting lists takes the route at once, where it would have gone by MX. Hosted domains stay where they are, and
+//! so does what a route of the configuration sends to hosts of its own: an operator named those.
 
-use sealwire_sdk::Floor;
+use sealwire_sdk::{Destination, Floor, Reason};
 
 use super::{Hold, Rule};
+use crate::settings::Settings;
 
 /// The rule as the public knows it.
 pub const RULE: Rule = Rule {
     id: "R7",
     sentence: "Where the required protection cannot be had, the message takes the alternate secure route.",
 };
+
+/// What the reason of an unlisted recipient's way says.
+const UNLISTED: &str = "Mail to recipients that are on no list takes the alternate secure route.";
+
+/// Takes the route, for a recipient that no outbound setting lists. In the second plan, for the route itself, there is
+/// nothing more to take.
+pub(crate) fn plan_unlisted(settings: &Settings, destination: &impl Destination, floor: &impl Floor) {
+    let Some(route) = settings.unlisted_route.as_deref() else { return };
+    if destination.route_kind() == "mx" && !destination.recipient_is_ours() {
+        floor.take_route(route);
+        floor.because(&Reason::new(RULE.id, UNLISTED).detail("alternate-secure-route-for-unlisted"));
+    }
+}
 
 /// The first step of the cascade, before R6's.
 pub(crate) fn plan(holds: &[Hold<'_>], floor: &impl Floor) {
@@ -28,6 +46,49 @@ pub(crate) fn plan(holds: &[Hold<'_>], floor: &impl Floor) {
 #[cfg(test)]
 mod tests {
     use crate::testing::{WayOut, plan, settings_of};
+
+    /// A document with this for who is not listed.
+    fn with_unlisted(settings: &[&str]) -> String {
+        settings_of(settings).replacen('{', r#"{"alternate-secure-route-for-unlisted": "tunnel", "#, 1)
+    }
+
+    #[test]
+    fn r7_route_of_who_is_not_listed() {
+        let outbound = r#""scopes": ["outbound"]"#;
+        let via = r#""scopes": ["outbound-via-another-setting"]"#;
+        let inbound = r#""scopes": ["inbound"]"#;
+        let off = r#""scopes": ["outbound"], "enabled": false"#;
+        let (mx, smart_host) = (WayOut::mx(), WayOut::to("smart-host", &[]));
+        let alternate = WayOut::to("alternate-secure", &["tls"]);
+        // (settings, way, recipient, takes the route)
+        let rows: &[(&[&str], &WayOut, &str, bool)] = &[
+            (&[outbound], &mx, "b@other.example", true),
+            (&[outbound], &mx, "b@partner.example", false),
+            (&[outbound], &mx, "x@deep.below.example", false),
+            (&[outbound], &mx, "bob@people.example", true),
+            // Listed is listed, though the setting does not hold on this way out.
+            (&[via], &mx, "b@partner.example", false),
+            (&[via, outbound], &mx, "b@other.example", true),
+            // What lists senders, or is switched off, lists no recipient.
+            (&[inbound], &mx, "b@partner.example", true),
+            (&[off], &mx, "b@partner.example", true),
+            (&[], &mx, "b@partner.example", true),
+            (&[outbound], &smart_host, "b@other.example", false),
+            (&[outbound], &alternate, "b@other.example", false),
+        ];
+        for (settings, way, recipient, taken) in rows {
+            let way = way.for_recipient(recipient);
+            let lines = plan(&with_unlisted(settings), &way).lines();
+            let takes = lines.contains(&"take-route tunnel".to_owned());
+            assert_eq!(takes, *taken, "{settings:?}, to {recipient} by {way:?}: {lines:?}");
+            assert!(!plan(&settings_of(settings), &way).lines().contains(&"take-route tunnel".to_owned()));
+        }
+        let lines = plan(&with_unlisted(&[outbound]), &mx.for_recipient("b@other.example").ours()).lines();
+        assert_eq!(lines, ["conclude"], "hosted domains stay where they are");
+        let calls = plan(&with_unlisted(&[]), &mx.flagged_by(&["flag-subject"]));
+        assert_eq!(calls.lines(), ["take-route tunnel", "because R7", "conclude"], "flagged mail too");
+        assert_eq!(calls.reasons()[0].text, super::UNLISTED);
+    }
 
     #[test]
     fn r7_route() {
