@@ -24,7 +24,8 @@ mod written;
 pub use login::Login;
 pub use meaning::BUILTIN_POLICY;
 pub use meant::{
-    CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail, RouteChannel, TlsReports,
+    CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail, RouteChannel,
+    TlsReports,
 };
 pub use problem::Problem;
 pub use routes::IMPLICIT_ROUTE;

@@ -34,8 +34,8 @@ pub use self::result::{FailureKind, MessageResult, Misuse, RecipientResult, Sess
 use self::transaction::Transaction;
 use super::reply_reader::ReplyReader;
 use crate::address::{Domain, Mailbox};
-use crate::dsn::Dsn;
 use crate::auth::{AuthPermit, Credentials};
+use crate::dsn::Dsn;
 use crate::facts::{ChannelFacts, ChannelState};
 use crate::floor::{ConnectionId, Permit};
 use crate::reply::Reply;

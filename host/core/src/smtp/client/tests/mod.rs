@@ -4,8 +4,8 @@ use super::*;
 use crate::facts::{ChainVerdict, Handshake, TlsVersion};
 use crate::floor::{Cleared, TlsFloor, TlsProof};
 
-mod chunk;
 mod auth;
+mod chunk;
 mod hostile;
 mod transcripts;
 
