@@ -101,6 +101,13 @@ impl AddressList {
         self.index.len()
     }
 
+    /// Domains that are listed by name, and those of listed addresses; not the subdomains that `*.domain` means. In order, some
+    /// more than once.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        let domain = |entry: &'_ str| entry.rfind('@').map_or(0, |at| at + 1);
+        self.index.sorted().filter(|entry| !entry.starts_with('.')).map(move |entry| &entry[domain(entry)..])
+    }
+
     /// A list without entries; it lists nobody.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

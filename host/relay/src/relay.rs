@@ -22,6 +22,7 @@ use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::{Serving, Sessions};
 use crate::live::{Builtins, Live};
+use crate::probes::{Probes, ProbesStatus};
 use crate::sts::Policies;
 use crate::tls_reports::{Received, Reports, TlsReportsReceived, TlsReportsStatus};
 use crate::world::World;
@@ -36,6 +37,7 @@ pub struct Relay {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) sts: Policies,
     pub(crate) destinations: Destinations,
+    pub(crate) probes: Probes,
     pub(crate) tls_reports: Reports,
     pub(crate) tls_reports_received: Received,
     pub(crate) sessions: Arc<Sessions>,
@@ -79,6 +81,8 @@ pub struct RelayStatus {
     pub store: StoreStatus,
     /// Hosts that give less protection than they gave.
     pub downgrades: Vec<Downgrade>,
+    /// What probes of listed domains found.
+    pub probes: ProbesStatus,
     /// Reports to other domains (RFC 8460).
     pub tls_reports: TlsReportsStatus,
     /// Reports of others about domains of ours.
@@ -127,6 +131,7 @@ impl Relay {
             queue: self.store.counts().await.ok(),
             store: self.store.status(),
             downgrades: self.destinations.downgrades(),
+            probes: self.probes.status(),
             tls_reports: self.tls_reports_status(),
             tls_reports_received: self.tls_reports_received.status(self.world.now()),
             totals: self.counters.totals(),

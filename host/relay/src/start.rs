@@ -23,6 +23,7 @@ use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
+use crate::probes::{self, Probes};
 use crate::relay::Relay;
 use crate::scheduler;
 use crate::settings::SettingsDocument;
@@ -84,6 +85,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         lanes: Arc::new(Lanes::new(config.limits.deliveries)),
         sts,
         destinations,
+        probes: Probes::default(),
         tls_reports,
         tls_reports_received: received,
         sessions: Arc::new(Sessions::default()),
@@ -102,6 +104,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
     tasks.push(tokio::spawn(sts::refresh(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(tls_reports::run(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(probes::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(alerts::send(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));

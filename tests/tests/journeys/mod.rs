@@ -33,6 +33,7 @@ mod names;
 mod one_attempt;
 mod opportunistic;
 mod postfix;
+mod probes;
 mod queue;
 mod real_peers;
 mod refuse_everything;

@@ -50,9 +50,16 @@ fn tell(status: &Value, output: &Output) {
         ("decisions", format!("{}, {} failed", number("/totals/decisions"), number("/totals/failed-decisions"))),
         ("sandbox", sandbox(status)),
         ("DNSSEC", text("/dnssec")),
+        ("probes", format!("{} of {} domains well", number("/probes/well"), number("/probes/probed"))),
         ("TLS reports", tls_reports(status)),
         ("  received", tls_reports_received(status)),
     ]);
+    for troubled in array(status, "/probes/troubled") {
+        let findings: Vec<String> =
+            troubled["findings"].as_array().into_iter().flatten().map(|finding| words(&finding["text"])).collect();
+        let (destination, state) = (words(&troubled["destination"]), words(&troubled["state"]));
+        output.line(output.toned(Tone::Bad, &format!("probe of {destination}: {state}: {}", findings.join("; "))));
+    }
     for downgrade in array(status, "/downgrades") {
         let (destination, host) = (words(&downgrade["destination"]), words(&downgrade["host"]));
         let text = format!("lost protection: {destination} at {host}; see `sealwire downgrades list`");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sealwire_core::schedule::Schedule;
 
 use super::meant::{
-    AlertsTo, CertificateFiles, Component, Config, Limits, Listener, LogLevel, MtaSts, Policy, Profile,
+    AlertsTo, CertificateFiles, Component, Config, Limits, Listener, LogLevel, MtaSts, Policy, ProbesOf, Profile,
 };
 use super::problem::Problem;
 use super::reader::{At, Faults};
@@ -18,6 +18,8 @@ use crate::tls::Roots;
 
 /// Of HTTPS.
 const HTTPS_PORT: u16 = 443;
+/// Certificates end by the day.
+const PROBES_EVERY_SECS: u64 = 86_400;
 /// How often one has to be reminded.
 const ALERTS_REPEAT_AFTER_SECS: u64 = 3600;
 
@@ -51,6 +53,10 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         alerts: AlertsTo {
             to: values(written.alerts_to),
             repeat_after_secs: value(written.alerts_repeat_after).unwrap_or(ALERTS_REPEAT_AFTER_SECS),
+        },
+        probes: ProbesOf {
+            lists: values(written.probes_lists),
+            every_secs: value(written.probes_every).unwrap_or(PROBES_EVERY_SECS),
         },
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),

@@ -54,6 +54,8 @@ pub struct Config {
     pub policies: Vec<Policy>,
     /// Where alerts go.
     pub alerts: AlertsTo,
+    /// Whose TLS is looked at ahead of mail.
+    pub probes: ProbesOf,
     /// When to try again and when to give up.
     pub schedule: Schedule,
     /// Least level written to the log.
@@ -69,6 +71,15 @@ pub struct AlertsTo {
     pub to: Vec<Destination>,
     /// The same alert goes out once in so long.
     pub repeat_after_secs: u64,
+}
+
+/// Whose TLS is looked at ahead of mail, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbesOf {
+    /// Names of lists in the settings.
+    pub lists: Vec<String>,
+    /// From one probe of a domain to the next.
+    pub every_secs: u64,
 }
 
 impl Config {

@@ -35,6 +35,8 @@ pub(super) struct Written {
     pub(super) sts_enabled: Option<At<bool>>,
     pub(super) sts_port: Option<At<u64>>,
     pub(super) tls_reports: WrittenTlsReports,
+    pub(super) probes_lists: Vec<At<String>>,
+    pub(super) probes_every: Option<At<u64>>,
     pub(super) alerts_to: Vec<At<Destination>>,
     pub(super) alerts_repeat_after: Option<At<u64>>,
     pub(super) limits: WrittenLimits,
@@ -134,6 +136,7 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
     let dns = file.table("dns");
     let sts = file.table("mta-sts");
     let alerts = file.table("alerts");
+    let probes = file.table("probes");
     Written {
         hostname: file.parsed("hostname", values::domain),
         data_directory: file.parsed("data-directory", path),
@@ -144,6 +147,8 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         roots: tls.as_ref().and_then(|tls| tls.parsed("roots", |text| roots(folder, text))),
         dns_servers: dns.as_ref().and_then(|dns| dns.list("servers", values::server_address)).unwrap_or_default(),
         dnssec: dns.as_ref().and_then(|dns| dns.parsed("dnssec", dnssec)),
+        probes_lists: probes.as_ref().and_then(|probes| probes.list("lists", name)).unwrap_or_default(),
+        probes_every: probes.as_ref().and_then(|probes| probes.parsed("every", duration)),
         alerts_to: alerts.as_ref().and_then(|alerts| alerts.list("to", alert_destination)).unwrap_or_default(),
         alerts_repeat_after: alerts.as_ref().and_then(|alerts| alerts.parsed("repeat-after", duration)),
         sts_enabled: sts.as_ref().and_then(|sts| sts.flag("enabled")),

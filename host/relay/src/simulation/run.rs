@@ -37,6 +37,7 @@ use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::Sessions;
 use crate::live::{Builtins, Live};
+use crate::probes::Probes;
 use crate::relay::Relay;
 use crate::scheduler;
 use crate::session::{SessionParts, serve};
@@ -229,6 +230,7 @@ impl Door {
             lanes: Arc::new(Lanes::new(self.live().config.limits.deliveries)),
             sts: in_hand(),
             destinations: Destinations::default(),
+            probes: Probes::default(),
             tls_reports: Reports::default(),
             tls_reports_received: Received::default(),
             sessions: Arc::new(Sessions::default()),

@@ -1,0 +1,56 @@
+//! Listed domains are tested ahead of mail: the operator hears of it before anything comes back.
+
+use std::time::{Duration, SystemTime};
+
+use sealwire_tests::certs::Authority;
+use sealwire_tests::fake_peer::Script;
+use sealwire_tests::wait;
+
+use super::scene::{Scene, given, setting};
+
+#[track_caller]
+fn until_alert(scene: &Scene, words: &str) -> String {
+    wait::until(wait::PATIENCE, &format!("an alert that says {words}"), || {
+        let alerts = scene.log(&["--event", "alert"]).into_iter();
+        let mut texts = alerts.filter_map(|alert| alert["text"].as_str().map(str::to_owned));
+        texts.find(|text| text.contains(words))
+    })
+}
+
+#[test]
+fn a_partner_whose_tls_will_not_do_is_told_of_before_mail_comes_back() {
+    let authority = Authority::new("Test Authority");
+    let good = Script::tls(&authority.leaf(&["127.0.0.1"]));
+    let now = SystemTime::now();
+    let soon =
+        authority.leaf_valid(&["127.0.0.1"], now - Duration::from_secs(86_400), now + Duration::from_secs(5 * 86_400));
+    let well = good.start();
+    let partner = Script::tls(&soon).start();
+    let scene = given()
+        .route("partner", &["partner.test"], partner.address(), "")
+        .route("well", &["well.test"], well.address(), "")
+        .believing(authority)
+        .config("[probes]\nlists = [\"partners\"]\nevery = \"2s\"\n")
+        .settings(&setting(
+            "partners",
+            "outbound",
+            &["partner.test", "bob@well.test", "*.wild.test"],
+            "require-ca-signed-certificate = true",
+        ))
+        .start();
+    let alert = until_alert(&scene, "the probe of partner.test says warning");
+    assert!(alert.contains("ends"), "{alert}");
+    partner.become_(Script::clear());
+    let alert = until_alert(&scene, "the probe of partner.test says critical");
+    assert!(alert.contains("mail does not leave"), "{alert}");
+    let status = scene.relay.json(&["status"]);
+    assert_eq!(
+        (status["probes"]["probed"].as_u64(), status["probes"]["well"].as_u64()),
+        (Some(2), Some(1)),
+        "{status:#}"
+    );
+    let shown = scene.relay.run(&["status"]).out;
+    assert!(shown.contains("1 of 2 domains well") && shown.contains("probe of partner.test: critical"), "{shown}");
+    // Nothing was sent, and none of it is mail.
+    assert!(partner.messages().is_empty() && well.messages().is_empty() && scene.queue().is_empty());
+}
