@@ -173,7 +173,8 @@ mod tests {
         let away = || (State::Unknown, finding(State::Unknown, "no host could be asked"));
         let well = || (State::Ok, Vec::new());
         // (seconds, what is found, whether it is told)
-        let courses: [&[(u64, (State, Vec<Finding>), bool)]; 4] = [
+        type Step = (u64, (State, Vec<Finding>), bool);
+        let courses: [&[Step]; 4] = [
             &[(0, well(), false), (1, ends(9), true), (2, ends(9), false), (3, ends(8), true)],
             &[(0, ends(9), true), (DAY - 1, ends(9), false), (DAY, ends(9), true)],
             &[(0, ends(9), true), (1, well(), false), (2, ends(9), true)],

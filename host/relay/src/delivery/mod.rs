@@ -14,6 +14,7 @@ mod connection;
 mod dane;
 mod examine;
 mod hosts;
+mod learned;
 mod login;
 mod pool;
 mod published;
@@ -29,13 +30,11 @@ use std::time::Duration;
 
 use sealwire_core::address::Mailbox;
 use sealwire_core::decision::Judgement;
-use sealwire_core::downgrade::Protection;
 use sealwire_core::facts::{ChannelFacts, ChannelState, HopFacts, MessageFacts};
 use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::outcome::{HostUnmet, Outcome};
 use sealwire_core::plan::{Attempt, HostName, NextHop};
-use sealwire_core::reply::Reply;
 use sealwire_core::smtp::client::{Outgoing, RecipientResult};
 use sealwire_store::{BodyReader, Claim, StoreError};
 use tokio::time::Instant;
@@ -46,7 +45,7 @@ use pool::PoolKey;
 use published::{Asked, Barred, Published};
 use tally::{Tally, found_in_words};
 
-use crate::lanes::{Place, asks_for_less};
+use crate::lanes::Place;
 use crate::live::Live;
 use crate::relay::Relay;
 
@@ -308,13 +307,7 @@ impl Delivering<'_> {
             Ok(result) if was_used && result.recipients.iter().all(is_untouched) => Sent::NotAtAll,
             Err(_) if was_used => Sent::NotAtAll,
             Ok(result) => {
-                for recipient in &result.recipients {
-                    match recipient {
-                        RecipientResult::Delivered(_) => self.place.took(&self.attempt.next_hop),
-                        RecipientResult::Deferred(reply) => self.note_pace(Some(reply)),
-                        RecipientResult::Refused { .. } | RecipientResult::Unanswered { .. } => {}
-                    }
-                }
+                self.note_results(&result.recipients);
                 self.tally.results(&recipients, result, &key.host, &connection, published);
                 let most = self.live.config.limits.deliveries_per_destination;
                 self.relay.pool.give_back(key.clone(), connection, most).await;
@@ -324,22 +317,6 @@ impl Delivering<'_> {
                 self.tally.not_asked(&key.host, misuse.to_string());
                 Sent::Settled
             }
-        }
-    }
-
-    /// What the host gave, unless that could not be found out, or is an earlier session's.
-    fn note_protection(&self, host: &HostName, channel: &ChannelFacts) {
-        let handshake = channel.handshake.as_deref();
-        if channel.state != ChannelState::Inconclusive && !handshake.is_some_and(|handshake| handshake.resumed) {
-            let (relay, next_hop) = (self.relay, &self.attempt.next_hop);
-            relay.destinations.note(relay, next_hop, &host.to_string(), Protection::of(handshake));
-        }
-    }
-
-    /// A reply that asks for less counts for all that goes to this destination.
-    fn note_pace(&self, reply: Option<&Reply>) {
-        if reply.is_some_and(asks_for_less) {
-            self.place.asked_for_less(&self.attempt.next_hop);
         }
     }
 
