@@ -113,6 +113,11 @@ impl Destination {
         Noted { changed: true, lost }
     }
 
+    /// Nothing that was seen says anything about `now` any more.
+    pub fn is_forgotten(&self, now: u64) -> bool {
+        self.hosts.values().all(|seen| now.saturating_sub(seen.best_at) >= FORGET_SECS)
+    }
+
     /// Hosts that give less than they did.
     pub fn lessened(&self) -> impl Iterator<Item = (&String, &HostSeen)> {
         self.hosts.iter().filter(|(_, seen)| seen.less.is_some())

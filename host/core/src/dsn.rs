@@ -116,7 +116,9 @@ impl Dsn {
     pub fn rcpt_parameters(&self, position: u32, utf8: bool) -> String {
         let Some(recipient) = self.recipients.get(&position) else { return String::new() };
         let notify = recipient.notify.map(|notify| format!(" NOTIFY={notify}"));
-        let orcpt = recipient.orcpt.as_ref().map(|orcpt| format!(" ORCPT={}", orcpt.encoded(utf8)));
+        // In ASCII an international one may be longer than it may be (§4.2).
+        let orcpt = recipient.orcpt.as_ref().map(|orcpt| orcpt.encoded(utf8)).filter(|orcpt| orcpt.len() <= ORCPT_MAX);
+        let orcpt = orcpt.map(|orcpt| format!(" ORCPT={orcpt}"));
         notify.into_iter().chain(orcpt).collect()
     }
 }

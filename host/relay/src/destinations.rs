@@ -55,11 +55,15 @@ impl Destinations {
 
     /// Notes what a host of this next hop gave; where it is less than before, `relay` raises an alert.
     pub(crate) fn note(&self, relay: &Relay, next_hop: &NextHop, host: &str, protection: Protection) {
-        let (key, now) = (key_of(next_hop), relay.world.now());
+        let (key, now, mut forgotten) = (key_of(next_hop), relay.world.now(), Vec::new());
         let (noted, value) = {
             let mut known = self.lock();
             if known.len() >= DESTINATIONS_MAX && !known.contains_key(&key) {
-                return tracing::warn!(max = DESTINATIONS_MAX, "no more destinations are remembered");
+                forgotten.extend(known.iter().filter(|(_, it)| it.is_forgotten(now)).map(|(key, _)| key.clone()));
+                forgotten.iter().for_each(|key| drop(known.remove(key)));
+                if forgotten.is_empty() {
+                    return tracing::warn!(max = DESTINATIONS_MAX, "no more destinations are remembered");
+                }
             }
             let destination = known.entry(key.clone()).or_default();
             let noted = destination.note(host, protection, now);
@@ -75,6 +79,14 @@ impl Destinations {
         }
         if let Some(value) = value {
             keep(relay, Known { kind: KIND.into(), key, value, at: now });
+        }
+        if !forgotten.is_empty() {
+            let store = Arc::clone(&relay.store);
+            tokio::spawn(async move {
+                if let Err(error) = store.forget(KIND, forgotten).await {
+                    tracing::error!(%error, "destinations could not be forgotten");
+                }
+            });
         }
     }
 

@@ -86,6 +86,11 @@ impl Lane {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
+    /// Whoever gave up waiting is forgotten.
+    fn prune(&mut self) {
+        self.waiting.iter_mut().for_each(|waiters| waiters.retain(|waiter| !waiter.is_closed()));
+    }
+
     /// Whether one more may run while so many places are free, of a destination that bears `most`.
     fn has_place(&self, free: usize, lanes: usize, most: Option<usize>, large: bool) -> bool {
         let width = most.map_or(self.width, |most| most.min(self.width));
@@ -214,14 +219,20 @@ impl Lanes {
 
     /// Whether one more would wait long in this lane and take the room of others, of which so much is left.
     pub(crate) fn is_crowded(&self, hop: &NextHop, room: usize) -> bool {
-        let state = self.lock();
-        state.lanes.get(hop).is_some_and(|lane| lane.waiting() > room / LANE_PART && lane.wait() > LONG_WAIT)
+        let mut state = self.lock();
+        state.lanes.get_mut(hop).is_some_and(|lane| {
+            lane.prune();
+            lane.waiting() > room / LANE_PART && lane.wait() > LONG_WAIT
+        })
     }
 
     /// How long one more would have to wait in this lane, by what is known.
     pub(crate) fn wait(&self, hop: &NextHop) -> Duration {
-        let state = self.lock();
-        state.lanes.get(hop).map_or(Duration::ZERO, Lane::wait).max(state.paces.rest(hop))
+        let mut state = self.lock();
+        let rest = state.paces.rest(hop);
+        let Some(lane) = state.lanes.get_mut(hop) else { return rest };
+        lane.prune();
+        lane.wait().max(rest)
     }
 
     /// What an operator wants tried again is tried at once, whatever its destination asked for.
@@ -229,16 +240,11 @@ impl Lanes {
         self.lock().paces.end_rests();
     }
 
-    fn took(&self, hop: &NextHop) {
+    fn asked_for_less(&self, hop: &NextHop, since: Instant) {
         let mut state = self.lock();
-        let width = state.lanes.get(hop).map_or(1, |lane| lane.width);
-        state.paces.took(hop, width);
-    }
-
-    fn asked_for_less(&self, hop: &NextHop) {
-        let mut state = self.lock();
-        let running = state.lanes.get(hop).map_or(1, |lane| lane.running);
-        state.paces.asked_for_less(hop, running);
+        // A policy's route has no lane: how many run there is not known.
+        let running = state.lanes.get(hop).map(|lane| lane.running);
+        state.paces.asked_for_less(hop, running, since);
     }
 
     fn small_ones_wait(&self, hop: &NextHop) -> bool {
@@ -267,14 +273,14 @@ pub(crate) fn asks_for_less(reply: &Reply) -> bool {
 }
 
 impl Place {
-    /// The destination took a message.
-    pub(crate) fn took(&self, hop: &NextHop) {
-        self.lanes.took(hop);
+    /// The destination took a message; `width` is what it may have at most. Once for each attempt.
+    pub(crate) fn took(&self, hop: &NextHop, width: u32) {
+        self.lanes.lock().paces.took(hop, width.max(1) as usize);
     }
 
-    /// The destination asked for less: see [`asks_for_less`].
+    /// The destination asked for less: see [`asks_for_less`]. Once for each attempt.
     pub(crate) fn asked_for_less(&self, hop: &NextHop) {
-        self.lanes.asked_for_less(hop);
+        self.lanes.asked_for_less(hop, self.since);
     }
 
     /// A large message lets small ones by that wait for the same destination, for a moment: half a megabyte at a time it

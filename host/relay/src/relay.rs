@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use crate::alerts::{Alert, Alerts, Audience};
 use crate::counters::{Counters, Totals};
-use crate::delivery::Pool;
+use crate::delivery::{Logins, Pool};
 use crate::destinations::{Destinations, Downgrade};
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
@@ -35,6 +35,7 @@ pub struct Relay {
     pub(crate) fresh: Fresh,
     pub(crate) pool: Pool,
     pub(crate) lanes: Arc<Lanes>,
+    pub(crate) logins: Logins,
     pub(crate) sts: Policies,
     pub(crate) destinations: Destinations,
     pub(crate) probes: Probes,
@@ -112,6 +113,7 @@ impl Relay {
     /// Makes recipients due now, in the name of whoever asked. Destinations that asked to be left alone are asked again.
     pub async fn retry(&self, which: Retry, by: String) -> Result<Retried, StoreError> {
         self.lanes.end_rests();
+        self.logins.end_rests();
         self.store.retry(which, self.world.now_ms(), by).await
     }
 

@@ -65,8 +65,11 @@ impl Session {
                 Step::NeedInput => self.read().await?,
                 Step::Flush => self.flush().await?,
                 Step::StartTls => self.start_tls().await?,
-                // Dropped, it leaves nothing behind.
-                Step::GivenUp => self.admission = None,
+                Step::GivenUp => {
+                    if let Some(admission) = self.admission.take() {
+                        admission.give_up();
+                    }
+                }
                 Step::Header(header) => {
                     self.flush().await?;
                     let disposition = self.judge(*header).await;

@@ -127,6 +127,11 @@ impl Admission {
         relay.append(records);
     }
 
+    /// The client gave it up: nothing of it is kept but what was decided on it (H8).
+    pub(crate) fn give_up(self) {
+        self.relay.append(self.records);
+    }
+
     /// Ends the body and queues the entry. 250 only after it is durable (H1).
     pub(crate) async fn finish(self, size: u64, eight_bit: bool) -> Reply {
         let Admission { relay, mut entry, recipients, mut records, header_from, body, tls_report } = self;

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::alerts::{self, Alerts};
 use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
-use crate::delivery::Pool;
+use crate::delivery::{Logins, Pool};
 use crate::destinations::Destinations;
 use crate::dns::{Resolver, SystemResolver};
 use crate::fresh::Fresh;
@@ -82,6 +82,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         store,
         fresh: Fresh::default(),
         pool: Pool::default(),
+        logins: Logins::default(),
         lanes: Arc::new(Lanes::new(config.limits.deliveries)),
         sts,
         destinations,

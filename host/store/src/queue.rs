@@ -265,12 +265,25 @@ pub(crate) fn settle(turn: &mut Turn<'_>, settled: Settlement) -> Result<(), Sto
 
 fn update(turn: &Turn<'_>, number: i64, recipient: &QueuedRecipient, progress: Option<&str>) -> rusqlite::Result<bool> {
     let mut statement = turn.connection.prepare_cached(
-        "UPDATE recipients SET status = ?3, due_at = ?4, failing = ?5, progress = ?6 WHERE entry = ?1 AND position = ?2",
+        "UPDATE recipients SET status = ?3, failing = ?5, progress = ?6,
+           due_at = CASE WHEN NOT (?7 AND ?3 = 'queued') THEN ?4
+                         WHEN hold IS NULL THEN min(due_at, ?4)
+                         ELSE coalesce(hold_until, ?4) END
+         WHERE entry = ?1 AND position = ?2",
     )?;
+    // One that was moved because an operator holds it: he may have released it meanwhile, or held it until another time.
+    let was_held = recipient.hold.is_some();
     let failing = recipient.progress.failing_since.is_some();
     let due_at = integer(recipient.due_at);
-    let changed =
-        statement.execute(params![number, recipient.index, rows::word(recipient.status), due_at, failing, progress])?;
+    let changed = statement.execute(params![
+        number,
+        recipient.index,
+        rows::word(recipient.status),
+        due_at,
+        failing,
+        progress,
+        was_held
+    ])?;
     Ok(changed > 0)
 }
 

@@ -13,6 +13,9 @@ use crate::header::named;
 
 /// Signatures of one message that are looked at: each costs a look-up.
 const SIGNATURES_MAX: usize = 5;
+/// Tags of one list, and names in `h=`: no signer needs so many, and a stranger's must not cost minutes.
+const TAGS_MAX: usize = 64;
+const COVERED_MAX: usize = 100;
 
 /// A signature whose body hash is right; whether it is good only its key can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +41,11 @@ pub struct PublicKey {
     pub octets: Vec<u8>,
 }
 
-/// The signatures of a message that may count, at `now`, seconds since the Unix epoch.
-pub fn signatures(fields: &[Field], body: &[u8], now: u64) -> Vec<Signature> {
+/// The signatures of a message that may count, at `now`, seconds since the Unix epoch. What another domain signed than `wanted`
+/// names is not looked at further.
+pub fn signatures(fields: &[Field], body: &[u8], now: u64, wanted: impl Fn(&Domain) -> bool) -> Vec<Signature> {
     let signing = named(fields, "DKIM-Signature").take(SIGNATURES_MAX);
-    signing.filter_map(|field| of_field(field, fields, body, now)).collect()
+    signing.filter_map(|field| of_field(field, fields, body, now, &wanted)).collect()
 }
 
 /// The key in a TXT record that may sign for this service (`s=`); None: there is none, or it was revoked.
@@ -60,7 +64,13 @@ pub fn public_key(record: &[u8], service: &str) -> Option<PublicKey> {
     counts.then_some(PublicKey { is_ed25519, octets })
 }
 
-fn of_field(own: &Field, fields: &[Field], body: &[u8], now: u64) -> Option<Signature> {
+fn of_field(
+    own: &Field,
+    fields: &[Field],
+    body: &[u8],
+    now: u64,
+    wanted: &impl Fn(&Domain) -> bool,
+) -> Option<Signature> {
     let text = std::str::from_utf8(&own.value).ok()?;
     let tags = tags(text)?;
     let tag = |name| value(&tags, name);
@@ -68,6 +78,11 @@ fn of_field(own: &Field, fields: &[Field], body: &[u8], now: u64) -> Option<Sign
     // §3.5; RFC 8460 §3 has no signature of a part of the body count.
     let in_date = number("x").is_none_or(|end| end.is_some_and(|end| now < end));
     if tag("v")? != "1" || tag("l").is_some() || !in_date {
+        return None;
+    }
+    let domain = Domain::parse(tag("d")?).ok().filter(|domain| wanted(domain))?;
+    let covered: Vec<&str> = tag("h")?.split(':').map(str::trim).take(COVERED_MAX + 1).collect();
+    if covered.len() > COVERED_MAX || !covered.iter().any(|name| name.eq_ignore_ascii_case("From")) {
         return None;
     }
     let is_ed25519 = match tag("a")? {
@@ -83,10 +98,6 @@ fn of_field(own: &Field, fields: &[Field], body: &[u8], now: u64) -> Option<Sign
     if decoded(tag("bh")?)? != Sha256::digest(canonical)[..] {
         return None;
     }
-    let covered: Vec<&str> = tag("h")?.split(':').map(str::trim).collect();
-    if !covered.iter().any(|name| name.eq_ignore_ascii_case("From")) {
-        return None;
-    }
     let mut octets = Vec::new();
     for (at, name) in covered.iter().enumerate() {
         // §5.4.2: named once more it is the one above; of those that are not there nothing is signed.
@@ -99,7 +110,7 @@ fn of_field(own: &Field, fields: &[Field], body: &[u8], now: u64) -> Option<Sign
     }
     octets.extend(canonical_field(&own.name, without_signature(text).as_bytes(), of_header));
     Some(Signature {
-        domain: Domain::parse(tag("d")?).ok()?,
+        domain,
         selector: Domain::parse(tag("s")?).ok()?.to_string(),
         is_ed25519,
         octets,
@@ -143,7 +154,7 @@ fn tags(text: &str) -> Option<Vec<(&str, &str)>> {
     for tag in text.split(';').map(str::trim).filter(|tag| !tag.is_empty()) {
         let (name, value) = tag.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
-        if tags.iter().any(|(other, _)| *other == name) {
+        if tags.len() == TAGS_MAX || tags.iter().any(|(other, _)| *other == name) {
             return None;
         }
         tags.push((name, value));
@@ -204,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_verified_is_what_was_signed() {
         let (field, octets) = signed();
-        let found = signatures(&split(format!("Received: x\r\n{field}{HEADER}").as_bytes()), BODY, 8);
+        let found = signatures(&split(format!("Received: x\r\n{field}{HEADER}").as_bytes()), BODY, 8, |_| true);
         let [signature] = found.as_slice() else { panic!("{found:?}") };
         assert_eq!(String::from_utf8_lossy(&signature.octets), String::from_utf8_lossy(&octets));
         assert_eq!((signature.domain.as_str(), signature.selector.as_str()), ("d.test", "s1"));
@@ -230,12 +241,26 @@ mod tests {
         ];
         for (from, to, counts) in rows {
             let header = field.replacen(from, to, 1) + HEADER;
-            assert_eq!(signatures(&split(header.as_bytes()), BODY, 8).len(), usize::from(counts), "{header}");
+            assert_eq!(signatures(&split(header.as_bytes()), BODY, 8, |_| true).len(), usize::from(counts), "{header}");
         }
         let fields = split((field + HEADER).as_bytes());
         for (body, counts) in [(&b"Hello\r\n"[..], true), (b"Hello \r\n\r\nmore", false), (b"", false)] {
-            assert_eq!(signatures(&fields, body, 8).len(), usize::from(counts));
+            assert_eq!(signatures(&fields, body, 8, |_| true).len(), usize::from(counts));
         }
+    }
+
+    /// A stranger may write what he likes into his own signature; it costs him his signature.
+    #[test]
+    fn no_signature_is_endless() {
+        let (field, _) = signed();
+        let names = field.replacen("h=From:", &format!("h=From:{}", "x:".repeat(100_000)), 1) + HEADER;
+        let tags: String = (0..50_000).map(|number| format!(" t{number}=;")).collect();
+        let tags = field.replacen("t=7;", &format!("t=7;{tags}"), 1) + HEADER;
+        for header in [names, tags] {
+            assert!(signatures(&split(header.as_bytes()), BODY, 8, |_| true).is_empty());
+        }
+        let fields = split((field + HEADER).as_bytes());
+        assert!(signatures(&fields, BODY, 8, |domain| domain.as_str() != "d.test").is_empty());
     }
 
     #[test]

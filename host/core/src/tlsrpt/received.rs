@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Domain;
 use crate::report::tame_ascii;
+use crate::tlsrpt::ResultType;
 
 /// The longest message that is read as a report, octets: a day's failures of the largest senders take far less.
 pub const MESSAGE_MAX: usize = 4 << 20;
@@ -188,7 +189,9 @@ pub fn of_json(json: &[u8]) -> Result<ReceivedReport, NoReport> {
         let counts = domains.entry(domain).or_default();
         counts.add(&ReceivedCounts { successful, failed, results: BTreeMap::new() });
         for WrittenFailure { result_type, failed_session_count } in failure_details {
-            let results = BTreeMap::from([(tame(&result_type), failed_session_count)]);
+            // What the standard does not know is one kind: a stranger may make up as many as he likes.
+            let word = ResultType::of_word(&result_type).map_or("other", |_| result_type.as_str());
+            let results = BTreeMap::from([(word.to_owned(), failed_session_count)]);
             counts.add(&ReceivedCounts { results, ..ReceivedCounts::default() });
         }
     }
@@ -245,7 +248,7 @@ mod tests {
             "report-id": "1@big.test",
             "range": ["2026-11-24T00:00:00Z", "2026-11-24T23:59:59Z"],
             "domains": {
-                "d.test": { "successful": 5, "failed": 3, "results": { "certificate-expired": 2, "odd": 1 } },
+                "d.test": { "successful": 5, "failed": 3, "results": { "certificate-expired": 2, "other": 1 } },
                 "mx.d.test": { "successful": 1, "failed": 0 }
             }
         });

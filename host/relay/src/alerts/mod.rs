@@ -50,12 +50,12 @@ pub(crate) struct Pending {
 }
 
 /// Where an alert may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Audience {
-    /// Wherever the configuration says.
-    All,
     /// Not by mail: it is about the mail of alerts.
     NotByMail,
+    /// Wherever the configuration says.
+    All,
 }
 
 impl Alerts {

@@ -18,7 +18,8 @@ use sealwire_core::time::rfc3339;
 use sealwire_core::tlsrpt::{Destination, Url};
 use sealwire_store::{Content, NewEntry};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Pending;
 use crate::https::{AGENT, Web};
@@ -36,25 +37,16 @@ const FIRST_RETRY: Duration = Duration::from_secs(60);
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
 /// Then it is given up.
 const GIVE_UP: Duration = Duration::from_secs(86_400);
-/// Batches that wait for webhooks; the oldest goes first.
+/// Batches that wait for webhooks.
 const BATCHES_MAX: usize = 100;
-
-/// One batch for one webhook.
-struct Post {
-    url: Url,
-    body: Bytes,
-    since: Instant,
-    wait: Duration,
-    due: Instant,
-}
 
 /// Runs until the relay stops.
 pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) {
     let mut sent: HashMap<String, u64> = HashMap::new();
-    let mut posts: Vec<Post> = Vec::new();
+    // Each batch on its own: neither mail nor another webhook waits for one that does not answer. They end with this function.
+    let mut posts = JoinSet::new();
     let mut quiet_until = Instant::now();
     while !*stopping.borrow() {
-        let due = posts.iter().map(|post| post.due).min();
         tokio::select! {
             () = relay.alerts.raised() => {
                 tokio::select! {
@@ -64,15 +56,14 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
                 send(&relay, &mut sent, &mut posts).await;
                 quiet_until = Instant::now() + BETWEEN;
             }
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+            Some(_) = posts.join_next() => {}
             _ = stopping.changed() => {}
         }
-        posts = post_due(&relay, posts).await;
     }
 }
 
 /// Mail is queued, and a post is due, for what is pending and was not told of lately.
-async fn send(relay: &Arc<Relay>, sent: &mut HashMap<String, u64>, posts: &mut Vec<Post>) {
+async fn send(relay: &Arc<Relay>, sent: &mut HashMap<String, u64>, posts: &mut JoinSet<()>) {
     let Pending { alerts, dropped } = relay.alerts.take_pending();
     let (live, now_ms) = (relay.live(), relay.world.now_ms());
     let config = &live.config.alerts;
@@ -93,12 +84,12 @@ async fn send(relay: &Arc<Relay>, sent: &mut HashMap<String, u64>, posts: &mut V
                 queue(relay, &live, mailbox, &for_mail, dropped).await
             }
             Destination::Https(url) if !all.is_empty() => {
-                if posts.len() >= BATCHES_MAX {
-                    posts.remove(0);
-                }
-                let now = Instant::now();
                 let body = body(live.config.hostname.as_str(), &all, dropped);
-                posts.push(Post { url: url.clone(), body, since: now, wait: FIRST_RETRY, due: now });
+                if posts.len() < BATCHES_MAX {
+                    posts.spawn(post(Arc::clone(relay), url.clone(), body));
+                } else {
+                    tracing::error!(to = %url, "alerts are not sent: too many wait for webhooks");
+                }
             }
             Destination::Mail(_) | Destination::Https(_) => {}
         }
@@ -132,27 +123,20 @@ fn body(relay: &str, lines: &[String], dropped: usize) -> Bytes {
     Bytes::from(json.to_string())
 }
 
-/// Those that are left for later.
-async fn post_due(relay: &Arc<Relay>, posts: Vec<Post>) -> Vec<Post> {
-    let mut left = Vec::new();
-    for post in posts {
-        if post.due > Instant::now() {
-            left.push(post);
-            continue;
+/// Until it is taken, for a day.
+async fn post(relay: Arc<Relay>, url: Url, body: Bytes) {
+    let (since, mut wait) = (Instant::now(), FIRST_RETRY);
+    while let Err(why) = post_once(&relay, &url, &body).await {
+        if since.elapsed() >= GIVE_UP {
+            return tracing::error!(to = %url, why, "alerts for a webhook are given up");
         }
-        let Err(why) = post_to(relay, &post).await else { continue };
-        if post.since.elapsed() >= GIVE_UP {
-            tracing::error!(to = %post.url, why, "alerts for a webhook are given up");
-            continue;
-        }
-        tracing::warn!(to = %post.url, why, "a webhook did not take alerts; they are sent again");
-        left.push(Post { due: Instant::now() + post.wait, wait: (post.wait * 2).min(LONGEST_RETRY), ..post });
+        tracing::warn!(to = %url, why, "a webhook did not take alerts; they are sent again");
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_RETRY);
     }
-    left
 }
 
-async fn post_to(relay: &Arc<Relay>, post: &Post) -> Result<(), String> {
-    let Post { url, body, .. } = post;
+async fn post_once(relay: &Arc<Relay>, url: &Url, body: &Bytes) -> Result<(), String> {
     let host = if url.port == 443 { url.host.to_string() } else { format!("{}:{}", url.host, url.port) };
     let request = Request::post(&url.path)
         .header(HOST, host)

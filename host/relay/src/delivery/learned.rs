@@ -9,6 +9,13 @@ use sealwire_core::smtp::client::RecipientResult;
 use super::Delivering;
 use crate::lanes::asks_for_less;
 
+/// What an attempt heard of its destination's strength.
+#[derive(Default)]
+pub(super) struct Heard {
+    took: bool,
+    asked_for_less: bool,
+}
+
 impl Delivering<'_> {
     /// What the host gave, unless that could not be found out, or is an earlier session's.
     pub(super) fn note_protection(&self, host: &HostName, channel: &ChannelFacts) {
@@ -20,20 +27,28 @@ impl Delivering<'_> {
     }
 
     /// A reply that asks for less counts for all that goes to this destination.
-    pub(super) fn note_pace(&self, reply: Option<&Reply>) {
-        if reply.is_some_and(asks_for_less) {
-            self.place.asked_for_less(&self.attempt.next_hop);
-        }
+    pub(super) fn note_pace(&mut self, reply: Option<&Reply>) {
+        self.heard.asked_for_less |= reply.is_some_and(asks_for_less);
     }
 
     /// The same of a message's results.
-    pub(super) fn note_results(&self, results: &[RecipientResult]) {
+    pub(super) fn note_results(&mut self, results: &[RecipientResult]) {
         for result in results {
             match result {
-                RecipientResult::Delivered(_) => self.place.took(&self.attempt.next_hop),
+                RecipientResult::Delivered(_) => self.heard.took = true,
                 RecipientResult::Deferred(reply) => self.note_pace(Some(reply)),
                 RecipientResult::Refused { .. } | RecipientResult::Unanswered { .. } => {}
             }
+        }
+    }
+
+    /// Once, however many hosts and recipients said it.
+    pub(super) fn tell_pace(&self) {
+        let (hop, width) = (&self.attempt.next_hop, self.live.config.limits.deliveries_per_destination);
+        match self.heard {
+            Heard { took: true, .. } => self.place.took(hop, width),
+            Heard { asked_for_less: true, .. } => self.place.asked_for_less(hop),
+            Heard { .. } => {}
         }
     }
 }

@@ -21,6 +21,7 @@ mod published;
 mod sessions;
 mod tally;
 
+pub(crate) use login::Logins;
 pub(crate) use pool::Pool;
 
 use std::net::SocketAddr;
@@ -41,6 +42,7 @@ use tokio::time::Instant;
 
 use connection::{Body, Connection, OpenError, Opening, open};
 use hosts::{HostToAsk, NotLocated, hosts_of};
+use learned::Heard;
 use pool::PoolKey;
 use published::{Asked, Barred, Published};
 use tally::{Tally, found_in_words};
@@ -72,8 +74,17 @@ pub(crate) async fn deliver(
     attempt: &Attempt,
     place: &Place,
 ) -> Delivered {
-    let mut delivering =
-        Delivering { relay, live, claim, message, attempt, place, tally: Tally::of(attempt), decisions: Vec::new() };
+    let mut delivering = Delivering {
+        relay,
+        live,
+        claim,
+        message,
+        attempt,
+        place,
+        tally: Tally::of(attempt),
+        decisions: Vec::new(),
+        heard: Heard::default(),
+    };
     let me = [live.config.hostname.clone()];
     match hosts_of(&attempt.next_hop, &me, &*live.resolver, &*relay.world).await {
         Err(outcome) => delivering.tally.settle_rest(&outcome),
@@ -91,6 +102,7 @@ pub(crate) async fn deliver(
             }
         }
     }
+    delivering.tell_pace();
     Delivered { outcomes: delivering.tally.into_outcomes(), decisions: delivering.decisions }
 }
 
@@ -103,10 +115,16 @@ struct Delivering<'a> {
     place: &'a Place,
     tally: Tally,
     decisions: Vec<DecisionRecord>,
+    heard: Heard,
 }
 
 impl Delivering<'_> {
     async fn ask(&mut self, host: &HostToAsk) {
+        if self.login_rests() {
+            return self
+                .tally
+                .not_logged_in(&host.host, "its last login was refused, and it is left alone for a while");
+        }
         let tls_not_required = self.message.tls_not_required;
         let located = match host.locate(&*self.live.resolver, !tls_not_required).await {
             Ok(located) => located,

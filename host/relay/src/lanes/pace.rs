@@ -26,26 +26,32 @@ pub(super) struct Paces(HashMap<NextHop, Pace>);
 struct Pace {
     /// Sessions at a time.
     most: usize,
-    /// Deliveries since it last rose.
+    /// Attempts that delivered since it last rose.
     taken: usize,
     /// How often in a row it asked for less while there was one session.
     rests: u32,
     rests_until: Instant,
+    /// When it was given less last.
+    lessened: Instant,
     heard: Instant,
 }
 
 impl Paces {
+    fn known(&self, hop: &NextHop) -> Option<&Pace> {
+        self.0.get(hop).filter(|pace| pace.heard.elapsed() < FORGET)
+    }
+
     /// Sessions at a time, where it is known.
     pub(super) fn most(&self, hop: &NextHop) -> Option<usize> {
-        self.0.get(hop).map(|pace| pace.most)
+        self.known(hop).map(|pace| pace.most)
     }
 
     /// How long it is to be left alone.
     pub(super) fn rest(&self, hop: &NextHop) -> Duration {
-        self.0.get(hop).map_or(Duration::ZERO, |pace| pace.rests_until.saturating_duration_since(Instant::now()))
+        self.known(hop).map_or(Duration::ZERO, |pace| pace.rests_until.saturating_duration_since(Instant::now()))
     }
 
-    /// It took a message. `width` is what it may have at most.
+    /// An attempt delivered. `width` is what the destination may have at most.
     pub(super) fn took(&mut self, hop: &NextHop, width: usize) {
         let Some(pace) = self.0.get_mut(hop) else { return };
         // By another of its hosts, perhaps, than the one that asked for less.
@@ -65,26 +71,27 @@ impl Paces {
         self.0.values_mut().for_each(|pace| pace.rests_until = now);
     }
 
-    /// It asked for less while so many sessions ran.
-    pub(super) fn asked_for_less(&mut self, hop: &NextHop, running: usize) {
+    /// An attempt that began at `since` was asked for less while so many sessions ran; None: it is not known how many.
+    pub(super) fn asked_for_less(&mut self, hop: &NextHop, running: Option<usize>, since: Instant) {
         let now = Instant::now();
-        if self.0.len() >= KNOWN_MAX {
+        if self.0.len() >= KNOWN_MAX || self.known(hop).is_none() {
             self.forget(now);
         }
         // One that is heard of for the first time is given the benefit of the doubt.
-        let fresh = || Pace { most: running.max(2), taken: 0, rests: 0, rests_until: now, heard: now };
+        let most = running.unwrap_or(2).max(2);
+        let fresh = || Pace { most, taken: 0, rests: 0, rests_until: now, lessened: since, heard: now };
         let pace = self.0.entry(hop.clone()).or_insert_with(fresh);
-        // One answer counts for all sessions that ran when it came: the next few tell nothing new.
-        let is_news = pace.most >= running || running <= 1;
         (pace.heard, pace.taken) = (now, 0);
-        if !is_news {
+        // What began before it had less speaks of the time before.
+        if since < pace.lessened {
             return;
         }
+        pace.lessened = now;
         if pace.most <= 1 {
             let rest = REST.saturating_mul(1 << pace.rests.min(10)).min(REST_MAX);
             (pace.rests, pace.rests_until) = (pace.rests + 1, now + rest);
         }
-        pace.most = (running / 2).max(1);
+        pace.most = (running.unwrap_or(pace.most).min(pace.most) / 2).max(1);
         tracing::info!(route = hop.route, target = ?hop.target, sessions = pace.most, "a destination asks for less");
     }
 
@@ -111,18 +118,25 @@ mod tests {
         NextHop { route: format!("r{number}"), kind: RouteKind::SmartHost, target, implicit_tls: false }
     }
 
+    async fn a_moment() -> Instant {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        Instant::now()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn half_as_many_once_it_asks_and_one_more_for_each_round_of_deliveries() {
         let (mut paces, hop) = (Paces::default(), hop(0));
         assert_eq!(paces.most(&hop), None, "nothing is known");
-        paces.asked_for_less(&hop, 20);
+        let began = a_moment().await;
+        paces.asked_for_less(&hop, Some(20), began);
         assert_eq!(paces.most(&hop), Some(10));
-        // The other sessions of that moment say the same.
-        for running in [19, 18, 12] {
-            paces.asked_for_less(&hop, running);
+        // The other sessions of that moment say the same, as they end one by one.
+        for running in (1..20).rev() {
+            a_moment().await;
+            paces.asked_for_less(&hop, Some(running), began);
         }
         assert_eq!((paces.most(&hop), paces.rest(&hop)), (Some(10), Duration::ZERO));
-        paces.asked_for_less(&hop, 10);
+        paces.asked_for_less(&hop, Some(10), a_moment().await);
         assert_eq!(paces.most(&hop), Some(5));
         for expected in [5, 5, 5, 5, 6] {
             paces.took(&hop, 20);
@@ -132,6 +146,11 @@ mod tests {
             paces.took(&hop, 20);
         }
         assert_eq!(paces.most(&hop), None, "its whole width again");
+        // Where nobody counts, half of what it was.
+        for expected in [1, 1] {
+            paces.asked_for_less(&hop, None, a_moment().await);
+            assert_eq!(paces.most(&hop), Some(expected));
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -139,18 +158,23 @@ mod tests {
         let (mut paces, hop) = (Paces::default(), hop(0));
         let mut rests = Vec::new();
         for _ in 0..8 {
-            paces.asked_for_less(&hop, 1);
+            paces.asked_for_less(&hop, Some(1), a_moment().await);
             rests.push(paces.rest(&hop).as_secs());
             tokio::time::advance(paces.rest(&hop)).await;
             assert_eq!((paces.rest(&hop), paces.most(&hop)), (Duration::ZERO, Some(1)));
         }
         assert_eq!(rests, [0, 30, 60, 120, 240, 480, 600, 600]);
         paces.took(&hop, 20);
-        paces.asked_for_less(&hop, 1);
+        paces.asked_for_less(&hop, Some(1), a_moment().await);
         assert_eq!(paces.most(&hop), Some(1));
-        paces.asked_for_less(&hop, 1);
+        paces.asked_for_less(&hop, Some(1), a_moment().await);
         assert_eq!(paces.rest(&hop).as_secs(), 30, "it took something meanwhile");
         paces.end_rests();
+        assert_eq!(paces.rest(&hop), Duration::ZERO);
+        // What was learned yesterday is no reason to rest today.
+        tokio::time::advance(FORGET).await;
+        assert_eq!(paces.most(&hop), None);
+        paces.asked_for_less(&hop, Some(1), a_moment().await);
         assert_eq!(paces.rest(&hop), Duration::ZERO);
     }
 
@@ -158,7 +182,7 @@ mod tests {
     async fn what_is_known_is_bounded() {
         let mut paces = Paces::default();
         for number in 0..KNOWN_MAX + 5 {
-            paces.asked_for_less(&hop(number), 4);
+            paces.asked_for_less(&hop(number), Some(4), Instant::now());
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(paces.0.len() <= KNOWN_MAX && paces.most(&hop(KNOWN_MAX)).is_some());

@@ -96,7 +96,8 @@ async fn a_destination_that_asks_for_less_has_less() {
     assert_eq!(fill(&lanes, "a", 8).await.len(), 4);
     assert_eq!(fill(&lanes, "b", 8).await.len(), 8, "others have theirs");
     // Down to one, and then none for a while: what comes goes back into the queue at once.
-    for _ in 0..2 {
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_millis(1)).await;
         let one = now(lanes.place(hop("a"), false, 8)).await.expect("a place");
         one.asked_for_less(&a);
     }
@@ -106,8 +107,37 @@ async fn a_destination_that_asks_for_less_has_less() {
     assert!(now(lanes.place(hop("b"), false, 8)).await.is_some());
     tokio::time::advance(rest).await;
     let one = now(lanes.place(hop("a"), false, 8)).await.expect("a place again");
-    one.took(&a);
+    one.took(&a, 8);
     assert_eq!(fill(&lanes, "a", 8).await.len(), 1, "one more for each that it takes");
+}
+
+/// Rounds that waited when a rest began give up, and are nobody's hindrance once it is over.
+#[tokio::test(start_paused = true)]
+async fn a_rest_leaves_no_lane_crowded() {
+    let lanes = Arc::new(Lanes::new(100));
+    let a = hop("a").expect("a hop");
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        now(lanes.place(hop("a"), false, 1)).await.expect("a place").asked_for_less(&a);
+    }
+    let last = now(lanes.place(hop("a"), false, 1)).await;
+    assert!(last.is_none(), "it rests");
+    lanes.end_rests();
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let last = now(lanes.place(hop("a"), false, 1)).await.expect("a place");
+    let mut waits: Vec<_> = (0..30).map(|_| Box::pin(lanes.place(hop("a"), false, 1))).collect();
+    for wait in &mut waits {
+        assert!(now(wait).await.is_none());
+    }
+    last.asked_for_less(&a);
+    drop(last);
+    for wait in &mut waits {
+        assert_eq!(wait.await.err(), Some(NoPlace::Crowded), "all give up");
+    }
+    drop(waits);
+    tokio::time::advance(lanes.wait(&a)).await;
+    assert!(!lanes.is_crowded(&a, 100), "nobody waits any more");
+    assert!(now(lanes.place(hop("a"), false, 1)).await.is_some());
 }
 
 #[test]

@@ -31,7 +31,7 @@ use super::store::FaultyStore;
 use super::{oracle, witness::Seen};
 use crate::alerts::Alerts;
 use crate::counters::Counters;
-use crate::delivery::Pool;
+use crate::delivery::{Logins, Pool};
 use crate::destinations::Destinations;
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
@@ -227,6 +227,7 @@ impl Door {
             store: Arc::new(store),
             fresh: Fresh::default(),
             pool: Pool::default(),
+            logins: Logins::default(),
             lanes: Arc::new(Lanes::new(self.live().config.limits.deliveries)),
             sts: in_hand(),
             destinations: Destinations::default(),

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -12,6 +11,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 use super::proof::iana_name;
+use super::sessions::sessions;
 use super::{Identity, TlsSetupError, load_certificates};
 
 /// Where trusted CA certificates come from.
@@ -29,12 +29,9 @@ pub struct Connector {
     pub(super) roots: Arc<RootCertStore>,
     pub(super) provider: Arc<CryptoProvider>,
     config: Arc<ClientConfig>,
-    /// The same without sessions to resume.
+    /// The same, resuming none of its sessions.
     afresh: Arc<ClientConfig>,
 }
-
-/// Sessions that may be resumed, by the peer's name; each keeps the chain it was made with, some kilobytes.
-const SESSIONS_MAX: usize = 1_000;
 
 impl Connector {
     /// A connector that judges by these roots.
@@ -48,10 +45,11 @@ impl Connector {
 
     /// The same with this configuration, and sessions of its own: one that began under another identity is never resumed.
     fn with(&self, mut config: ClientConfig) -> Connector {
-        config.resumption = Resumption::disabled();
-        let afresh = Arc::new(config.clone());
         // rustls keeps the chain with the session and gives it out again: it is judged each time, by what holds then.
-        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        let (resuming, anew) = sessions();
+        config.resumption = anew;
+        let afresh = Arc::new(config.clone());
+        config.resumption = resuming;
         Connector { config: Arc::new(config), afresh, ..self.clone() }
     }
 
@@ -69,7 +67,7 @@ impl Connector {
         let provider = Arc::new(provider);
         let mut config = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
         config.client_auth_cert_resolver = Arc::clone(&self.config.client_auth_cert_resolver);
-        Ok(Connector { provider, config: Arc::new(config), ..self.clone() })
+        Ok(Connector { provider, ..self.with(config) })
     }
 
     /// The same, presenting this certificate to hosts that ask for one.

@@ -9,6 +9,7 @@ mod connect;
 mod dane;
 mod proof;
 mod serve;
+mod sessions;
 
 pub use certificate::{Identity, load_certificates, load_key, read_certificate};
 pub use connect::{Connector, Roots};

@@ -232,8 +232,14 @@ impl Reports {
             locked(&self.to_send).insert(key, to_send);
         }
         let written = async {
-            store.learn(learned).await?;
-            store.forget(COUNTING, forgotten).await
+            // All is learned before anything is forgotten; mail waits for no more than one lot.
+            for some in learned.chunks(ROWS_AT_ONCE) {
+                store.learn(some.to_vec()).await?;
+            }
+            for some in forgotten.chunks(ROWS_AT_ONCE) {
+                store.forget(COUNTING, some.to_vec()).await?;
+            }
+            Ok::<_, StoreError>(())
         };
         if let Err(error) = written.await {
             tracing::error!(%error, "TLS reports cannot be kept; they are in memory alone");

@@ -30,8 +30,12 @@ use crate::relay::Relay;
 
 /// Reports that arrive side by side: each is kept in memory until it is read, and may inflate to 10 MiB then.
 const AT_ONCE: usize = 4;
-/// Reports that are summed up; beyond, further ones are told and not kept.
+/// Reports that are summed up, and of one signer: a sender makes one a day, large ones a few. Beyond, further ones are told and not
+/// kept.
 const KEPT_MAX: usize = 10_000;
+const KEPT_OF_ONE: usize = 50;
+/// Domains of ours in one report.
+const DOMAINS_MAX: usize = 100;
 /// For how long, seconds.
 const KEPT_FOR: u64 = 7 * DAY;
 /// For the look-up of one key.
@@ -111,14 +115,8 @@ impl Received {
     }
 
     /// Sums a report up, in the place of one of the same sender with the same id.
-    async fn keep(&self, store: &dyn Store, signed_by: &Domain, report: &ReceivedReport, config: &Config, now: u64) {
-        let is_ours = |domain: &Domain| {
-            let hosted = |name: &str| config.hosted_domains.iter().any(|hosted| hosted.as_str() == name);
-            *domain == config.hostname || hosted(domain.as_str()) || domain.parents().any(hosted)
-        };
-        let domains = report.domains.iter().filter(|(domain, _)| is_ours(domain));
-        let kept =
-            Kept { at: now, domains: domains.map(|(domain, counts)| (domain.clone(), counts.clone())).collect() };
+    async fn keep(&self, store: &dyn Store, signed_by: &Domain, report: &ReceivedReport, now: u64) {
+        let kept = Kept { at: now, domains: report.domains.clone() };
         let id = Sha256::digest(&report.report_id).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
         let key = format!("{signed_by} {id}");
         let (mut learned, mut ended) = (Vec::new(), Vec::new());
@@ -129,7 +127,11 @@ impl Received {
                 ended.extend((!is_young).then(|| key.clone()));
                 is_young
             });
-            if !kept.domains.is_empty() && (all.len() < KEPT_MAX || all.contains_key(&key)) {
+            let of_signer = format!("{signed_by} ");
+            let is_new = !all.contains_key(&key);
+            let is_full =
+                || all.len() >= KEPT_MAX || all.keys().filter(|k| k.starts_with(&of_signer)).count() >= KEPT_OF_ONE;
+            if !kept.domains.is_empty() && !(is_new && is_full()) {
                 learned.push(known(RECEIVED, key.clone(), &kept, now));
                 all.insert(key, kept);
             }
@@ -183,12 +185,14 @@ impl Arriving {
         let (report, signed_by, trouble) = match read.await {
             Ok((report, Some(signed_by))) => {
                 let received = &relay.tls_reports_received;
-                received.keep(&*relay.store, &signed_by, &report, &live.config, relay.world.now()).await;
+                let report = about_ours(report, &live.config);
+                received.keep(&*relay.store, &signed_by, &report, relay.world.now()).await;
                 (Some(report), Some(signed_by), None)
             }
-            Ok((report, None)) => {
+            // Of what anybody could have written nothing is kept.
+            Ok((_, None)) => {
                 let trouble = "it bears no good DKIM signature of its sender's domain, and does not count";
-                (Some(report), None, Some(trouble.to_owned()))
+                (None, None, Some(trouble.to_owned()))
             }
             Err(why) => (None, None, Some(format!("it cannot be read: {why}"))),
         };
@@ -200,17 +204,26 @@ impl Arriving {
     }
 }
 
+/// The part of it that is about domains of ours and the hosts below them.
+fn about_ours(mut report: ReceivedReport, config: &Config) -> ReceivedReport {
+    let hosted = |name: &str| config.hosted_domains.iter().any(|hosted| hosted.as_str() == name);
+    let is_ours =
+        |domain: &Domain| *domain == config.hostname || hosted(domain.as_str()) || domain.parents().any(hosted);
+    report.domains = report.domains.into_iter().filter(|(domain, _)| is_ours(domain)).take(DOMAINS_MAX).collect();
+    report
+}
+
 /// Who has signed it: the domain of From, or one above it; None: nobody has, or it could not be verified.
-async fn signed_by(relay: &Relay, live: &Live, fields: &[Field], octets: &[u8]) -> Option<Domain> {
+async fn signed_by(relay: &Relay, live: &Live, fields: &[Field], octets: &Arc<Vec<u8>>) -> Option<Domain> {
     let from = from_of(fields);
     let [from] = from.mailboxes.as_slice() else { return None };
-    let header: usize = octets.windows(4).position(|octets| octets == b"\r\n\r\n")? + 4;
-    for signature in signatures(&split(&octets[..header]), &octets[header..], relay.world.now()) {
-        let of_sender =
-            signature.domain == from.domain || from.domain.parents().any(|parent| parent == signature.domain.as_str());
-        if !of_sender {
-            continue;
-        }
+    let (now, sender, octets) = (relay.world.now(), from.domain.clone(), Arc::clone(octets));
+    let found = tokio::task::spawn_blocking(move || {
+        let header = octets.windows(4).position(|octets| octets == b"\r\n\r\n")? + 4;
+        let of_sender = |signer: &Domain| *signer == sender || sender.parents().any(|parent| parent == signer.as_str());
+        Some(signatures(&split(&octets[..header]), &octets[header..], now, of_sender))
+    });
+    for signature in found.await.ok().flatten()? {
         let name = format!("{}._domainkey.{}", signature.selector, signature.domain);
         let Ok(Ok(found)) = timeout(LOOK_UP_TIME, live.resolver.txt(&name)).await else { continue };
         let mut keys = found.found.iter().filter_map(|record| public_key(record, "tlsrpt"));
@@ -281,7 +294,7 @@ mod tests {
             ("3", "mx.relay.test", 0, NOW - 8),
             ("4", "others.test", 9, NOW - 8),
         ] {
-            received.keep(&store, &big, &report(id, domain, failed), &config, at).await;
+            received.keep(&store, &big, &about_ours(report(id, domain, failed), &config), at).await;
         }
         for received in [&received, &Received::of_store(&store).await.expect("a store")] {
             let status = received.status(NOW);
@@ -318,7 +331,7 @@ mod tests {
             let field = dkim::sign(header.as_bytes(), body, &["From"], 7, &key).expect("signs");
             let is_ed25519 = key.algorithm() == "ed25519-sha256";
             let octets = if is_ed25519 { pair.public_key_raw().to_vec() } else { pair.subject_public_key_info() };
-            let found = signatures(&split((field + header).as_bytes()), body, 8);
+            let found = signatures(&split((field + header).as_bytes()), body, 8, |_| true);
             made.push((found[0].clone(), PublicKey { is_ed25519, octets }));
         }
         for (number, (signature, key)) in made.iter().enumerate() {

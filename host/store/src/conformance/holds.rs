@@ -15,6 +15,7 @@ pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
     a_hold_lasts_until_its_end(&*fresh().open()).await;
     a_hold_without_an_end_lasts_until_the_expiry(&*fresh().open()).await;
     a_round_under_way_keeps_the_hold(&*fresh().open()).await;
+    what_a_round_moves_is_where_the_operator_wants_it_by_then(fresh).await;
     a_policys_hold_outlives_an_operators(&*fresh().open()).await;
     a_hold_is_kept_when_the_store_is_opened_again(&*fresh()).await;
 }
@@ -68,6 +69,26 @@ async fn holds_who_is_meant(fresh: &impl Fn() -> Box<dyn Place>) {
         assert_eq!(store.release(which.clone(), NOW * 1000, "root".into()).await, Ok(expected.len() as u64));
         assert!(on_hold(store).await.is_empty(), "{which:?}");
         assert_eq!(claim(store, NOW).await.len(), 2, "{which:?}: what is released is due at once");
+    }
+}
+
+/// A round that finds a recipient on hold moves it to the hold's end, of which it knows what its claim said.
+async fn what_a_round_moves_is_where_the_operator_wants_it_by_then(fresh: &impl Fn() -> Box<dyn Place>) {
+    for (again, expected) in [(None, NOW), (Some(NOW + 50), NOW + 50)] {
+        let place = fresh();
+        let store = &*place.open();
+        commit(store, "one", &["a@x.example", "b@y.example"]).await;
+        hold(store, matching(Some("x.example"), None), None).await;
+        let claim = claim_one(store, NOW).await;
+        assert!(claim.recipients[0].hold.is_some());
+        match again {
+            None => drop(store.release(Selection::All, NOW * 1000, "root".into()).await.expect("released")),
+            Some(until) => drop(hold(store, matching(Some("x.example"), None), Some(until)).await),
+        }
+        let moved = QueuedRecipient { due_at: NOW + EXPIRE, ..claim.recipients[0].clone() };
+        store.settle(Settled { release: true, ..settled(&claim, vec![moved]) }).await.expect("settled");
+        let item = store.show("one").await.expect("shown").expect("there");
+        assert_eq!(item.recipients[0].due_at, expected, "{again:?}");
     }
 }
 

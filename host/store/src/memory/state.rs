@@ -155,7 +155,12 @@ impl State {
         for recipient in settled.recipients {
             let known = queued.recipients.iter_mut().find(|known| known.index == recipient.index);
             let known = known.ok_or(StoreError::Refused("the entry has no recipient of that index"))?;
-            (known.status, known.due_at, known.progress) = (recipient.status, recipient.due_at, recipient.progress);
+            let due_at = match (&known.hold, recipient.hold.is_some() && recipient.status == RecipientStatus::Queued) {
+                (_, false) => recipient.due_at,
+                (None, true) => known.due_at.min(recipient.due_at),
+                (Some(hold), true) => hold.until.unwrap_or(recipient.due_at),
+            };
+            (known.status, known.due_at, known.progress) = (recipient.status, due_at, recipient.progress);
         }
         self.check(&settled.reports)?;
         for report in settled.reports {

@@ -54,7 +54,8 @@ impl Server {
     /// Octets of a chunk for which there is no transaction: a client that pipelines has sent them already.
     pub(super) fn skip(&mut self) -> Option<Step> {
         let State::Skipping(left, reply) = &mut self.state else { return None };
-        if *left > self.config.limits.refused_size_max() {
+        // Nobody waits for the rest of it when the server stops.
+        if *left > self.config.limits.refused_size_max() || (self.shutting_down && self.input.rest().is_empty()) {
             let reply = reply.clone();
             self.close_with(&reply);
             return None;
@@ -66,9 +67,10 @@ impl Server {
             self.input.give_back();
             return Some(Step::NeedInput);
         }
+        // No mistake of a client that pipelines: the chunks behind a refused one were on their way.
         let reply = reply.clone();
         self.state = State::Command;
-        self.refuse(&reply);
+        self.reply(&reply);
         None
     }
 }

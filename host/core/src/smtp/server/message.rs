@@ -129,7 +129,12 @@ impl Message {
         // As far as a header can reach that is one octet too large; so the pieces it came in make no difference.
         let reach = self.held.len().min(max.saturating_add(3));
         let ended = self.receiver.ended();
-        let end = end_of_header(&self.held[..reach], self.searched).or(ended.then_some((reach, reach)));
+        let found = end_of_header(&self.held[..reach], self.searched);
+        if let (None, true, Some(fault)) = (found, ended, self.receiver.fault()) {
+            return Some(self.refuse(fault_reply(fault, limits)));
+        }
+        // All of it is header, if any is.
+        let end = found.or_else(|| ended.then(|| if is_field(&self.held[..reach]) { (reach, reach) } else { (0, 0) }));
         self.searched = reach;
         let Some((length, body_at)) = end else {
             return match self.receiver.fault() {

@@ -15,8 +15,10 @@ impl Server {
             self.close_with(&Reply::new(421, (3, 2), format!("{hostname} is stopping; try again")));
             return None;
         }
-        let parsed = match self.input.next_line() {
-            Some(Line::Complete(line)) => Command::parse(line),
+        let (parsed, of_chunk) = match self.input.next_line() {
+            Some(Line::Complete(line)) => {
+                (Command::parse(line), line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT")))
+            }
             Some(line) => {
                 let endless = line == Line::Endless;
                 self.too_long(endless);
@@ -27,15 +29,17 @@ impl Server {
                 return Some(Step::NeedInput);
             }
         };
-        self.commands += 1;
+        // Octets bound what comes in chunks.
+        self.commands += usize::from(!matches!(parsed, Ok(Command::Bdat { octets: 1.., .. })));
         if self.commands > self.config.limits.commands_max() {
             self.close_with(&Reply::new(421, (7, 0), "too many commands without a message"));
             return None;
         }
         match parsed {
             Ok(command) => self.obey(command),
-            // No second line of it is answered: a browser's octets must not become mail.
-            Err(error @ CommandError::ForeignProtocol) => {
+            // No second line of it is answered: a browser's octets must not become mail. Nor must those of a chunk whose length
+            // cannot be read, which follow it at once.
+            Err(error) if error == CommandError::ForeignProtocol || of_chunk => {
                 self.close_with(&error.reply());
                 None
             }

@@ -142,3 +142,62 @@ fn a_chunk_is_bounded_as_any_message_is() {
     }
     assert!(caller.closed && caller.log.contains("S: 552 5.3.4"), "{}", caller.log);
 }
+
+#[test]
+fn a_chunk_whose_length_cannot_be_read_ends_the_session() {
+    for line in ["BDAT 6 LAST x", "BDAT +6", "BDAT", "BDAT 999999999999999999999", "bdat 6\\x01"] {
+        let mut caller = Caller::new(server(config(limits()), false));
+        let octets = unescape(&format!(
+            "HELO c\\r\\nMAIL FROM:<>\\r\\nRCPT TO:<bob@hosted.example>\\r\\n{line}\\r\\nRSET\\r\\n"
+        ));
+        caller.feed(&octets);
+        assert!(caller.closed && !caller.log.contains("S: 250 2.0.0 OK"), "{line}: {}", caller.log);
+    }
+}
+
+#[test]
+fn chunks_behind_a_refused_one_are_no_bad_commands() {
+    let mut caller = Caller::new(server(config(limits()), false));
+    caller.feed(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@hosted.example>\r\nBDAT 17\r\nA: refuse-me\r\n\r\nx\n");
+    for _ in 0..100 {
+        caller.feed(b"BDAT 6\r\nQUIT\r\n");
+    }
+    assert!(!caller.closed && caller.log.matches("S: 503 5.5.1 say MAIL first").count() == 100, "{}", caller.log);
+}
+
+#[test]
+fn a_message_may_have_many_chunks() {
+    let limits = Limits { message_size_max: 100_000, recipients_max: 1, ..limits() };
+    let mut caller = Caller::new(server(config(limits), false));
+    caller.feed(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@hosted.example>\r\nBDAT 8\r\nA: b\r\n\r\n");
+    for _ in 0..5_000 {
+        caller.feed(b"BDAT 4\r\nxx\r\n");
+    }
+    caller.feed(b"BDAT 0 LAST\r\n");
+    assert!(caller.log.ends_with("S: 250 2.0.0 queued as 1\n"), "{}", &caller.log[caller.log.len() - 200..]);
+}
+
+#[test]
+fn a_server_that_stops_waits_for_no_chunk_that_it_throws_away() {
+    let mut caller = Caller::new(server(config(limits()), false));
+    caller.feed(b"HELO c\r\nBDAT 100 LAST\r\nhalf of it");
+    caller.server.on_shutdown();
+    caller.poll();
+    assert!(caller.closed, "{}", caller.log);
+}
+
+/// RFC 5322 knows no header without a field: all of it is content, as behind DATA.
+#[test]
+fn what_is_no_field_is_no_header() {
+    behind_rcpt(
+        r#"c: BDAT 5 LAST\r\nhello
+        E: header "" <> to bob@hosted.example by HELO
+        E: content "hello" size 5
+        S: 250 2.0.0 queued as 1"#,
+    );
+    behind_rcpt(
+        r#"c: BDAT 5 LAST\r\nA: b\n
+        E: refused 554
+        S: 554 5.6.0 bare LF in the message: a line ends with CR LF and with nothing else"#,
+    );
+}
