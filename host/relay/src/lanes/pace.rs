@@ -32,7 +32,7 @@ struct Pace {
     rests: u32,
     rests_until: Instant,
     /// When it was given less last.
-    lessened: Instant,
+    lessened: Option<Instant>,
     heard: Instant,
 }
 
@@ -79,14 +79,14 @@ impl Paces {
         }
         // One that is heard of for the first time is given the benefit of the doubt.
         let most = running.unwrap_or(2).max(2);
-        let fresh = || Pace { most, taken: 0, rests: 0, rests_until: now, lessened: since, heard: now };
+        let fresh = || Pace { most, taken: 0, rests: 0, rests_until: now, lessened: None, heard: now };
         let pace = self.0.entry(hop.clone()).or_insert_with(fresh);
         (pace.heard, pace.taken) = (now, 0);
         // What began before it had less speaks of the time before.
-        if since < pace.lessened {
+        if pace.lessened.is_some_and(|at| since <= at) {
             return;
         }
-        pace.lessened = now;
+        pace.lessened = Some(now);
         if pace.most <= 1 {
             let rest = REST.saturating_mul(1 << pace.rests.min(10)).min(REST_MAX);
             (pace.rests, pace.rests_until) = (pace.rests + 1, now + rest);

@@ -90,7 +90,7 @@ impl Model {
                 }
                 if let Some(Promise::There { states, .. }) = self.entries.get_mut(&id) {
                     for (index, state) in recipients {
-                        states[index as usize] = Some(state);
+                        states[index as usize] = state;
                     }
                     if states.iter().all(|state| state.as_deref().is_some_and(is_final)) {
                         self.entries.insert(id, Promise::Gone);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealwire_core::entry::QueuedRecipient;
+use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -24,7 +24,8 @@ pub(super) enum Ask {
     Commit(Sent),
     Settle {
         id: String,
-        recipients: Vec<(u32, String)>,
+        /// None: where an operator's hold decides when it is due.
+        recipients: Vec<(u32, Option<String>)>,
         reports: Vec<Sent>,
         records: Vec<String>,
     },
@@ -133,9 +134,12 @@ fn texts(records: &[LedgerRecord]) -> Vec<String> {
 }
 
 /// A recipient's columns that change.
-fn changed(id: &str, recipient: &QueuedRecipient) -> (u32, String) {
+fn changed(id: &str, recipient: &QueuedRecipient) -> (u32, Option<String>) {
     let progress = rows::progress(id, &recipient.progress).expect("progress is written as JSON");
-    (recipient.index, format!("{} {} {progress:?}", rows::word(recipient.status), recipient.due_at))
+    if recipient.hold.is_some() && recipient.status == RecipientStatus::Queued {
+        return (recipient.index, None);
+    }
+    (recipient.index, Some(format!("{} {} {progress:?}", rows::word(recipient.status), recipient.due_at)))
 }
 
 /// A body on its way in, remembered for whoever commits it.

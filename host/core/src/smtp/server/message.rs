@@ -129,12 +129,10 @@ impl Message {
         // As far as a header can reach that is one octet too large; so the pieces it came in make no difference.
         let reach = self.held.len().min(max.saturating_add(3));
         let ended = self.receiver.ended();
-        let found = end_of_header(&self.held[..reach], self.searched);
-        if let (None, true, Some(fault)) = (found, ended, self.receiver.fault()) {
-            return Some(self.refuse(fault_reply(fault, limits)));
-        }
-        // All of it is header, if any is.
-        let end = found.or_else(|| ended.then(|| if is_field(&self.held[..reach]) { (reach, reach) } else { (0, 0) }));
+        // All of it is header, if any is; what is faulty is not judged.
+        let is_whole = ended && self.receiver.fault().is_none() && reach <= max.saturating_add(2);
+        let end = end_of_header(&self.held[..reach], self.searched);
+        let end = end.or_else(|| is_whole.then(|| if is_field(&self.held[..reach]) { (reach, reach) } else { (0, 0) }));
         self.searched = reach;
         let Some((length, body_at)) = end else {
             return match self.receiver.fault() {

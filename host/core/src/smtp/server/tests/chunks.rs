@@ -158,7 +158,7 @@ fn a_chunk_whose_length_cannot_be_read_ends_the_session() {
 #[test]
 fn chunks_behind_a_refused_one_are_no_bad_commands() {
     let mut caller = Caller::new(server(config(limits()), false));
-    caller.feed(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@hosted.example>\r\nBDAT 17\r\nA: refuse-me\r\n\r\nx\n");
+    caller.feed(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@hosted.example>\r\nBDAT 18\r\nA: refuse-me\r\n\r\nx\n");
     for _ in 0..100 {
         caller.feed(b"BDAT 6\r\nQUIT\r\n");
     }
