@@ -1,9 +1,13 @@
 //! R7: where the required protection cannot be had, the message takes the alternate secure route, which must give it, and
 //! comes back only if that fails too (parity point 8).
 
-use sealwire_tests::certs::Authority;
+use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::{FakePeer, Script, bad_certificates};
+use sealwire_tests::nsd::Nsd;
 use sealwire_tests::place;
+use sealwire_tests::signed::{Signing, Zone};
+use sealwire_tests::unbound::Unbound;
+use sha2::{Digest, Sha256};
 
 use super::scene::{ALICE, given, setting};
 
@@ -141,4 +145,41 @@ fn a_route_that_does_not_demand_tls_is_no_alternate_secure_route() {
         assert!(said.err.contains("alternate-secure-route"), "{}", said.err);
     }
     assert_eq!(scene.generation(), 1);
+}
+
+/// A fallback's host demands what its TLSA records say, as any host does (RFC 7672): met, the message goes; unmet, it waits.
+#[test]
+fn the_alternate_routes_host_has_tlsa_records_of_its_own() {
+    let (own, other) = (certs::self_signed(&["elsewhere.test"]), certs::self_signed(&["elsewhere.test"]));
+    let key = |leaf: &certs::Leaf| {
+        Sha256::digest(leaf.public_key()).iter().map(|octet| format!("{octet:02x}")).collect::<String>()
+    };
+    let ordinary = Script::clear().start();
+    let right = Script::tls(&own).start();
+    let wrong = Script::tls(&own).start();
+    let host = |name: &str, peer: &FakePeer, leaf: &certs::Leaf| {
+        format!("{name} A 127.0.0.1\n_{}._tcp.{name} TLSA 3 1 1 {}\n", peer.address().port(), key(leaf))
+    };
+    let records = host("right", &right, &own) + &host("wrong", &wrong, &other);
+    let nsd = Nsd::start_signed(&[Zone { name: "vault.test", records: &records, signing: Signing::Sound }]);
+    let resolver = Unbound::start(&nsd);
+    let mut given = given().dns(resolver.address());
+    for (name, vault) in [("right", &right), ("wrong", &wrong)] {
+        let (domain, host) = (format!("{name}.test"), format!("{name}.vault.test"));
+        given = given
+            .named_host(&format!("{name}-vault"), &[], &host, vault.address().port(), ALTERNATE)
+            .route(name, &[&domain], ordinary.address(), "")
+            .settings(&setting(name, "outbound", &[&domain], &format!("alternate-secure-route = \"{name}-vault\"")));
+    }
+    let scene = given.start();
+    scene.submit(ALICE, &["bob@right.test"], "right");
+    scene.submit(ALICE, &["bob@wrong.test"], "wrong");
+    assert_eq!(scene.fate(&[&ordinary, &right], "bob@right.test").word(), "by TLS");
+    let rounds = scene.rounds("bob@wrong.test", 2);
+    let by_vault = rounds.iter().find(|round| round["route"] == "wrong-vault").expect("a round by the fallback");
+    assert!(by_vault["result"].to_string().contains("\"dane\""), "{by_vault:#}");
+    assert!(by_vault["settlement"].as_str().is_some_and(|text| text.contains("again") || text.contains("by route")));
+    assert_eq!(scene.queued_for("bob@wrong.test"), 1, "it is looked up again");
+    assert!(wrong.messages().is_empty() && scene.report_now("bob@wrong.test").is_none());
+    ordinary.assert_no_mail_in_clear();
 }
