@@ -159,13 +159,16 @@ pub fn settle(progress: &Progress, round: RoundResult<'_>, timing: Timing, sched
     }
 }
 
-/// What a sender is told of mail that waits for longer than `delay_notice_after_secs`; None: nothing, or nothing more. The
-/// caller remembers in `progress` that it was told.
-pub fn delay(progress: &Progress, arrived_at: u64, now: u64, schedule: &Schedule) -> Option<Delay> {
-    let waited_secs = now.saturating_sub(arrived_at);
+/// What a sender is told of mail that waits for longer than `delay_notice_after_secs`, and whose last round, or decision that
+/// failed, came to `round`; None: nothing, or nothing more. The caller remembers in `progress` that it was told.
+pub fn delay(progress: &Progress, round: RoundResult<'_>, timing: Timing, schedule: &Schedule) -> Option<Delay> {
+    let waited_secs = timing.now.saturating_sub(timing.arrived_at);
     let is_late = schedule.delay_notice_after_secs > 0 && waited_secs >= schedule.delay_notice_after_secs;
-    let last = progress.last_round.as_ref().filter(|_| is_late && !progress.delay_told)?;
-    Some(Delay { waited_secs, last: last.clone(), until: schedule.expires_at(arrived_at) })
+    (is_late && !progress.delay_told).then(|| Delay {
+        waited_secs,
+        last: LastRound { at: timing.now, outcome: round.outcome.clone(), reasons: round.reasons.to_vec() },
+        until: schedule.expires_at(timing.arrived_at),
+    })
 }
 
 /// The failure of a message that waits, held or queued, without a round having just ended; None while it has time left.

@@ -320,7 +320,7 @@ impl Round<'_> {
                 }
                 Settlement::RetryAt { at, mut progress } => {
                     self.alert_if_failing(before, &progress, timing.now);
-                    if let Some(delay) = delay(&progress, entry.arrived_at, timing.now, schedule) {
+                    if let Some(delay) = delay(&progress, round, timing, schedule) {
                         progress.delay_told = true;
                         tell.push(told(before, Action::Delayed(delay)));
                     }

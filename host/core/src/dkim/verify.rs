@@ -81,6 +81,12 @@ fn of_field(
         return None;
     }
     let domain = Domain::parse(tag("d")?).ok().filter(|domain| wanted(domain))?;
+    // §6.1.1: whose agent signed is of the signing domain.
+    let agent = tag("i").map(|agent| Domain::parse(agent.rsplit('@').next().unwrap_or_default()));
+    let is_of = |agent: &Domain| *agent == domain || agent.parents().any(|parent| parent == domain.as_str());
+    if agent.is_some_and(|agent| !agent.is_ok_and(|agent| is_of(&agent))) {
+        return None;
+    }
     let covered: Vec<&str> = tag("h")?.split(':').map(str::trim).take(COVERED_MAX + 1).collect();
     if covered.len() > COVERED_MAX || !covered.iter().any(|name| name.eq_ignore_ascii_case("From")) {
         return None;
@@ -226,7 +232,7 @@ mod tests {
     #[test]
     fn a_signature_counts_only_if_it_covers_what_it_must() {
         let (field, _) = signed();
-        let rows: [(&str, &str, bool); 11] = [
+        let rows: [(&str, &str, bool); 14] = [
             ("", "", true),
             ("t=7;", "t=7; x=9;", true),
             ("t=7;", "t=7; x=8;", false),
@@ -238,6 +244,9 @@ mod tests {
             ("h=From:\r\n  Subject:\r\n  From;", "h=Subject;", false),
             ("c=relaxed/relaxed", "c=relaxed/simple", false),
             ("d=d.test", "d=", false),
+            ("t=7;", "t=7; i=@d.test;", true),
+            ("t=7;", "t=7; i=ann@mail.d.test;", true),
+            ("t=7;", "t=7; i=@other.test;", false),
         ];
         for (from, to, counts) in rows {
             let header = field.replacen(from, to, 1) + HEADER;

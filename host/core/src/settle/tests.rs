@@ -372,3 +372,27 @@ fn a_fallback_remembers_that_a_floor_was_unmet() {
     }
     assert!(!Progress::default().must_stay_secure(), "no fallback was entered");
 }
+
+/// RFC 3461 §4.1: once, when it is late, whatever keeps it waiting.
+#[test]
+fn a_delay_is_told_once_it_lasts() {
+    let schedule = Schedule { delay_notice_after_secs: 100, ..Schedule::default() };
+    let never = Schedule { delay_notice_after_secs: 0, ..Schedule::default() };
+    let told = Progress { delay_told: true, ..Progress::default() };
+    let outcome = outcome("failed-decision");
+    let round = RoundResult { outcome: &outcome, fallback: &[], reasons: &[] };
+    for (progress, schedule, waited, expected) in [
+        (&Progress::default(), &schedule, 99, None),
+        (&Progress::default(), &schedule, 100, Some(100)),
+        (&told, &schedule, 100, None),
+        (&Progress::default(), &never, 1_000_000, None),
+    ] {
+        let timing = Timing { arrived_at: 1_000, now: 1_000 + waited, jitter: 0.0 };
+        let delay = delay(progress, round, timing, schedule);
+        assert_eq!(delay.as_ref().map(|delay| delay.waited_secs), expected, "{waited}");
+        if let Some(delay) = delay {
+            assert_eq!((delay.last.at, &delay.last.outcome), (timing.now, &outcome));
+            assert_eq!(delay.until, schedule.expires_at(1_000));
+        }
+    }
+}

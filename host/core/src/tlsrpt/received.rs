@@ -121,24 +121,24 @@ fn inflated(octets: &[u8]) -> Result<Vec<u8>, NoReport> {
     if json.len() > JSON_MAX { Err(NoReport::Inflates) } else { Ok(json) }
 }
 
-/// As strangers write it: what is missing is empty, what is unknown is passed over.
+/// As strangers write it: what is missing or null is empty, what is unknown is passed over.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Written {
     #[serde(default)]
-    organization_name: String,
+    organization_name: Option<String>,
     #[serde(default)]
-    report_id: String,
+    report_id: Option<String>,
     #[serde(default)]
-    date_range: WrittenRange,
+    date_range: Option<WrittenRange>,
     policies: Vec<WrittenPolicy>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 struct WrittenRange {
-    start_datetime: String,
-    end_datetime: String,
+    start_datetime: Option<String>,
+    end_datetime: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -146,9 +146,9 @@ struct WrittenRange {
 struct WrittenPolicy {
     policy: WrittenPolicyName,
     #[serde(default)]
-    summary: WrittenSummary,
+    summary: Option<WrittenSummary>,
     #[serde(default)]
-    failure_details: Vec<WrittenFailure>,
+    failure_details: Option<Vec<WrittenFailure>>,
 }
 
 #[derive(Deserialize)]
@@ -181,25 +181,25 @@ pub fn of_json(json: &[u8]) -> Result<ReceivedReport, NoReport> {
     let written: Written = serde_json::from_slice(json).map_err(|why| NoReport::NoJson(tame(&why.to_string())))?;
     let mut domains: BTreeMap<Domain, ReceivedCounts> = BTreeMap::new();
     for WrittenPolicy { policy, summary, failure_details } in written.policies.into_iter().take(POLICIES_MAX) {
-        let Ok(domain) = Domain::parse(&policy.policy_domain) else {
-            return Err(NoReport::NoJson(format!("{:?} is no policy-domain", tame(&policy.policy_domain))));
-        };
+        // One that nobody can have written about us is no reason to pass over the others.
+        let Ok(domain) = Domain::parse(&policy.policy_domain) else { continue };
         let WrittenSummary { total_successful_session_count: successful, total_failure_session_count: failed } =
-            summary;
+            summary.unwrap_or_default();
         let counts = domains.entry(domain).or_default();
         counts.add(&ReceivedCounts { successful, failed, results: BTreeMap::new() });
-        for WrittenFailure { result_type, failed_session_count } in failure_details {
+        for WrittenFailure { result_type, failed_session_count } in failure_details.unwrap_or_default() {
             // What the standard does not know is one kind: a stranger may make up as many as he likes.
             let word = ResultType::of_word(&result_type).map_or("other", |_| result_type.as_str());
             let results = BTreeMap::from([(word.to_owned(), failed_session_count)]);
             counts.add(&ReceivedCounts { results, ..ReceivedCounts::default() });
         }
     }
-    let WrittenRange { start_datetime, end_datetime } = written.date_range;
+    let WrittenRange { start_datetime, end_datetime } = written.date_range.unwrap_or_default();
+    let tame = |text: Option<String>| tame(&text.unwrap_or_default());
     Ok(ReceivedReport {
-        organization: tame(&written.organization_name),
-        report_id: tame(&written.report_id),
-        range: (tame(&start_datetime), tame(&end_datetime)),
+        organization: tame(written.organization_name),
+        report_id: tame(written.report_id),
+        range: (tame(start_datetime), tame(end_datetime)),
         domains,
     })
 }
@@ -236,7 +236,9 @@ mod tests {
              "failure-details": [{"result-type": "certificate-expired", "failed-session-count": 2},
                                  {"result-type": "odd", "sending-mta-ip": "no address", "failed-session-count": 1}]},
             {"policy": {"policy-domain": "d.test", "mx-host": ["mx.d.test"]}},
-            {"policy": {"policy-domain": "mx.d.test"}, "summary": {"total-successful-session-count": 1}}
+            {"policy": {"policy-domain": "mx.d.test"}, "summary": {"total-successful-session-count": 1}},
+            {"policy": {"policy-domain": "mx.d.test"}, "summary": null, "failure-details": null},
+            {"policy": {"policy-domain": "a b"}, "summary": {"total-successful-session-count": 1}}
         ]}"#;
 
     #[test]
@@ -271,7 +273,6 @@ mod tests {
             (gzip(b"PK"), "no GZIP"),
             (gzip(&compressed(JSON.as_bytes())[..60]), "no GZIP"),
             (gzip(&compressed(b"{}")), "missing field `policies`"),
-            (gzip(&compressed(br#"{"policies": [{"policy": {"policy-domain": "a b"}}]}"#)), "no policy-domain"),
             (gzip(&compressed(br#"{"policies": {}}"#)), "JSON"),
             // Ten thousand times as long as its message.
             (gzip(&compressed(many.as_bytes())), "inflates to more than 10485760 octets"),
