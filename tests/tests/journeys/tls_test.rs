@@ -125,6 +125,8 @@ fn it_says_what_mail_meets_and_agrees_with_another() {
     let said = scene.relay.run(&["tls-test", "listed@misnamed.test"]);
     assert!(said.out.contains("critical  listed@misnamed.test, by route by-mx"), "{}", said.out);
     assert!(said.out.contains("does not name the host (other.test)"), "{}", said.out);
+    let settings = said.out.lines().find(|line| line.starts_with("settings")).unwrap_or_default();
+    assert!(settings.contains("revision 1, ") && settings.ends_with(" old"), "{}", said.out);
     let said = scene.relay.run(&["tls-test", "good.test", "--route", "nowhere"]);
     assert_eq!(said.status.code(), Some(3));
     assert!(said.err.contains("there is no route \"nowhere\""), "{}", said.err);

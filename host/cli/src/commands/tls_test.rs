@@ -67,7 +67,11 @@ fn tell(test: &TlsTest, output: &Output) {
         Some(true) => "proven by DNSSEC".to_owned(),
         Some(false) => "not proven by DNSSEC".to_owned(),
     };
-    let mut pairs = vec![("demanded", demanded)];
+    let settings = match test.settings.applied_at {
+        Some(at) => format!("revision {}, {} old", test.settings.revision, span(now().saturating_sub(at))),
+        None => "none applied yet".to_owned(),
+    };
+    let mut pairs = vec![("demanded", demanded), ("settings", settings)];
     // Where no host was found nothing more was asked.
     if test.trouble.is_none() {
         pairs.push(("hosts", proven));

@@ -23,12 +23,15 @@ use super::{CONNECTIONS, hop_facts};
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::tls::Connector;
-use crate::tls_test::{AddressTested, HostTested, TlsTest, TlsTested, Would, settings};
+use crate::tls_test::{AddressTested, HostTested, SettingsTested, TlsTest, TlsTested, Would, settings};
 
 /// Hosts that are asked side by side.
 const HOSTS_AT_ONCE: usize = 8;
 /// For all addresses of one host.
 const HOST_TIME: Duration = Duration::from_secs(60);
+
+/// What is live is the newest or was a moment ago.
+const REVISIONS_LOOKED_AT: usize = 10;
 
 impl Relay {
     /// Tests how mail to this recipient would leave, by this route or by its own. Err: why that cannot be asked.
@@ -41,7 +44,13 @@ impl Relay {
         let message = Arc::new(message_to(self, &live, recipient));
         let examining = Examining { relay: self, live: &live, message, recipient };
         let (route, plan) = examining.plan(asked, route.is_some()).await?;
-        Ok(examining.examine(route, &plan).await.judged(self.world.now()))
+        let mut test = examining.examine(route, &plan).await;
+        let revision = live.settings_revision;
+        // Among the newest, without the document, which may be megabytes.
+        let newest = self.store.revisions(REVISIONS_LOOKED_AT).await.unwrap_or_default();
+        let applied = newest.iter().find(|applied| applied.revision == revision);
+        test.settings = SettingsTested { revision, applied_at: applied.map(|applied| applied.at) };
+        Ok(test.judged(self.world.now()))
     }
 }
 
@@ -124,6 +133,7 @@ impl<'a> Examining<'a> {
                 .iter()
                 .map(|reason| format!("{} ({}): {}", reason.rule, reason.policy, reason.text))
                 .collect(),
+            settings: SettingsTested::default(),
             mta_sts: None,
             hosts_proven: None,
             trouble: None,

@@ -186,6 +186,7 @@ mod tests {
             addresses: if matches!(*words, "unlisted" | "lost") { Vec::new() } else { vec![address(words)] },
         };
         let test = TlsTest {
+            settings: Default::default(),
             recipient: "postmaster@d.test".into(),
             route: "mx".into(),
             route_kind: "mx".into(),

@@ -22,6 +22,8 @@ pub struct TlsTest {
     pub demands: Vec<String>,
     /// Why they demand it, and why they could not decide.
     pub reasons: Vec<String>,
+    /// Which settings the policies had.
+    pub settings: SettingsTested,
     /// Whose MTA-STS policy counts, and what it says.
     pub mta_sts: Option<StsTested>,
     /// Whether DNSSEC proves which hosts there are; None where they are an operator's.
@@ -34,6 +36,16 @@ pub struct TlsTest {
     pub state: State,
     /// What is wrong, or will be, worst first.
     pub findings: Vec<Finding>,
+}
+
+/// The settings that policies decided by.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SettingsTested {
+    /// 0: none have been applied.
+    pub revision: u64,
+    /// When they were applied; seconds since the Unix epoch.
+    pub applied_at: Option<u64>,
 }
 
 /// A policy of MTA-STS.
