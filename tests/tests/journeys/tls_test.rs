@@ -1,5 +1,5 @@
 //! `tls-test`: what it says of a destination is what mail to it meets, its exit status is a monitor's, and on what both look at
-//! it agrees with Postfix's `posttls-finger`. Nothing is sent.
+//! it agrees with Postfix's `posttls-finger`. Nothing is sent (parity point 11).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;

@@ -1,15 +1,18 @@
-//! R3, "outbound - messages requiring secure transport via another setting": the rows of its table that do without
-//! REQUIRETLS, each against a next hop in clear, one with a self-signed and one with a CA-signed certificate (parity point 7).
+//! R3, "outbound - messages requiring secure transport via another setting": the rows of its table, each against a next hop in clear, one with a self-signed and one with a CA-signed certificate (parity point 7).
 //! Who flags is the example policy `flag-subject`, first in the chain.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use sealwire_tests::certs::{self, Authority};
+use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::{FakePeer, Script};
 use sealwire_tests::nsd::Nsd;
+use sealwire_tests::signed::{Signing, Zone};
+use sealwire_tests::unbound::Unbound;
 use sealwire_tests::{guests, place};
+use sha2::{Digest, Sha256};
 
-use super::scene::{ALICE, BUILTIN, Given, Scene, given, setting};
+use super::scene::{ALICE, BUILTIN, Given, Scene, given, message, setting};
 
 /// The marker that flag-subject looks for.
 const MARK: &str = "[secure]";
@@ -150,4 +153,54 @@ fn a_flag_holds_without_any_list_and_outlives_its_policy() {
     scene.rounds("bob@other.test", 2);
     peer.assert_no_mail_in_clear();
     assert!(peer.messages().is_empty());
+}
+
+/// "MX, REQUIRETLS": by RFC 8689 and not by R4. A certificate that only TLSA records name will do, though the setting asks for a
+/// CA's; a host without REQUIRETLS will not, whoever signed its certificate.
+#[test]
+fn the_row_of_requiretls() {
+    let authority = Authority::new("Test Authority");
+    let own = certs::self_signed(&["elsewhere.test"]);
+    let key = Sha256::digest(own.public_key()).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let port = place::free_address().port();
+    let signed = |mx: &str| Script::tls(&authority.leaf(&[&format!("{mx}.row.test")]));
+    let rows = [
+        ("clear", Script::clear(), "", BACK),
+        ("selfsigned", Script::tls(&own).extension("REQUIRETLS"), "", BACK),
+        ("deaf", signed("mx-deaf"), "", BACK),
+        ("good", signed("mx-good").extension("REQUIRETLS"), "", TLS),
+        ("dane", Script::tls(&own).extension("REQUIRETLS"), key.as_str(), TLS),
+    ];
+    let mut records = String::new();
+    let mut peers = Vec::new();
+    for ((name, script, key, _), host) in rows.iter().zip(1..) {
+        let address = Ipv4Addr::new(127, 0, 8, host);
+        records += &format!("{name} MX 10 mx-{name}\nmx-{name} A {address}\n");
+        if !key.is_empty() {
+            records += &format!("_{port}._tcp.mx-{name} TLSA 3 1 1 {key}\n");
+        }
+        peers.push(script.clone().start_at(SocketAddr::new(IpAddr::V4(address), port)));
+    }
+    let nsd = Nsd::start_signed(&[Zone { name: "row.test", records: &records, signing: Signing::Sound }]);
+    let resolver = Unbound::start(&nsd);
+    let listed: Vec<String> = rows.iter().map(|(name, ..)| format!("{name}.row.test")).collect();
+    let listed: Vec<&str> = listed.iter().map(String::as_str).collect();
+    let scene = given()
+        .believing(authority)
+        .dns(resolver.address())
+        .mx(port)
+        .settings(&setting("via", "outbound-via-another-setting", &listed, WITH_CA))
+        .start();
+    let mut dialogue = Dialogue::open(scene.relay.smtp()).expect("the relay greets");
+    dialogue.start_tls(&scene.authority, "relay.test").expect("TLS comes about");
+    for domain in &listed {
+        let to = format!("bob@{domain}");
+        let answer = dialogue.submit_with(ALICE, " REQUIRETLS", &[&to], &message(ALICE, domain)).expect("an answer");
+        assert!(answer.starts_with("250 2.0.0"), "{answer}");
+    }
+    let everybody: Vec<&FakePeer> = peers.iter().collect();
+    for ((name, _, _, expected), domain) in rows.iter().zip(&listed) {
+        assert_eq!(scene.fate(&everybody, &format!("bob@{domain}")).word(), *expected, "{name}");
+    }
+    scene.report("bob@deaf.row.test").assert_says("Status: 5.7.30");
 }
