@@ -163,6 +163,7 @@ impl Caller {
         // Every step uses an octet, or ends one of a few stages.
         for _ in 0..fed.len() * 4 + 64 {
             let step = self.server.poll();
+            self.read_output(&step);
             if step == Step::GivenUp {
                 assert!(self.between_chunks, "given up at {:?}", self.stage);
                 self.stage = Stage::Commands;
@@ -170,7 +171,6 @@ impl Caller {
             if !matches!(step, Step::NeedInput | Step::Flush) {
                 self.between_chunks = false;
             }
-            self.read_output(&step);
             match step {
                 Step::NeedInput => return,
                 Step::Flush => {}
