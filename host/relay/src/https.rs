@@ -7,10 +7,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper::body::{Body, Incoming};
-use hyper::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
+use sealwire_core::tlsrpt::Url;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -23,6 +26,8 @@ use crate::world::World;
 /// What we call ourselves.
 pub(crate) const AGENT: &str = concat!("sealwire/", env!("CARGO_PKG_VERSION"));
 
+/// For what is posted.
+const POST_TIME: Duration = Duration::from_secs(60);
 /// For the way to one address.
 const CONNECT_TIME: Duration = Duration::from_secs(15);
 /// Addresses of a host that are tried.
@@ -66,6 +71,21 @@ impl<'a> Web<'a> {
     /// With what this relay has.
     pub(crate) fn of(relay: &'a Relay, live: &'a Live) -> Web<'a> {
         Web { world: &*relay.world, resolver: &*live.resolver, tls: live.web() }
+    }
+
+    /// Posts octets of this type; the answer's status, or why there is none. Look-up and handshake included it takes a minute at
+    /// most.
+    pub(crate) async fn post(&self, url: &Url, kind: &str, body: Bytes) -> Result<StatusCode, String> {
+        let host = if url.port == 443 { url.host.to_string() } else { format!("{}:{}", url.host, url.port) };
+        let request = Request::post(&url.path)
+            .header(HOST, host)
+            .header(USER_AGENT, AGENT)
+            .header(CONTENT_TYPE, kind)
+            .body(Full::new(body))
+            .map_err(|error| error.to_string())?;
+        let asked = timeout(POST_TIME, self.ask(url.host.as_str(), url.port, request)).await;
+        let answered = asked.map_err(|_| format!("no answer within {} s", POST_TIME.as_secs()))?;
+        Ok(answered.map_err(|fault| fault.to_string())?.response.status())
     }
 
     /// Asks the host of this name at this port. A handshake that fails is the host's answer; another address is tried only where

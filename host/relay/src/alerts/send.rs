@@ -8,10 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use sealwire_core::address::Mailbox;
 use sealwire_core::alert_mail;
 use sealwire_core::time::rfc3339;
@@ -19,10 +16,10 @@ use sealwire_core::tlsrpt::{Destination, Url};
 use sealwire_store::{Content, NewEntry};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Pending;
-use crate::https::{AGENT, Web};
+use crate::https::Web;
 use crate::live::Live;
 use crate::relay::Relay;
 
@@ -30,8 +27,6 @@ use crate::relay::Relay;
 const COLLECT: Duration = Duration::from_secs(10);
 /// From one batch to the next: a bad day must not be a hundred mails.
 const BETWEEN: Duration = Duration::from_secs(300);
-/// For one request, look-up and handshake included.
-const POST_TIME: Duration = Duration::from_secs(60);
 /// Between two tries of a webhook: the first, and the longest; doubled in between.
 const FIRST_RETRY: Duration = Duration::from_secs(60);
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
@@ -137,17 +132,7 @@ async fn post(relay: Arc<Relay>, url: Url, body: Bytes) {
 }
 
 async fn post_once(relay: &Arc<Relay>, url: &Url, body: &Bytes) -> Result<(), String> {
-    let host = if url.port == 443 { url.host.to_string() } else { format!("{}:{}", url.host, url.port) };
-    let request = Request::post(&url.path)
-        .header(HOST, host)
-        .header(USER_AGENT, AGENT)
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(body.clone()))
-        .map_err(|error| error.to_string())?;
     let live = relay.live();
-    let web = Web::of(relay, &live);
-    let asked = timeout(POST_TIME, web.ask(url.host.as_str(), url.port, request)).await;
-    let answered = asked.map_err(|_| format!("no answer within {} s", POST_TIME.as_secs()))?;
-    let status = answered.map_err(|fault| fault.to_string())?.response.status();
+    let status = Web::of(relay, &live).post(url, "application/json", body.clone()).await?;
     if status.is_success() { Ok(()) } else { Err(format!("the web server answered {status}")) }
 }

@@ -45,6 +45,7 @@ use hosts::{HostToAsk, NotLocated, hosts_of};
 use learned::Heard;
 use pool::PoolKey;
 use published::{Asked, Barred, Published};
+use sessions::channel_of;
 use tally::{Tally, found_in_words};
 
 use crate::lanes::Place;
@@ -356,17 +357,6 @@ impl Delivering<'_> {
             found: found_in_words(channel),
             conclusive: channel.state != ChannelState::Inconclusive,
         });
-    }
-}
-
-/// What became of the channel of a host that got as far as answering EHLO.
-fn channel_of(opened: &Result<Connection, OpenError>) -> Option<ChannelFacts> {
-    match opened {
-        Ok(connection) => Some(connection.channel.clone()),
-        Err(OpenError::Handshake { state, detail }) => {
-            Some(ChannelFacts { state: *state, detail: detail.clone(), handshake: None })
-        }
-        Err(OpenError::NotAnswered(..)) => None,
     }
 }
 

@@ -13,6 +13,7 @@ use sealwire_core::sts::{Mode, StsPolicy};
 use sealwire_core::tlsrpt::{Policy, PolicyType, ResultType, Session, SessionFailure, is_tls_report};
 
 use super::Delivering;
+use super::connection::{Connection, OpenError};
 use super::dane::Dane;
 use super::hosts::HostToAsk;
 use super::published::{OfPolicy, Published};
@@ -32,6 +33,17 @@ impl Delivering<'_> {
             let text = "TLS reports count no further domains today: there are too many".to_owned();
             self.relay.alert_once("tls-reports", text);
         }
+    }
+}
+
+/// What became of the channel of a host that got as far as answering EHLO.
+pub(super) fn channel_of(opened: &std::result::Result<Connection, OpenError>) -> Option<ChannelFacts> {
+    match opened {
+        Ok(connection) => Some(connection.channel.clone()),
+        Err(OpenError::Handshake { state, detail }) => {
+            Some(ChannelFacts { state: *state, detail: detail.clone(), handshake: None })
+        }
+        Err(OpenError::NotAnswered(..)) => None,
     }
 }
 

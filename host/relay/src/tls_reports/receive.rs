@@ -131,7 +131,8 @@ impl Received {
             let is_new = !all.contains_key(&key);
             let is_full =
                 || all.len() >= KEPT_MAX || all.keys().filter(|k| k.starts_with(&of_signer)).count() >= KEPT_OF_ONE;
-            if !kept.domains.is_empty() && !(is_new && is_full()) {
+            let has_room = !is_new || !is_full();
+            if !kept.domains.is_empty() && has_room {
                 learned.push(known(RECEIVED, key.clone(), &kept, now));
                 all.insert(key, kept);
             }

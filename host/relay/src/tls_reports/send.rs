@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use http_body_util::Full;
+use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Request, StatusCode};
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::tlsrpt::{Destination, MailRequest, Report, Url, compressed, destinations, mail};
@@ -20,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::{SPREAD, TO_SEND, TlsReportSent, ToSend, key_of, known, locked, not_enabled};
 use crate::config::TlsReports;
 use crate::dns::DnsError;
-use crate::https::{AGENT, Answered, Web};
+use crate::https::Web;
 use crate::live::Live;
 use crate::relay::Relay;
 
@@ -28,8 +26,6 @@ use crate::relay::Relay;
 const LOOK: Duration = Duration::from_secs(60);
 /// For the look-up of a record.
 const LOOK_UP_TIME: Duration = Duration::from_secs(20);
-/// For one request, look-up and handshake included.
-const POST_TIME: Duration = Duration::from_secs(60);
 /// Reports side by side.
 const AT_ONCE: usize = 8;
 /// Between two tries, seconds: the first, and the longest; doubled in between.
@@ -194,19 +190,8 @@ impl Sending<'_> {
 
     /// §5.4.
     async fn by_https(&self, report: &Report, url: &Url) -> Result<String, String> {
-        let host = if url.port == 443 { url.host.to_string() } else { format!("{}:{}", url.host, url.port) };
-        let request = Request::post(&url.path)
-            .header(HOST, host)
-            .header(USER_AGENT, AGENT)
-            .header(CONTENT_TYPE, "application/tlsrpt+gzip")
-            .body(Full::new(Bytes::from(compressed(&report.json()))))
-            .map_err(|error| error.to_string())?;
-        let asked = Web::of(self.relay, self.live);
-        let ask = asked.ask(url.host.as_str(), url.port, request);
-        let late = |_| Err(format!("no answer within {} s", POST_TIME.as_secs()));
-        let answered = timeout(POST_TIME, async { ask.await.map_err(|fault| fault.to_string()) });
-        let Answered { response, .. } = answered.await.unwrap_or_else(late)?;
-        match response.status() {
+        let body = Bytes::from(compressed(&report.json()));
+        match Web::of(self.relay, self.live).post(url, "application/tlsrpt+gzip", body).await? {
             status if status.is_success() => Ok(format!("taken: {status}")),
             StatusCode::PAYLOAD_TOO_LARGE => Err("it is too large for the web server (413)".to_owned()),
             status => Err(format!("the web server answered {status}")),
