@@ -23,6 +23,7 @@ pub mod bindings {
 
 mod decisions;
 mod facts;
+mod moment;
 mod policy;
 mod records;
 
@@ -36,5 +37,6 @@ pub mod component;
 
 pub use decisions::{Decision, Floor, Objections, Verdict};
 pub use facts::{AddressList, Certificate, Channel, Client, Destination, Entry, Handshake, Hop, Host, Message, Route};
+pub use moment::OfDay;
 pub use policy::Policy;
 pub use records::{Header, Mailbox, Problem, Reason, Reply};

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use serde_json::{Map, Value};
 
 use crate::Problem;
+use crate::moment::{self, OfDay};
 
 /// No settings document is nested deeper; the parser's recursion stays within a component's small stack.
 const DEPTH_MAX: usize = 16;
@@ -79,6 +80,17 @@ impl<'a> Object<'a> {
     /// true or false; absent is `default`.
     pub fn flag(&mut self, key: &'static str, default: bool) -> bool {
         self.typed(key, "true or false", Value::as_bool).unwrap_or(default)
+    }
+
+    /// A day such as `2026-12-31`, or a date and time with its offset (RFC 3339), in seconds since the Unix epoch.
+    pub fn moment(&mut self, key: &'static str, of_day: OfDay) -> Option<u64> {
+        let text = self.text(key)?;
+        let moment = moment::read(&text, of_day);
+        if moment.is_none() {
+            let like = "a day such as 2026-12-31, or a date and time with its offset such as 2026-12-31T18:00:00Z";
+            self.problems.add(self.path(key), format!("`{text}` is no moment; write {like}"));
+        }
+        moment
     }
 
     /// A list of texts, each with its pointer; absent is empty.

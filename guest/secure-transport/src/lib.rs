@@ -8,18 +8,21 @@
 //!    what they ask for: TLS, a trusted chain (R4), a matching name (R5); where that cannot be had, the alternate secure
 //!    route (R7) and the report (R6). No setting holds: nothing is demanded (R9). No setting lists the recipient: the alternate
 //!    secure route, where the operator has chosen it for all such mail (R7).
-//! 4. `judge` has nothing to add: the host compares the demands with the handshake.
+//! 4. `judge` has nothing to add: the host compares the demands with the handshake. It says what settings that are only
+//!    observed ([`observed`]) would have missed.
 //!
 //! It never matches addresses itself (R8 is the host's) and never loosens what someone else demanded.
 
+pub mod exceptions;
 mod listed;
+mod observed;
 pub mod rules;
 pub mod settings;
 
 #[cfg(test)]
 mod testing;
 
-use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Verdict};
+use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Verdict};
 
 use listed::Lookup;
 use rules::{
@@ -53,7 +56,9 @@ impl Policy for SecureTransport {
         host: &impl Host,
         floor: &impl Floor,
     ) -> Result<(), String> {
-        let (is_listed, holds) = self.holds(message, destination, host)?;
+        let Held { is_listed, holds, observed, excepted } = self.holds(message, destination, host)?;
+        excepted.iter().for_each(|reason| floor.because(reason));
+        observed.iter().for_each(|hold| floor.because(&observed::reason(hold.reason(hold.grounds.rule))));
         for hold in &holds {
             hold.demand_tls(floor);
             r4_trusted_chain::plan(hold, floor);
@@ -68,36 +73,148 @@ impl Policy for SecureTransport {
         Ok(())
     }
 
-    fn judge(&self, _: &impl Message, _: &impl Hop, _: &impl Host, objections: &impl Objections) -> Result<(), String> {
+    fn judge(
+        &self,
+        message: &impl Message,
+        hop: &impl Hop,
+        host: &impl Host,
+        objections: &impl Objections,
+    ) -> Result<(), String> {
+        // Nearly always nothing is observed, and there is nothing to add.
+        if self.settings.outbound().any(|setting| setting.observe_only) {
+            for recipient in &hop.recipients() {
+                let held = self.holds(message, &observed::WayTo { recipient, hop, host }, host)?;
+                let told = held.observed.iter().filter_map(|hold| observed::objection(hold, hop));
+                told.for_each(|reason| objections.because(&reason));
+            }
+        }
         objections.conclude();
         Ok(())
     }
 }
 
 impl SecureTransport {
-    /// Whether any outbound setting lists this recipient, and those that do and hold for this way out, in document order.
-    /// Their demands join.
+    /// What the outbound settings that are valid now make of this recipient's way out, in document order.
     fn holds(
         &self,
         message: &impl Message,
         destination: &impl Destination,
         host: &impl Host,
-    ) -> Result<(bool, Vec<Hold<'_>>), String> {
-        let (mut is_listed, mut holds) = (false, Vec::new());
+    ) -> Result<Held<'_>, String> {
+        let mut held = Held::default();
         let mut outbound = self.settings.outbound().peekable();
         if outbound.peek().is_none() {
-            return Ok((is_listed, holds));
+            return Ok(held);
         }
+        let now = message.now();
         let recipient = [destination.recipient()];
         let mut lookup = Lookup::new(&self.settings, &recipient, host);
-        for setting in outbound {
-            let Some(listed) = lookup.first(setting)? else { continue };
-            is_listed = true;
+        for setting in outbound.filter(|setting| setting.is_valid(now)) {
+            let matched = lookup.matched(setting, now)?;
+            // Excepted is listed all the same: no route for who is on no list.
+            held.is_listed |= matched.listed.is_some() || !matched.excepted.is_empty();
+            held.excepted.extend(matched.excepted.into_iter().map(|(entry, exception)| exception.reason(entry)));
+            let Some(listed) = matched.listed else { continue };
             let grounds = r2_outbound::grounds(setting);
             if let Some(grounds) = grounds.or_else(|| r3_via_another::grounds(setting, message, destination)) {
-                holds.push(Hold { setting, entry: listed.entry, grounds });
+                let hold = Hold { setting, entry: listed.entry, grounds };
+                if setting.observe_only { held.observed.push(hold) } else { held.holds.push(hold) }
             }
         }
-        Ok((is_listed, holds))
+        Ok(held)
+    }
+}
+
+/// What settings make of one recipient's way out.
+#[derive(Debug, Default)]
+struct Held<'a> {
+    /// Some outbound setting lists the recipient.
+    is_listed: bool,
+    /// Settings that hold: their demands join.
+    holds: Vec<Hold<'a>>,
+    /// Settings that would hold, were they not only observed.
+    observed: Vec<Hold<'a>>,
+    /// What tells of exceptions.
+    excepted: Vec<Reason>,
+}
+
+#[cfg(test)]
+mod tests {
+    use sealwire_sdk::fakes;
+
+    use crate::testing::{WayOut, judge, plan, settings_of};
+
+    const OBSERVED: &str = r#""scopes": ["outbound"], "observe-only": true, "require-ca-signed-certificate": true,
+        "validate-hostname": true, "minimum-tls-version": "1.3""#;
+
+    #[test]
+    fn what_is_observed_is_recorded_and_demands_nothing() {
+        let lines = plan(&settings_of(&[OBSERVED]), &WayOut::mx()).lines();
+        assert_eq!(lines, ["because R2-observed", "conclude"]);
+        let enforced = r#""scopes": ["outbound"]"#;
+        let lines = plan(&settings_of(&[OBSERVED, enforced]), &WayOut::mx()).lines();
+        assert_eq!(lines[..3], ["because R2-observed", "require-tls", "because R2"]);
+        let secured = |version, chain: &str, name_matches| fakes::Channel {
+            state: "secured".into(),
+            handshake: Some(fakes::Handshake { version, chain: chain.into(), name_matches, ..Default::default() }),
+            ..Default::default()
+        };
+        let clear = || fakes::Channel { state: "not-offered".into(), ..Default::default() };
+        let rows = [
+            (secured(0x0304, "trusted", true), None),
+            (clear(), Some("TLS (not-offered)")),
+            (secured(0x0303, "trusted", true), Some("the minimum TLS version")),
+            (
+                secured(0x0304, "certificate-expired", false),
+                Some("a CA signed certificate (certificate-expired), a certificate that names the host"),
+            ),
+        ];
+        for (channel, missing) in rows {
+            let told = judge(&settings_of(&[OBSERVED]), &WayOut::mx(), channel.clone()).reasons();
+            let expected = missing.map(|missing| {
+                format!("Observed only, not enforced: this host would not have done, for it lacks {missing}.")
+            });
+            assert_eq!(told.first().map(|reason| reason.text.clone()), expected, "{channel:?}");
+        }
+        // What is enforced is the host's to compare, and nobody is told of who is not listed.
+        assert_eq!(judge(&settings_of(&[enforced]), &WayOut::mx(), clear()).lines(), ["conclude"]);
+        let stranger = WayOut::mx().for_recipient("b@other.example");
+        assert_eq!(judge(&settings_of(&[OBSERVED]), &stranger, clear()).lines(), ["conclude"]);
+    }
+
+    #[test]
+    fn an_exception_narrows_its_own_setting_until_its_day() {
+        let excepted = r#""scopes": ["outbound"], "lists": ["partners"], "exceptions": [{"lists": ["late"], "until": "1970-01-01", "reason": "r"}]"#;
+        let other = r#""scopes": ["outbound"]"#;
+        let rows: &[(&[&str], &str, u64, &[&str])] = &[
+            (&[excepted], "b@partner.example", 0, &["because exception", "conclude"]),
+            (
+                &[excepted],
+                "ann@people.example",
+                0,
+                &["require-tls", "because R2", "fallback bounce", "because R6", "conclude"],
+            ),
+            (
+                &[excepted],
+                "b@partner.example",
+                86_400,
+                &["require-tls", "because R2", "fallback bounce", "because R6", "conclude"],
+            ),
+            // Another setting's demand stands.
+            (
+                &[excepted, other],
+                "b@partner.example",
+                0,
+                &["because exception", "require-tls", "because R2", "fallback bounce", "because R6", "conclude"],
+            ),
+        ];
+        for (settings, recipient, now, expected) in rows {
+            let lines = plan(&settings_of(settings), &WayOut::mx().for_recipient(recipient).at(*now)).lines();
+            assert_eq!(lines, *expected, "{settings:?} {recipient} at {now}");
+        }
+        // Excepted is listed: the route for who is on no list is none of its business.
+        let unlisted =
+            settings_of(&[excepted]).replacen('{', r#"{"alternate-secure-route-for-unlisted": "tunnel", "#, 1);
+        assert_eq!(plan(&unlisted, &WayOut::mx()).lines(), ["because exception", "conclude"]);
     }
 }

@@ -3,6 +3,7 @@
 
 use sealwire_sdk::{AddressList, Entry, Host, Mailbox};
 
+use crate::exceptions::Exception;
 use crate::settings::{Setting, Settings};
 
 /// Someone who is on a list.
@@ -12,6 +13,15 @@ pub(crate) struct Listed {
     pub(crate) who: usize,
     /// The entry that matched, as the operator wrote it.
     pub(crate) entry: String,
+}
+
+/// What a setting makes of those asked about.
+#[derive(Debug, Default)]
+pub(crate) struct Matched<'s> {
+    /// The first that it holds for.
+    pub(crate) listed: Option<Listed>,
+    /// Exceptions that kept it from holding for others, each with the entry that made it one.
+    pub(crate) excepted: Vec<(String, &'s Exception)>,
 }
 
 /// Asks about the same mailboxes again and again.
@@ -42,9 +52,48 @@ impl<'a, H: Host> Lookup<'a, H> {
         Ok(None)
     }
 
-    fn ask(&self, list: usize) -> Result<Option<Listed>, String> {
+    /// The same, exceptions that count at that moment taken out.
+    pub(crate) fn matched<'s>(&mut self, setting: &'s Setting, now: u64) -> Result<Matched<'s>, String> {
+        let counts = || setting.exceptions.iter().filter(|exception| exception.counts(now));
+        let first = self.first(setting)?;
+        if first.is_none() || counts().next().is_none() {
+            return Ok(Matched { listed: first, ..Matched::default() });
+        }
+        let mut matched = Matched::default();
+        for who in 0..self.who.len() {
+            let Some(entry) = self.entry(&setting.lists, who)? else { continue };
+            let mut exception = None;
+            for candidate in counts() {
+                exception = exception.or(self.entry(&candidate.lists, who)?.map(|entry| (entry, candidate)));
+            }
+            match exception {
+                Some(exception) => matched.excepted.push(exception),
+                None => {
+                    matched.listed = Some(Listed { who, entry });
+                    break;
+                }
+            }
+        }
+        Ok(matched)
+    }
+
+    /// The entry of the first of these lists that has him.
+    fn entry(&self, lists: &[usize], who: usize) -> Result<Option<String>, String> {
+        for &list in lists {
+            if let Some(entry) = self.list(list)?.find(&self.who[who]) {
+                return Ok(Some(entry.text()));
+            }
+        }
+        Ok(None)
+    }
+
+    fn list(&self, list: usize) -> Result<H::List, String> {
         let name = &self.names[list];
-        let list = self.host.list(name).ok_or_else(|| format!("there is no list `{name}` any more"))?;
+        self.host.list(name).ok_or_else(|| format!("there is no list `{name}` any more"))
+    }
+
+    fn ask(&self, list: usize) -> Result<Option<Listed>, String> {
+        let list = self.list(list)?;
         let mut everyone = self.who.iter().enumerate();
         Ok(everyone.find_map(|(who, mailbox)| list.find(mailbox).map(|entry| Listed { who, entry: entry.text() })))
     }

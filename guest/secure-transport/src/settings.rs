@@ -3,13 +3,11 @@
 //! out.
 
 use sealwire_sdk::settings::{self, Object, Problems};
-use sealwire_sdk::{Host, Mailbox, Problem, Route};
+use sealwire_sdk::{Host, Mailbox, OfDay, Problem, Route};
 
+use crate::exceptions::{self, Exception};
 use crate::rules::r11_scopes::Scopes;
 use crate::rules::{r10_needs_list, r11_scopes};
-
-/// The only organizational unit there is yet.
-const UNIT: &str = "root";
 
 /// What the operator wants.
 #[derive(Debug)]
@@ -41,6 +39,21 @@ pub struct Setting {
     pub minimum_version: Option<u16>,
     /// R7; exists and demands TLS.
     pub alternate_secure_route: Option<String>,
+    /// Decides and records, and demands nothing.
+    pub observe_only: bool,
+    /// Seconds since the Unix epoch; not before.
+    pub valid_from: Option<u64>,
+    /// Not from then on.
+    pub valid_until: Option<u64>,
+    /// Who it does not hold for.
+    pub exceptions: Vec<Exception>,
+}
+
+impl Setting {
+    /// In force at that moment.
+    pub fn is_valid(&self, now: u64) -> bool {
+        self.valid_from.is_none_or(|from| from <= now) && self.valid_until.is_none_or(|until| now < until)
+    }
 }
 
 impl Settings {
@@ -77,18 +90,22 @@ impl Settings {
 /// None: disabled.
 fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, problems: &Problems) -> Option<Setting> {
     let description = object.required_text("description").unwrap_or_default();
+    let detail = format!("setting \"{description}\"");
     let setting = Setting {
-        detail: format!("setting \"{description}\""),
         scopes: r11_scopes::read(object, problems),
         lists: r10_needs_list::read(object, lists, host, problems),
         require_ca_signed_certificate: object.flag("require-ca-signed-certificate", false),
         validate_hostname: object.flag("validate-hostname", false),
         minimum_version: minimum_version(object, problems),
         alternate_secure_route: secure_route(object, "alternate-secure-route", host, problems),
+        observe_only: object.flag("observe-only", false),
+        valid_from: object.moment("valid-from", OfDay::Start),
+        valid_until: object.moment("valid-until", OfDay::End),
+        exceptions: exceptions::read(object, &detail, lists, host, problems),
+        detail,
     };
-    if let Some(unit) = object.text("unit").filter(|unit| unit != UNIT) {
-        problems
-            .add(object.path("unit"), format!("there is no organizational unit `{unit}`; the only one is `{UNIT}`"));
+    if setting.valid_from.zip(setting.valid_until).is_some_and(|(from, until)| until <= from) {
+        problems.add(object.path("valid-until"), "ends before valid-from begins");
     }
     object.flag("enabled", true).then_some(setting)
 }
@@ -142,7 +159,9 @@ mod tests {
         "settings": [
             {"description": "Partners", "scopes": ["inbound", "outbound"], "lists": ["partners", "banks"],
              "require-ca-signed-certificate": true, "validate-hostname": true, "minimum-tls-version": "1.3",
-             "alternate-secure-route": "vault", "enabled": true, "unit": "root"},
+             "alternate-secure-route": "vault", "enabled": true, "observe-only": false,
+             "valid-from": "2026-01-01", "valid-until": "2026-12-31",
+             "exceptions": [{"lists": ["late"], "until": "2026-06-30", "reason": "they move", "owner": "ann"}]},
             {"description": "Off", "scopes": ["inbound"], "lists": ["partners"], "enabled": false},
             {"description": "Banks", "scopes": ["outbound-via-another-setting"], "lists": ["banks"]}
         ]
@@ -151,7 +170,7 @@ mod tests {
     #[test]
     fn a_complete_document_is_read() {
         let settings = read_settings(COMPLETE);
-        assert_eq!(settings.lists, ["partners", "banks"], "shared lists are named once");
+        assert_eq!(settings.lists, ["partners", "banks", "late"], "shared lists are named once");
         let mailbox = settings.tls_report_mailbox.as_ref().expect("given");
         assert_eq!((&*mailbox.local_part, &*mailbox.domain), ("TLSRPT", "ours.example"));
         assert_eq!(settings.unlisted_route.as_deref(), Some("tunnel"));
@@ -161,6 +180,11 @@ mod tests {
         assert_eq!(all[0].minimum_version, Some(0x0304));
         assert_eq!(all[0].alternate_secure_route.as_deref(), Some("vault"));
         assert!(all[0].require_ca_signed_certificate && all[0].validate_hostname);
+        assert!(!all[0].observe_only && all[0].is_valid(1_767_225_600) && all[0].is_valid(1_798_761_599));
+        assert!(!all[0].is_valid(1_767_225_599) && !all[0].is_valid(1_798_761_600) && all[1].is_valid(0));
+        let exception = &all[0].exceptions[0];
+        assert_eq!(exception.detail, "setting \"Partners\", exception until 2026-06-30, by ann: they move");
+        assert!(exception.counts(1_782_863_999) && !exception.counts(1_782_864_000));
         assert_eq!(all[1].lists, [1]);
         assert!(!all[1].require_ca_signed_certificate && !all[1].validate_hostname && all[1].minimum_version.is_none());
         assert_eq!((settings.inbound().count(), settings.outbound().count()), (1, 2));
@@ -175,7 +199,8 @@ mod tests {
             "Settings": [],
             "settings": [
                 {"description": " ", "scopes": ["inbound", "sideways"], "lists": ["gone"], "minimum-tls-version": "1.1",
-                 "alternate-secure-route": "nowhere", "require-ca": true, "unit": "sales"},
+                 "alternate-secure-route": "nowhere", "require-ca": true,
+                 "valid-from": "2026-12-31", "valid-until": "2026-01-01", "exceptions": [{"lists": []}]},
                 {"scopes": [], "alternate-secure-route": "open", "enabled": "yes", "validate-hostname": 1},
                 "text"
             ]
@@ -186,7 +211,10 @@ mod tests {
             "/settings/0/lists/0: there is no list `gone`",
             "/settings/0/minimum-tls-version: `1.1` is no TLS version",
             "/settings/0/alternate-secure-route: there is no route `nowhere`",
-            "/settings/0/unit: there is no organizational unit `sales`",
+            "/settings/0/exceptions/0/lists: A setting must name at least one list",
+            "/settings/0/exceptions/0/reason: `reason` must be given",
+            "/settings/0/exceptions/0/until: `until` must be given",
+            "/settings/0/valid-until: ends before valid-from begins",
             "/settings/0/require-ca: unknown key",
             "/settings/1/description: `description` must be given",
             "/settings/1/scopes: A setting must be for",

@@ -7,11 +7,12 @@ use sealwire_sdk::{Mailbox, Policy, fakes};
 use crate::SecureTransport;
 use crate::settings::Settings;
 
-/// Lists `partners` and `banks`; routes `vault` and `tunnel`, which demand TLS, and `open`, which does not.
+/// Lists `partners`, `banks` and, for exceptions, `late`; routes `vault` and `tunnel`, which demand TLS, and `open`, which does not.
 pub(crate) static HOST: LazyLock<fakes::Host> = LazyLock::new(|| {
     fakes::Host::default()
         .with_list("partners", &["partner.example", "*.below.example", "ann@people.example"])
         .with_list("banks", &["bank.example"])
+        .with_list("late", &["late.below.example", "partner.example"])
         .with_route("vault", "alternate-secure", &["tls"])
         .with_route("tunnel", "alternate-secure", &["tls", "trusted-chain"])
         .with_route("open", "smart-host", &[])
@@ -78,6 +79,12 @@ impl WayOut {
         self
     }
 
+    /// The decision is made then.
+    pub(crate) fn at(mut self, now: u64) -> WayOut {
+        self.message.now = now;
+        self
+    }
+
     /// The recipient's domain is hosted here.
     pub(crate) fn ours(mut self) -> WayOut {
         self.destination.recipient_is_ours = true;
@@ -88,6 +95,20 @@ impl WayOut {
         let destination = fakes::Destination { recipient: Mailbox::new(recipient), ..self.destination.clone() };
         WayOut { message: self.message.clone(), destination }
     }
+}
+
+/// What is said of a host on it.
+pub(crate) fn judge(document: &str, way: &WayOut, channel: fakes::Channel) -> fakes::Calls {
+    let hop = fakes::Hop {
+        recipients: vec![way.destination.recipient.clone()],
+        route_kind: way.destination.route_kind.clone(),
+        channel,
+        ..Default::default()
+    };
+    let calls = fakes::Calls::default();
+    policy(document).judge(&way.message, &hop, &*HOST, &calls).expect("a decision");
+    assert!(calls.concluded());
+    calls
 }
 
 /// The decision on it.

@@ -15,8 +15,10 @@ use sealwire_core::header::{from_of, split, tls_required_no};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::plan::Route;
 use sealwire_core::reason::Reason;
-use sealwire_policy::{Generation, Sandbox};
+use sealwire_core::units::UnitPath;
+use sealwire_policy::{Asked, Generation, Sandbox};
 use sealwire_relay::config::Config;
+use sealwire_relay::{Scopes, judge_arrival};
 use serde::{Deserialize, Serialize};
 
 /// As EHLO offers it (RFC 8689 §3).
@@ -51,6 +53,8 @@ pub struct DecideRequest {
     pub client: ChannelAsked,
     /// The client is on a trusted network.
     pub trusted: bool,
+    /// The organizational unit that a trusted client brings; None: the root.
+    pub unit: Option<UnitPath>,
     /// Policies that asked for secure transport earlier.
     pub flagged_by: Vec<String>,
     /// It came with REQUIRETLS (RFC 8689).
@@ -115,12 +119,17 @@ pub struct Decision {
 pub async fn decide(
     sandbox: &Sandbox,
     generation: &Arc<Generation>,
+    scopes: &Scopes,
     config: &Config,
     request: &DecideRequest,
 ) -> Result<DecideAnswer, String> {
+    if let Some(unit) = request.unit.as_ref().filter(|unit| scopes.units().get(unit).is_none()) {
+        return Err(format!("there is no unit {unit}"));
+    }
+    let client = request.trusted.then(|| request.unit.clone().unwrap_or_else(UnitPath::root));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let message = Arc::new(message_of(request, now)?);
-    let asking = Asking { sandbox, generation, config, request, message, now };
+    let asking = Asking { sandbox, generation, scopes, client, config, request, message, now };
     let results = match request.stage {
         Stage::Receive => vec![asking.receive().await],
         Stage::Plan | Stage::Judge => {
@@ -142,6 +151,9 @@ pub async fn decide(
 struct Asking<'a> {
     sandbox: &'a Sandbox,
     generation: &'a Arc<Generation>,
+    scopes: &'a Scopes,
+    /// The unit of a trusted client.
+    client: Option<UnitPath>,
     config: &'a Config,
     request: &'a DecideRequest,
     message: Arc<MessageFacts>,
@@ -159,7 +171,8 @@ struct Planned<'a> {
 
 impl<'a> Asking<'a> {
     async fn receive(&self) -> Decision {
-        let decided = self.sandbox.receive(self.generation, &self.message, self.now).await;
+        let client = self.client.as_ref();
+        let decided = judge_arrival(self.sandbox, self.generation, self.scopes, client, &self.message).await;
         let verdict = decided.result;
         let (result, mut lines) = match verdict.ruling {
             Ruling::Accept => ("accept", Vec::new()),
@@ -186,6 +199,11 @@ impl<'a> Asking<'a> {
         Ok(planned)
     }
 
+    fn asked(&self, recipient: &Mailbox) -> Vec<Asked> {
+        let scopes = self.scopes.of(self.client.as_ref(), recipient);
+        scopes.iter().map(|scope| scope.asks(&self.message)).collect()
+    }
+
     async fn plan_by(&self, recipient: &'a Mailbox, route: &'a Route) -> Planned<'a> {
         let destination = Arc::new(DestinationFacts {
             recipient: recipient.clone(),
@@ -195,7 +213,7 @@ impl<'a> Asking<'a> {
             route_demands: route.demand_words(),
             round: 1,
         });
-        let decided = self.sandbox.plan(self.generation, &self.message, destination, self.now).await;
+        let decided = self.sandbox.plan(self.generation, &self.asked(recipient), destination, self.now).await;
         let standing = Standing {
             route: Some((route.name(), route.demands())),
             flags: &self.request.flagged_by,
@@ -221,7 +239,8 @@ impl<'a> Asking<'a> {
             let (result, reasons) = ("floor-unmet".to_owned(), plan.reasons.clone());
             return Decision { recipient, result, lines, reasons, records: planned.records };
         }
-        let decided = self.sandbox.judge(self.generation, &self.message, Arc::new(hop), self.now).await;
+        let decided =
+            self.sandbox.judge(self.generation, &self.asked(planned.recipient), Arc::new(hop), self.now).await;
         let (result, line, reasons) = match decided.result {
             Judgement::Cleared(_) => ("cleared", None, Vec::new()),
             Judgement::Objected { policy, reply, reasons } => ("objected", Some(format!("{policy}: {reply}")), reasons),
@@ -306,7 +325,7 @@ fn message_of(request: &DecideRequest, now: u64) -> Result<MessageFacts, String>
         size: None,
         sender_is_ours: request.trusted,
         is_report: false,
-        organizational_unit: vec!["root".to_owned()],
+        organizational_unit: request.unit.as_ref().unwrap_or(&UnitPath::root()).names().to_vec(),
         secure_transport_required_by: required_by,
         arrived_at: now,
         client: Some(ClientFacts {

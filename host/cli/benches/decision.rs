@@ -94,12 +94,12 @@ fn generation(sandbox: &Sandbox, entries: usize) -> Generation {
     let list = AddressList::parse(&text).expect("well-formed entries");
     let source = GenerationSource {
         number: 1,
-        policies: vec![PolicySource {
+        chains: vec![vec![PolicySource {
             name: "secure-transport".into(),
             component: COMPONENT.into(),
             settings: SETTINGS.into(),
             limits: Profile::Native,
-        }],
+        }]],
         lists: BTreeMap::from([("partners".to_owned(), Arc::new(list))]),
         routes: BTreeMap::new(),
     };

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::Mailbox;
 use crate::floor::{Cleared, Demand, Source, Sourced, TlsFloor};
 use crate::reason::Reason;
 use crate::reply::Reply;
@@ -147,6 +148,39 @@ pub fn join_receives(calls: Vec<Called<ReceiveCall>>) -> Verdict {
     verdict
 }
 
+impl Verdict {
+    /// Both verdicts on one message: the stricter ruling, everything else of both.
+    #[must_use]
+    pub fn joined(mut self, other: Verdict) -> Verdict {
+        if other.ruling.strength() > self.ruling.strength() {
+            self.ruling = other.ruling;
+        }
+        for policy in other.flagged_by {
+            if !self.flagged_by.contains(&policy) {
+                self.flagged_by.push(policy);
+            }
+        }
+        add_new(&mut self.reasons, other.reasons);
+        self
+    }
+
+    /// Its reply says that it is about this recipient's settings, not all recipients'.
+    pub fn name(&mut self, recipient: &Mailbox) {
+        if let Ruling::Reject(reply) | Ruling::Defer(reply) = &mut self.ruling {
+            reply.text.push_str(&format!(" (for {recipient})"));
+        }
+    }
+}
+
+/// Units share settings, and what they say of one message need not be said twice.
+fn add_new(reasons: &mut Vec<Reason>, more: Vec<Reason>) {
+    for reason in more {
+        if !reasons.contains(&reason) {
+            reasons.push(reason);
+        }
+    }
+}
+
 impl Ruling {
     fn strength(&self) -> u8 {
         match self {
@@ -217,7 +251,7 @@ pub fn join_plans(standing: &Standing<'_>, calls: Vec<Called<PlanCall>>) -> Call
         if fallback.is_empty() {
             fallback = call.fallback;
         }
-        reasons.extend(call.reasons);
+        add_new(&mut reasons, call.reasons);
     }
     Ok(Plan { floor: TlsFloor::of_finished_chain(demands), take_route, fallback, reasons })
 }

@@ -65,9 +65,11 @@ pub struct PlannedRecipient {
     pub fallback: Vec<FallbackStep>,
     /// Of the plan.
     pub reasons: Vec<Reason>,
+    /// By which settings, as numbers: hosts are judged by the same.
+    pub settings: Vec<u32>,
 }
 
-/// One next hop, one floor, one fallback.
+/// One next hop, one floor, one fallback, one set of settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Where it goes.
@@ -76,6 +78,8 @@ pub struct Attempt {
     pub floor: TlsFloor,
     /// Of the first plan.
     pub fallback: Vec<FallbackStep>,
+    /// Of all its recipients.
+    pub settings: Vec<u32>,
     /// At least one, at most [`ATTEMPT_RECIPIENTS_MAX`], in the envelope's order.
     pub recipients: Vec<AttemptRecipient>,
 }
@@ -93,18 +97,19 @@ pub struct AttemptRecipient {
 
 /// Groups recipients into attempts, in a stable order.
 pub fn group(planned: Vec<PlannedRecipient>) -> Vec<Attempt> {
-    type Key = (NextHop, TlsFloor, Vec<FallbackStep>);
+    type Key = (NextHop, TlsFloor, Vec<FallbackStep>, Vec<u32>);
     let mut groups: BTreeMap<Key, Vec<AttemptRecipient>> = BTreeMap::new();
-    for PlannedRecipient { index, mailbox, next_hop, floor, fallback, reasons } in planned {
+    for PlannedRecipient { index, mailbox, next_hop, floor, fallback, reasons, settings } in planned {
         let recipient = AttemptRecipient { index, mailbox, reasons };
-        groups.entry((next_hop, floor, fallback)).or_default().push(recipient);
+        groups.entry((next_hop, floor, fallback, settings)).or_default().push(recipient);
     }
-    let attempts = groups.into_iter().flat_map(|((next_hop, floor, fallback), mut recipients)| {
+    let attempts = groups.into_iter().flat_map(|((next_hop, floor, fallback, settings), mut recipients)| {
         recipients.sort_by_key(|recipient| recipient.index);
         let attempt = move |recipients: &[AttemptRecipient]| Attempt {
             next_hop: next_hop.clone(),
             floor: floor.clone(),
             fallback: fallback.clone(),
+            settings: settings.clone(),
             recipients: recipients.to_vec(),
         };
         recipients.chunks(ATTEMPT_RECIPIENTS_MAX).map(attempt).collect::<Vec<_>>()
@@ -132,6 +137,7 @@ mod tests {
             floor: TlsFloor::of_finished_chain(sourced),
             fallback: fallback.to_vec(),
             reasons: Vec::new(),
+            settings: vec![0],
         }
     }
 
@@ -153,8 +159,9 @@ mod tests {
             planned(4, "a.example", &chain, &bounce),
             planned(0, "a.example", &[], &[]),
             planned(6, "a.example", &tls, &[]),
+            PlannedRecipient { settings: vec![0, 1], ..planned(7, "a.example", &tls, &[]) },
         ]);
-        assert_eq!(indexes(&attempts), [vec![0, 5], vec![1, 3], vec![2], vec![4], vec![6]]);
+        assert_eq!(indexes(&attempts), [vec![0, 5], vec![1, 3], vec![2], vec![4], vec![6], vec![7]]);
         assert!(group(Vec::new()).is_empty());
     }
 

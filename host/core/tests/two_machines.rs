@@ -1,7 +1,6 @@
 //! Client and server machine joined in memory, their octets cut at random (seeded): whatever the client sends, the
 //! server receives octet by octet, in clear and behind STARTTLS, and each recipient's result is what the server said.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use sealwire_core::decision::{JudgeCall, Judgement, PlanCall, Standing, join_jud
 use sealwire_core::floor::{ConnectionId, Permit, TlsProof};
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::client::{Client, ClientConfig, ClientStep, Outgoing, RecipientResult};
-use sealwire_core::smtp::server::{ClientIdentity, Disposition, Limits, Server, ServerConfig, Step};
+use sealwire_core::smtp::server::{ClientIdentity, Disposition, Hosted, Limits, Server, ServerConfig, Step};
 
 const CONNECTION: ConnectionId = ConnectionId(1);
 const SIZE_MAX: u64 = 4_096;
@@ -54,7 +53,7 @@ impl Pair {
         let domain = |text: &str| Domain::parse(text).expect("a domain");
         let config = ServerConfig {
             hostname: domain("mx.example"),
-            hosted: BTreeSet::from([domain("hosted.example")]),
+            hosted: Hosted::from_iter([domain("hosted.example")]),
             tls_available: true,
             limits: Limits { message_size_max: SIZE_MAX, ..Limits::default() },
         };

@@ -10,7 +10,7 @@ use wasmtime::Store;
 
 use crate::bindings::Policy;
 use crate::decide;
-use crate::generation::Generation;
+use crate::generation::{ChainId, Generation};
 use crate::sandbox::Sandbox;
 use crate::state::{Question, State};
 
@@ -37,7 +37,7 @@ impl Ask {
 
 /// The whole chain in fresh instances with its records, on this thread: what a decision thread does. True: all decided.
 pub fn fresh(sandbox: &Sandbox, generation: &Generation, ask: &Ask, now: u64) -> bool {
-    let answers = sandbox.inner().chain(generation, &ask.0, now);
+    let answers = sandbox.inner().chain(generation, ChainId::default(), &ask.0, now);
     answers.iter().all(|answer| answer.result.is_ok())
 }
 
@@ -50,7 +50,7 @@ pub struct Warm {
 impl Warm {
     /// Instantiates it.
     pub fn new(generation: &Generation, ask: &Ask) -> Option<Warm> {
-        let policy = generation.chain().first()?;
+        let policy = generation.chain(ChainId::default()).first()?;
         let state = State::new(ask.0.clone(), 0, Arc::clone(generation.surroundings()), policy.profile);
         let hours = Duration::from_secs(3_600);
         let mut store = decide::store(policy.configured.engine(), state, hours);

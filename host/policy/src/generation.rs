@@ -1,6 +1,7 @@
-//! One immutable generation: the chain of policies with their settings, the lists and the routes.
+//! One immutable generation: chains of policies with their settings, the lists and the routes.
 //!
-//! A round takes one and keeps it to its end (H4). An unchanged pair of component and settings is taken over from the
+//! Every chain has the same policies; their settings differ by organizational unit, and equal settings share one chain.
+//! A round takes a generation and keeps it to its end (H4). An unchanged pair of component and settings is taken over from the
 //! generation before, native code and all, so that the edit of a list builds no WebAssembly.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +20,19 @@ use crate::state::{RouteFacts, Surroundings};
 pub struct GenerationSource {
     /// Counts up; every record carries it.
     pub number: u64,
-    /// The chain, in order.
-    pub policies: Vec<PolicySource>,
+    /// At least one chain, each in order.
+    pub chains: Vec<Vec<PolicySource>>,
     /// By name.
     pub lists: BTreeMap<String, Arc<AddressList>>,
     /// By name.
     pub routes: BTreeMap<String, RouteFacts>,
 }
 
-/// One policy of the chain.
+/// One chain of a generation, by its place in [`GenerationSource::chains`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChainId(pub u32);
+
+/// One policy of a chain.
 #[derive(Clone)]
 pub struct PolicySource {
     /// Its name in the chain, carried by flags, reasons and floors.
@@ -43,7 +48,7 @@ pub struct PolicySource {
 /// A generation that can decide.
 pub struct Generation {
     number: u64,
-    chain: Vec<ChainPolicy>,
+    chains: Vec<Vec<ChainPolicy>>,
     surroundings: Arc<Surroundings>,
 }
 
@@ -60,8 +65,10 @@ pub(crate) struct ChainPolicy {
 pub struct GenerationStatus {
     /// Its number.
     pub number: u64,
-    /// The chain, in order.
+    /// The first chain, in order: that of the root, where there are units.
     pub policies: Vec<PolicyStatus>,
+    /// How many chains there are: different settings of units.
+    pub chains: usize,
     /// The lists, by name.
     pub lists: Vec<ListStatus>,
     /// Names of the routes.
@@ -113,7 +120,7 @@ impl Generation {
 
     /// Names of the policies, in the chain's order.
     pub fn policies(&self) -> impl Iterator<Item = &str> {
-        self.chain.iter().map(|policy| policy.name.as_str())
+        self.chain(ChainId::default()).iter().map(|policy| policy.name.as_str())
     }
 
     /// For status and the command line.
@@ -125,18 +132,25 @@ impl Generation {
         };
         GenerationStatus {
             number: self.number,
-            policies: self.chain.iter().map(ChainPolicy::status).collect(),
+            policies: self.chain(ChainId::default()).iter().map(ChainPolicy::status).collect(),
+            chains: self.chains.len(),
             lists: self.surroundings.lists.iter().map(list).collect(),
             routes: self.surroundings.routes.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 
-    pub(crate) fn new(number: u64, chain: Vec<ChainPolicy>, surroundings: Arc<Surroundings>) -> Generation {
-        Generation { number, chain, surroundings }
+    pub(crate) fn new(number: u64, chains: Vec<Vec<ChainPolicy>>, surroundings: Arc<Surroundings>) -> Generation {
+        Generation { number, chains, surroundings }
     }
 
-    pub(crate) fn chain(&self) -> &[ChainPolicy] {
-        &self.chain
+    /// One that is not there has no policy, and what no policy decides on is a failed decision.
+    pub(crate) fn chain(&self, id: ChainId) -> &[ChainPolicy] {
+        self.chains.get(id.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every chain.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainId> {
+        (0..self.chains.len()).filter_map(|index| u32::try_from(index).ok()).map(ChainId)
     }
 
     pub(crate) fn surroundings(&self) -> &Arc<Surroundings> {
@@ -151,7 +165,7 @@ impl Generation {
                 && known.settings_digest == order.settings_digest
                 && known.profile == order.profile
         };
-        let Some(policy) = self.chain.iter().find(same) else { return Ok(None) };
+        let Some(policy) = self.chains.iter().flatten().find(same) else { return Ok(None) };
         let gone = gone(&policy.configured, &order.surroundings);
         if !gone.is_empty() {
             return Err(gone);
@@ -216,19 +230,29 @@ fn unchanged(configured: &Configured, now: &Surroundings) -> bool {
 
 /// What is wrong with a source before anything is built.
 pub(crate) fn problems(source: &GenerationSource) -> Vec<BuildProblem> {
+    let of_chains = |text: String| BuildProblem { chain: ChainId::default(), policy: String::new(), path: None, text };
     let mut problems = Vec::new();
-    if source.policies.is_empty() {
-        let text = "the chain is empty: without a policy every message would be deferred; name at least one".to_owned();
-        problems.push(BuildProblem { policy: String::new(), path: None, text });
+    if source.chains.iter().any(Vec::is_empty) || source.chains.is_empty() {
+        let text = "the chain is empty: without a policy every message would be deferred; name at least one";
+        problems.push(of_chains(text.to_owned()));
     }
-    if source.policies.len() > limits::CHAIN {
-        let text = format!("the chain has {} policies; {} are allowed", source.policies.len(), limits::CHAIN);
-        problems.push(BuildProblem { policy: String::new(), path: None, text });
+    if source.chains.len() > limits::CHAINS {
+        let text = format!(
+            "units have {} different settings; {} are allowed: let more of them inherit",
+            source.chains.len(),
+            limits::CHAINS
+        );
+        problems.push(of_chains(text));
     }
-    let mut names = BTreeSet::new();
-    for policy in &source.policies {
-        let first = names.insert(policy.name.as_str());
-        problems.extend(policy_problem(policy, first).map(|text| Flaw::new(text).of(&policy.name)));
+    for (id, chain) in (0..).map(ChainId).zip(&source.chains) {
+        if chain.len() > limits::CHAIN {
+            problems.push(of_chains(format!("the chain has {} policies; {} are allowed", chain.len(), limits::CHAIN)));
+        }
+        let mut names = BTreeSet::new();
+        for policy in chain {
+            let first = names.insert(policy.name.as_str());
+            problems.extend(policy_problem(policy, first).map(|text| Flaw::new(text).of(id, &policy.name)));
+        }
     }
     problems
 }
@@ -262,6 +286,11 @@ fn policy_problem(policy: &PolicySource, first: bool) -> Option<String> {
 }
 
 impl PolicySource {
+    /// Built, the two would be the same.
+    pub(crate) fn is_as(&self, other: &PolicySource) -> bool {
+        Arc::ptr_eq(&self.component, &other.component) && self.settings == other.settings && self.limits == other.limits
+    }
+
     pub(crate) fn order(&self, surroundings: &Arc<Surroundings>) -> Order {
         Order {
             component: Arc::clone(&self.component),

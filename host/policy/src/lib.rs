@@ -36,10 +36,10 @@ mod world;
 pub mod bench;
 
 pub use configured::Mode;
-pub use generation::{Generation, GenerationSource, GenerationStatus, ListStatus, PolicySource, PolicyStatus};
+pub use generation::{ChainId, Generation, GenerationSource, GenerationStatus, ListStatus, PolicySource, PolicyStatus};
 pub use limits::Profile;
 pub use problem::{BuildProblem, SandboxError};
-pub use sandbox::{Decided, Sandbox, SandboxConfig, SandboxStatus};
+pub use sandbox::{Asked, Decided, Sandbox, SandboxConfig, SandboxStatus};
 pub use state::RouteFacts;
 
 /// Who stands for the sender's own demand among those who require secure transport (RFC 8689).

@@ -124,6 +124,8 @@ pub const PROBLEMS: usize = 100;
 pub const LOOKUPS: usize = 1_000;
 /// Policies in one chain.
 pub const CHAIN: usize = 16;
+/// Chains of a generation, one for each difference between units' settings: each costs a build and its memory image.
+pub const CHAINS: usize = 100;
 /// Octets of a policy's name; it is written into entries, floors and reports.
 pub const NAME_OCTETS: usize = 64;
 /// Time one policy may take to be built: compiling cannot be interrupted, so nobody waits longer than this. CPython

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::generation::ChainId;
 use crate::limits;
 
 /// The sandbox could not be set up.
@@ -34,6 +35,9 @@ impl std::error::Error for SandboxError {}
 /// One reason why a generation does not go live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BuildProblem {
+    /// In which chain.
+    #[serde(skip)]
+    pub chain: ChainId,
     /// Name of the policy.
     pub policy: String,
     /// JSON Pointer into its settings (RFC 6901); None where they are not at fault.
@@ -67,8 +71,8 @@ impl Flaw {
         Flaw { path: None, text: limits::bounded(&text.into(), limits::PROBLEM_OCTETS) }
     }
 
-    pub(crate) fn of(self, policy: &str) -> BuildProblem {
-        BuildProblem { policy: policy.to_owned(), path: self.path, text: self.text }
+    pub(crate) fn of(self, chain: ChainId, policy: &str) -> BuildProblem {
+        BuildProblem { chain, policy: policy.to_owned(), path: self.path, text: self.text }
     }
 }
 
@@ -78,7 +82,9 @@ mod tests {
 
     #[test]
     fn a_problem_has_one_line_and_an_end() {
-        let text = Flaw::new(format!("no such import: a\u{1b}[2J\nok{}", "x".repeat(1 << 20))).of("vendor").text;
+        let text = Flaw::new(format!("no such import: a\u{1b}[2J\nok{}", "x".repeat(1 << 20)))
+            .of(ChainId::default(), "vendor")
+            .text;
         assert!(text.starts_with("no such import: a [2J okxxx") && text.len() == limits::PROBLEM_OCTETS, "{text}");
     }
 }

@@ -20,7 +20,7 @@ use crate::calls::Calls;
 use crate::configured::{self, Configured, Order};
 use crate::decide::{self, Answer};
 use crate::engine::{self, Allocation, Runtime};
-use crate::generation::{self, ChainPolicy, Generation, GenerationSource, PolicySource};
+use crate::generation::{self, ChainId, ChainPolicy, Generation, GenerationSource, PolicySource};
 use crate::limits;
 use crate::probe;
 use crate::problem::{BuildProblem, Flaw, SandboxError};
@@ -97,6 +97,22 @@ pub struct SandboxStatus {
     pub built: u64,
 }
 
+/// One chain and the message as its unit sees it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Whose settings.
+    pub chain: ChainId,
+    /// Its organizational unit is the one whose settings these are.
+    pub message: Arc<MessageFacts>,
+}
+
+impl Asked {
+    /// The first chain: there are no units but the root.
+    pub fn of(message: &Arc<MessageFacts>) -> Asked {
+        Asked { chain: ChainId::default(), message: Arc::clone(message) }
+    }
+}
+
 /// What the chain decided, and one record per policy asked (H8).
 #[derive(Debug)]
 pub struct Decided<T> {
@@ -150,80 +166,102 @@ impl Sandbox {
             return Err(problems);
         }
         let surroundings = Surroundings::of(&source);
-        let mut chain = Vec::new();
-        for policy in &source.policies {
-            match self.policy(policy, &surroundings, previous) {
-                Ok(configured) => {
-                    chain.push(ChainPolicy { name: policy.name.clone(), profile: policy.limits, configured });
+        let mut chains = Vec::new();
+        // What chains have in common is built once.
+        let mut built: Vec<(&PolicySource, Arc<Configured>)> = Vec::new();
+        for (id, policies) in (0..).map(ChainId).zip(&source.chains) {
+            let mut chain = Vec::new();
+            for policy in policies {
+                let known = built.iter().find(|(known, _)| known.is_as(policy)).map(|(_, built)| Arc::clone(built));
+                match known.map_or_else(|| self.policy(policy, &surroundings, previous), Ok) {
+                    Ok(configured) => {
+                        built.push((policy, Arc::clone(&configured)));
+                        chain.push(ChainPolicy { name: policy.name.clone(), profile: policy.limits, configured });
+                    }
+                    Err(flaws) => problems.extend(flaws.into_iter().map(|flaw| flaw.of(id, &policy.name))),
                 }
-                Err(flaws) => problems.extend(flaws.into_iter().map(|flaw| flaw.of(&policy.name))),
             }
+            chains.push(chain);
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let generation = Generation::new(source.number, chain, surroundings);
+        let generation = Generation::new(source.number, chains, surroundings);
         self.probed(generation)
     }
 
     /// May this message come in?
-    pub async fn receive(
-        &self,
-        generation: &Arc<Generation>,
-        message: &Arc<MessageFacts>,
-        now: u64,
-    ) -> Decided<Verdict> {
-        let (calls, records) =
-            self.ask(generation, Question::Receive(Arc::clone(message)), now, Calls::into_receive).await;
+    pub async fn receive(&self, generation: &Arc<Generation>, asked: &Asked, now: u64) -> Decided<Verdict> {
+        let question = Question::Receive(Arc::clone(&asked.message));
+        let (calls, records) = self.ask(generation, asked.chain, question, now, Calls::into_receive).await;
         Decided { result: decision::join_receives(calls), records }
     }
 
-    /// What must this recipient's way out give? The caller joins the calls with what stands besides
-    /// (`core::decision::join_plans`).
+    /// What must this recipient's way out give, by the settings of every unit it concerns? The caller joins the calls with
+    /// what stands besides (`core::decision::join_plans`).
     pub async fn plan(
         &self,
         generation: &Arc<Generation>,
-        message: &Arc<MessageFacts>,
+        asked: &[Asked],
         destination: Arc<DestinationFacts>,
         now: u64,
     ) -> Decided<Vec<Called<PlanCall>>> {
-        let question = Question::Plan(Arc::clone(message), destination);
-        let (result, records) = self.ask(generation, question, now, Calls::into_plan).await;
+        let question = |asked: &Asked| Question::Plan(Arc::clone(&asked.message), Arc::clone(&destination));
+        let (result, records) = self.ask_all(generation, asked, question, now, Calls::into_plan).await;
         Decided { result, records }
     }
 
-    /// Will this host do?
+    /// Will this host do, by the settings of every unit it concerns?
     pub async fn judge(
         &self,
         generation: &Arc<Generation>,
-        message: &Arc<MessageFacts>,
+        asked: &[Asked],
         hop: Arc<HopFacts>,
         now: u64,
     ) -> Decided<Judgement> {
-        let question = Question::Judge(Arc::clone(message), hop);
-        let (calls, records) = self.ask(generation, question, now, Calls::into_judge).await;
+        let question = |asked: &Asked| Question::Judge(Arc::clone(&asked.message), Arc::clone(&hop));
+        let (calls, records) = self.ask_all(generation, asked, question, now, Calls::into_judge).await;
         Decided { result: decision::join_judges(calls), records }
     }
 
-    /// The whole chain, in order, on one thread: one wake-up however many policies there are.
+    /// Chain by chain; of none: no call, which joins to a failed decision.
+    async fn ask_all<T>(
+        &self,
+        generation: &Arc<Generation>,
+        asked: &[Asked],
+        question: impl Fn(&Asked) -> Question,
+        now: u64,
+        into: impl Fn(Calls, String) -> T + Copy,
+    ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
+        let (mut calls, mut records) = (Vec::new(), Vec::new());
+        for asked in asked {
+            let (more, kept) = self.ask(generation, asked.chain, question(asked), now, into).await;
+            calls.extend(more);
+            records.extend(kept);
+        }
+        (calls, records)
+    }
+
+    /// One whole chain, in order, on one thread: one wake-up however many policies there are.
     async fn ask<T>(
         &self,
         generation: &Arc<Generation>,
+        chain: ChainId,
         question: Question,
         now: u64,
         into: impl Fn(Calls, String) -> T,
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
         let answers = match &self.inner.threads {
-            None => Ok(self.inner.chain(generation, &question, now)),
+            None => Ok(self.inner.chain(generation, chain, &question, now)),
             Some(threads) => {
                 let (inner, of, asked) = (Arc::clone(&self.inner), Arc::clone(generation), question.clone());
-                threads.run(move || inner.chain(&of, &asked, now)).await
+                threads.run(move || inner.chain(&of, chain, &asked, now)).await
             }
         };
         // H8: a chain that could not be run leaves its records like any other failed decision.
         let unavailable = |why: String| {
             let of_policy = |policy| decide::unavailable(policy, generation, &question, &why);
-            generation.chain().iter().map(of_policy).collect::<Vec<Answer>>()
+            generation.chain(chain).iter().map(of_policy).collect::<Vec<Answer>>()
         };
         let answers = answers.unwrap_or_else(unavailable).into_iter();
         answers.map(|Answer { policy, result, record, .. }| (result.map(|calls| into(calls, policy)), record)).unzip()
@@ -253,20 +291,29 @@ impl Sandbox {
         let generation = Arc::new(generation);
         let of = Arc::clone(&generation);
         let probed = off_the_path(move || {
-            let answers = probe::questions().into_iter().flat_map(|question| inner.chain(&of, &question, probe::NOW));
-            answers
-                .filter_map(|answer| answer.result.err().map(|failed| (answer.record.hook, failed)))
-                .collect::<Vec<_>>()
+            let mut failed = Vec::new();
+            for chain in of.chains() {
+                for question in probe::questions() {
+                    let answers = inner.chain(&of, chain, &question, probe::NOW).into_iter();
+                    failed.extend(answers.filter_map(|a| a.result.err().map(|why| (chain, a.record.hook, why))));
+                }
+            }
+            failed
         });
-        let failed = probed.map_err(|text| vec![Flaw::new(text).of("")])?;
+        let nobody = |text: String| vec![Flaw::new(text).of(ChainId::default(), "")];
+        let failed = probed.map_err(nobody)?;
         if failed.is_empty() {
             // The probe's own clone is gone with its thread.
-            return Arc::try_unwrap(generation).map_err(|_| vec![Flaw::new("a probe is still running").of("")]);
+            return Arc::try_unwrap(generation).map_err(|_| nobody("a probe is still running".to_owned()));
         }
-        let told = |(hook, FailedDecision { policy, cause, detail }): (String, FailedDecision)| BuildProblem {
-            policy,
+        let told = |(chain, hook, failed): (ChainId, String, FailedDecision)| BuildProblem {
+            chain,
+            policy: failed.policy,
             path: None,
-            text: format!("{hook} could not decide on the probe facts, a plain message: {cause} ({detail})"),
+            text: format!(
+                "{hook} could not decide on the probe facts, a plain message: {} ({})",
+                failed.cause, failed.detail
+            ),
         };
         Err(failed.into_iter().map(told).collect())
     }
@@ -278,7 +325,7 @@ impl Sandbox {
 
 impl Inner {
     /// Asks every policy of the chain; a panic in the host costs one decision and not the thread.
-    pub(crate) fn chain(&self, generation: &Generation, question: &Question, now: u64) -> Vec<Answer> {
+    pub(crate) fn chain(&self, generation: &Generation, id: ChainId, question: &Question, now: u64) -> Vec<Answer> {
         let _running = self.threads.is_some().then(|| self.ticker.running());
         let ask = |policy: &ChainPolicy| {
             let answer = caught(|| decide::ask(policy, generation, question, now));
@@ -286,7 +333,7 @@ impl Inner {
             self.count(&answer);
             answer
         };
-        generation.chain().iter().map(ask).collect()
+        generation.chain(id).iter().map(ask).collect()
     }
 
     fn count(&self, answer: &Answer) {

@@ -9,7 +9,7 @@ use common::{always, built, destination, guest, hop, message, of_fields, policy,
 use sealwire_core::decision::{Judgement, Ruling, Standing, join_plans};
 use sealwire_core::facts::{MessageFacts, RouteKind};
 use sealwire_core::floor::{Demand, Source};
-use sealwire_policy::{Mode, RouteFacts, Sandbox, SandboxConfig};
+use sealwire_policy::{Asked, Mode, RouteFacts, Sandbox, SandboxConfig};
 use serde_json::json;
 
 fn sandbox() -> Sandbox {
@@ -27,7 +27,7 @@ async fn each_hook_decides_in_a_fresh_instance_and_leaves_a_record() {
     assert_eq!(good.status().policies[0].mode, Mode::Snapshot);
     assert_eq!(good.status().policies[0].lists, ["partners"]);
 
-    let decided = sandbox.receive(&good, &listed(), 2_000).await;
+    let decided = sandbox.receive(&good, &Asked::of(&listed()), 2_000).await;
     let Ruling::Reject(reply) = &decided.result.ruling else { panic!("{:?}", decided.result) };
     assert_eq!(reply.to_string(), "550 5.7.10 This sender must use TLS");
     assert_eq!(decided.result.reasons[0].policy, "good");
@@ -45,12 +45,12 @@ async fn each_hook_decides_in_a_fresh_instance_and_leaves_a_record() {
     assert_eq!(record.result["reject"]["code"], 550);
 
     let to = destination("bob@partner.example");
-    let decided = sandbox.plan(&good, &listed(), to, 2_000).await;
+    let decided = sandbox.plan(&good, &[Asked::of(&listed())], to, 2_000).await;
     let plan = join_plans(&Standing::default(), decided.result).expect("a plan");
     let source = |rule: &str| Source::Rule { policy: "good".into(), rule: rule.into() };
     let expected = [(Demand::Tls, source("R2")), (Demand::TrustedChain, source("R2"))];
     assert!(plan.floor.demands().eq(expected.iter()), "{:?}", plan.floor);
-    let decided = sandbox.judge(&good, &listed(), hop(), 2_000).await;
+    let decided = sandbox.judge(&good, &[Asked::of(&listed())], hop(), 2_000).await;
     assert!(matches!(decided.result, Judgement::Cleared(_)), "{:?}", decided.result);
     assert_eq!(decided.records[0].hook, "judge");
 }
@@ -72,7 +72,7 @@ async fn the_whole_chain_runs_in_order_and_sees_no_flag_during_receive() {
         secure_transport_required_by: required_by,
         ..provoking()
     };
-    let decided = sandbox.receive(&chain, &Arc::new(facts), 2_000).await;
+    let decided = sandbox.receive(&chain, &Asked::of(&Arc::new(facts)), 2_000).await;
     assert_eq!(decided.result.flagged_by, ["one", "two"]);
     assert!(matches!(decided.result.ruling, Ruling::Reject(_)), "{:?}", decided.result);
     let asked: Vec<&str> = decided.records.iter().map(|record| record.policy.as_str()).collect();
@@ -89,8 +89,8 @@ async fn the_edit_of_a_list_builds_no_wasm_and_is_seen_at_once() {
         sandbox.build(source(vec![policy("good", always("good"))], "partner.example"), Some(&first)).expect("builds");
     assert_eq!(sandbox.status().built, 1, "the native code is taken over");
     let (first, second) = (Arc::new(first), Arc::new(second));
-    assert_eq!(sandbox.receive(&first, &listed(), 2_000).await.result.ruling, Ruling::Accept);
-    assert!(matches!(sandbox.receive(&second, &listed(), 2_000).await.result.ruling, Ruling::Reject(_)));
+    assert_eq!(sandbox.receive(&first, &Asked::of(&listed()), 2_000).await.result.ruling, Ruling::Accept);
+    assert!(matches!(sandbox.receive(&second, &Asked::of(&listed()), 2_000).await.result.ruling, Ruling::Reject(_)));
     let digest = |generation: &sealwire_policy::Generation| generation.status().lists[0].digest.clone();
     assert_ne!(digest(&first), digest(&second));
 
@@ -143,7 +143,7 @@ async fn what_cannot_be_snapshotted_is_configured_in_each_instance() {
     let generation = built(&sandbox, vec![policy("table", of_fields(table))]).expect("builds");
     let Mode::EachInstance { why } = &generation.status().policies[0].mode else { panic!("{:?}", generation.status()) };
     assert!(why.contains("table.set"), "{why}");
-    assert_eq!(sandbox.receive(&generation, &listed(), 2_000).await.result.ruling, Ruling::Accept);
+    assert_eq!(sandbox.receive(&generation, &Asked::of(&listed()), 2_000).await.result.ruling, Ruling::Accept);
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn nothing_one_message_leaves_behind_reaches_the_next() {
         let sandbox = Sandbox::start(config.clone()).expect("a sandbox");
         let generation = built(&sandbox, vec![policy("once", of_fields(once))]).expect("builds");
         for _ in 0..50 {
-            let decided = sandbox.receive(&generation, &listed(), 2_000).await;
+            let decided = sandbox.receive(&generation, &Asked::of(&listed()), 2_000).await;
             assert_eq!(decided.result.ruling, Ruling::Accept, "{config:?}");
         }
     }
@@ -193,7 +193,9 @@ async fn wasi_stands_still_and_repeats_itself() {
     let mut said = Vec::new();
     for (id, now) in [("m1", 2_000), ("m1", 2_000), ("m2", 2_000), ("m1", 2_001)] {
         let facts = Arc::new(MessageFacts { id: id.to_owned(), ..provoking() });
-        let Ruling::Failed(failed) = sandbox.receive(&generation, &facts, now).await.result.ruling else { panic!() };
+        let Ruling::Failed(failed) = sandbox.receive(&generation, &Asked::of(&facts), now).await.result.ruling else {
+            panic!()
+        };
         said.push(failed.detail);
     }
     assert_eq!(said[0], said[1], "equal decisions are equal");

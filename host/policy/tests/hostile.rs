@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{always, built, guest, message, policy, provoking};
 use sealwire_core::decision::{FailureCause, Ruling, Verdict};
 use sealwire_policy::limits;
-use sealwire_policy::{Decided, Sandbox, SandboxConfig};
+use sealwire_policy::{Asked, Decided, Sandbox, SandboxConfig};
 
 /// Guests that misbehave in a decision: what the failed decision says, and whether it is run again first.
 const DECISIONS: [(&str, FailureCause, &str); 14] = [
@@ -68,7 +68,7 @@ async fn a_guest_that_misbehaves_fails_its_own_decision_and_no_other() {
     for (name, cause, words) in DECISIONS {
         let hostile = built(&sandbox, vec![policy("hostile", guest(name))]);
         let hostile = hostile.unwrap_or_else(|problems| panic!("{name} goes live: {problems:?}"));
-        let decided = sandbox.receive(&hostile, &Arc::new(provoking()), 2_000).await;
+        let decided = sandbox.receive(&hostile, &Asked::of(&Arc::new(provoking())), 2_000).await;
         let Ruling::Failed(failed) = &decided.result.ruling else { panic!("{name}: {:?}", decided.result) };
         assert_eq!((failed.policy.as_str(), failed.cause), ("hostile", cause), "{name}: {failed}");
         assert!(failed.detail.contains(words), "{name}: {failed}");
@@ -80,8 +80,14 @@ async fn a_guest_that_misbehaves_fails_its_own_decision_and_no_other() {
         assert_eq!(decided.records.len(), 1, "{name}: the ledger has it (H8)");
         assert!(decided.records[0].result["failed"]["cause"].is_string(), "{name}: {:?}", decided.records[0].result);
         // The one decision thread there is goes on: with this guest, and with another.
-        assert!(accepted(&sandbox.receive(&hostile, &plain, 2_000).await), "{name} decides on a plain message");
-        assert!(accepted(&sandbox.receive(&good, &plain, 2_000).await), "a good policy decides after {name}");
+        assert!(
+            accepted(&sandbox.receive(&hostile, &Asked::of(&plain), 2_000).await),
+            "{name} decides on a plain message"
+        );
+        assert!(
+            accepted(&sandbox.receive(&good, &Asked::of(&plain), 2_000).await),
+            "a good policy decides after {name}"
+        );
     }
     let status = sandbox.status();
     assert_eq!(status.failed, u64::try_from(DECISIONS.len()).expect("few"));

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
+use sealwire_core::decision::{Verdict, join_receives};
 use sealwire_core::entry::Entry;
 use sealwire_core::facts::{ClientFacts, MessageFacts};
 use sealwire_core::header::{from_of, split, tls_required_no};
 use sealwire_core::ledger::{ArrivalRecord, DecisionRecord, LedgerEvent, LedgerRecord};
 use sealwire_core::smtp::server::HeaderReady;
 use sealwire_core::trace::{Received, received};
+use sealwire_core::units::UnitPath;
+use sealwire_policy::{Decided, Generation, Sandbox};
 
 use crate::live::Live;
+use crate::scopes::{Scope, Scopes};
 
 /// Facts of a message that arrives: no policy's flag is seen yet, and the size is not known.
 pub(crate) fn facts_on_arrival(entry: &Entry, recipients: Vec<Mailbox>) -> MessageFacts {
@@ -52,11 +56,14 @@ pub(crate) fn arriving_entry(
     id: String,
     live: &Live,
     client: ClientFacts,
-    trusted: bool,
+    client_unit: Option<&UnitPath>,
     header: HeaderReady,
     arrived_at: u64,
 ) -> (Entry, Vec<Mailbox>) {
     let by = live.config.hostname.as_str();
+    // A stranger's recipients have equal settings.
+    let of_first = || header.envelope.recipients.first().map(|first| live.scopes.of(None, first).swap_remove(0).unit);
+    let unit = client_unit.cloned().or_else(of_first).unwrap_or_else(UnitPath::root).names().to_vec();
     let trace = received(&Received {
         client: &client,
         extended: header.greeting.extended,
@@ -75,17 +82,53 @@ pub(crate) fn arriving_entry(
         declared_size: header.envelope.declared_size,
         size: 0,
         client: Some(client),
-        sender_is_ours: trusted,
+        sender_is_ours: client_unit.is_some(),
         is_report: false,
         report_of_tls: false,
         require_tls: header.envelope.require_tls,
         smtp_utf8: header.envelope.smtp_utf8,
         dsn: header.envelope.dsn,
-        unit: live.unit(),
+        unit,
         flagged_by: Vec::new(),
         generation: live.generation.number(),
     };
     (entry, header.envelope.recipients)
+}
+
+/// Asks the policies on an arrival, by the settings of every unit that one of its recipients or its client brings. The
+/// strictest verdict answers for all; where only some recipients have it, it names one.
+pub async fn judge_arrival(
+    sandbox: &Sandbox,
+    generation: &Arc<Generation>,
+    scopes: &Scopes,
+    client_unit: Option<&UnitPath>,
+    facts: &Arc<MessageFacts>,
+) -> Decided<Verdict> {
+    let mut asked: Vec<(Scope, Vec<&Mailbox>)> = Vec::new();
+    for recipient in &facts.recipients {
+        for scope in scopes.of(client_unit, recipient) {
+            match asked.iter_mut().find(|(known, _)| known.chain == scope.chain) {
+                Some((_, concerned)) => concerned.push(recipient),
+                None => asked.push((scope, vec![recipient])),
+            }
+        }
+    }
+    let mut decided: Option<Decided<Verdict>> = None;
+    for (scope, concerned) in asked {
+        let mut more = sandbox.receive(generation, &scope.asks(facts), facts.arrived_at).await;
+        if concerned.len() < facts.recipients.len() {
+            more.result.name(concerned[0]);
+        }
+        decided = Some(match decided {
+            None => more,
+            Some(first) => Decided {
+                result: first.result.joined(more.result),
+                records: first.records.into_iter().chain(more.records).collect(),
+            },
+        });
+    }
+    // A message without a recipient has no settings, and what no policy decides on is a failed decision.
+    decided.unwrap_or_else(|| Decided { result: join_receives(Vec::new()), records: Vec::new() })
 }
 
 /// What the ledger keeps of an arrival.

@@ -20,6 +20,7 @@ mod probes;
 mod relay;
 mod round;
 mod scheduler;
+mod scopes;
 mod session;
 pub mod settings;
 #[cfg(test)]
@@ -37,7 +38,9 @@ mod world;
 pub use alerts::Alert;
 pub use counters::{Domains, Inbound, Outbound, Totals};
 pub use destinations::Downgrade;
+pub use evaluate::judge_arrival;
 pub use live::{Builtins, Live};
 pub use probes::{ProbesStatus, Troubled};
 pub use relay::{Relay, RelayStatus};
+pub use scopes::{Scope, Scopes};
 pub use start::{Replaced, Running, Start, start};

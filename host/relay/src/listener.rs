@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::Problem;
 use crate::config::{self, Config};
 use crate::relay::Relay;
+use crate::scopes::Scopes;
 use crate::session::{SessionParts, serve};
 use crate::socket::Socket;
 use crate::tls::acceptor;
@@ -32,11 +33,8 @@ pub(crate) struct Bound {
     socket: TcpListener,
 }
 
-/// What new connections of a listener are served with; replaced on reload.
-pub(crate) struct Serving {
-    server: Arc<ServerConfig>,
-    acceptor: Option<TlsAcceptor>,
-}
+/// What opens TLS to the clients of each listener that has a certificate, by its name; replaced on reload.
+pub(crate) type Acceptors = HashMap<String, TlsAcceptor>;
 
 /// Binds every listener of the configuration.
 pub(crate) fn bind(listeners: &[config::Listener]) -> Result<Vec<Bound>, Vec<Problem>> {
@@ -67,29 +65,40 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// What each listener serves its connections with, by name; reads certificates.
-pub(crate) fn servings(config: &Config) -> Result<HashMap<String, Arc<Serving>>, Vec<Problem>> {
-    let (mut servings, mut problems) = (HashMap::new(), Vec::new());
+/// Reads the listeners' certificates.
+pub(crate) fn acceptors(config: &Config) -> Result<Acceptors, Vec<Problem>> {
+    let (mut acceptors, mut problems) = (HashMap::new(), Vec::new());
     for listener in &config.listeners {
-        let acceptor = listener.certificate.as_ref().map(|files| acceptor(&files.certificate, &files.key)).transpose();
-        match acceptor {
-            Ok(acceptor) => {
-                let server = ServerConfig {
-                    hostname: config.hostname.clone(),
-                    hosted: config.hosted_domains.clone(),
-                    tls_available: acceptor.is_some(),
-                    limits: Limits {
-                        message_size_max: config.limits.message_size,
-                        recipients_max: usize::try_from(config.limits.recipients).unwrap_or(usize::MAX),
-                        ..Limits::default()
-                    },
-                };
-                servings.insert(listener.name.clone(), Arc::new(Serving { server: Arc::new(server), acceptor }));
-            }
+        let Some(files) = &listener.certificate else { continue };
+        match acceptor(&files.certificate, &files.key) {
+            Ok(acceptor) => drop(acceptors.insert(listener.name.clone(), acceptor)),
             Err(error) => problems.push(Problem::of_file(format!("listener {}", listener.name), error.to_string())),
         }
     }
-    if problems.is_empty() { Ok(servings) } else { Err(problems) }
+    if problems.is_empty() { Ok(acceptors) } else { Err(problems) }
+}
+
+/// What every session is told, with TLS and without; made with each generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Servers {
+    with_tls: Arc<ServerConfig>,
+    in_clear: Arc<ServerConfig>,
+}
+
+impl Servers {
+    pub(crate) fn of(config: &Config, scopes: &Scopes) -> Servers {
+        let server = |tls_available| ServerConfig {
+            hostname: config.hostname.clone(),
+            hosted: scopes.hosted(),
+            tls_available,
+            limits: Limits {
+                message_size_max: config.limits.message_size,
+                recipients_max: usize::try_from(config.limits.recipients).unwrap_or(usize::MAX),
+                ..Limits::default()
+            },
+        };
+        Servers { with_tls: Arc::new(server(true)), in_clear: Arc::new(server(false)) }
+    }
 }
 
 /// Accepts until the relay stops.
@@ -112,8 +121,9 @@ pub(crate) async fn accept(relay: Arc<Relay>, bound: Bound, mut stopping: watch:
 
 fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAddr, stopping: &watch::Receiver<bool>) {
     let live = relay.live();
-    let trusted = live.config.trusted_networks.iter().any(|n| n.contains(peer.ip().to_canonical()));
-    let Some(serving) = relay.serving(&bound.name) else { return };
+    let unit = live.scopes.units().of_client(peer.ip()).cloned();
+    let trusted = unit.is_some();
+    let acceptor = relay.acceptors.load().get(&bound.name).cloned();
     let limits = live.config.limits;
     let Some(place) = Place::take(&relay.sessions, peer.ip(), trusted, limits) else {
         let reply = Reply::new(421, (7, 0), "Too many connections; try again later");
@@ -125,10 +135,10 @@ fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAdd
     let parts = SessionParts {
         relay: Arc::clone(relay),
         listener: bound.name.clone(),
-        server: Arc::clone(&serving.server),
-        acceptor: serving.acceptor.clone(),
+        server: Arc::clone(if acceptor.is_some() { &live.servers.with_tls } else { &live.servers.in_clear }),
+        acceptor,
         peer,
-        trusted,
+        unit,
         idle: Duration::from_secs(limits.idle_secs),
         stopping: stopping.clone(),
     };

@@ -13,6 +13,8 @@ use sealwire_policy::{Generation, Sandbox};
 use crate::config::{Config, Login, Problem, RouteChannel};
 use crate::dns::Resolver;
 use crate::generation::build_generation;
+use crate::listener::Servers;
+use crate::scopes::Scopes;
 use crate::settings::SettingsDocument;
 use crate::tls::{Connector, Identity, TlsSetupError};
 use crate::tls_reports::DkimKey;
@@ -23,8 +25,12 @@ pub type Builtins = BTreeMap<String, Arc<[u8]>>;
 /// What one round takes once.
 #[derive(Clone)]
 pub struct Live {
-    /// As meant.
+    /// As meant, with what the settings add.
     pub config: Arc<Config>,
+    /// The configuration alone.
+    pub(crate) base: Arc<Config>,
+    /// The units, and whose settings concern a message.
+    pub scopes: Scopes,
     /// Lists and policies' settings, as read; the next document is read after it.
     pub settings: SettingsDocument,
     /// Policies with their settings, and lists.
@@ -33,6 +39,7 @@ pub struct Live {
     pub settings_revision: u64,
     /// The names.
     pub resolver: Arc<dyn Resolver>,
+    pub(crate) servers: Servers,
     connectors: BTreeMap<String, Connector>,
     logins: BTreeMap<String, Credentials>,
     default_connector: Connector,
@@ -71,11 +78,6 @@ impl Live {
     pub(crate) fn of_revision(self, settings_revision: u64) -> Live {
         Live { settings_revision, ..self }
     }
-
-    /// What a message's client and recipients make of the organizational unit: there is the root, so far.
-    pub(crate) fn unit(&self) -> Vec<String> {
-        vec!["root".into()]
-    }
 }
 
 /// What a live value is built from.
@@ -96,6 +98,8 @@ pub(crate) fn build(
 ) -> Result<Live, Vec<Problem>> {
     let Parts { config, settings, settings_revision, resolver, number } = parts;
     let mut problems = Vec::new();
+    let base = config;
+    let (config, units) = settings.meant(&base)?;
     let default_connector =
         Connector::new(&config.roots).map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
     let mut connectors = BTreeMap::new();
@@ -118,9 +122,9 @@ pub(crate) fn build(
             None
         }
     };
-    let generation = build_generation(number, &config, &settings, builtins, sandbox, previous);
-    let generation = match generation {
-        Ok(generation) if problems.is_empty() => Arc::new(generation),
+    let generation = build_generation(number, &config, &settings, units, builtins, sandbox, previous);
+    let (generation, scopes) = match generation {
+        Ok((generation, scopes)) if problems.is_empty() => (Arc::new(generation), scopes),
         Ok(_) => return Err(problems),
         Err(found) => {
             problems.extend(found);
@@ -129,7 +133,10 @@ pub(crate) fn build(
     };
     let web = default_connector.web().map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
     Ok(Live {
-        config,
+        servers: Servers::of(&config, &scopes),
+        config: Arc::new(config),
+        base,
+        scopes,
         settings,
         generation,
         settings_revision,

@@ -1,6 +1,5 @@
 //! The relay: what all sessions and rounds share, and what an operator can ask of it.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +19,7 @@ use crate::delivery::{Logins, Pool};
 use crate::destinations::{Destinations, Downgrade};
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
-use crate::listener::{Serving, Sessions};
+use crate::listener::{Acceptors, Sessions};
 use crate::live::{Builtins, Live};
 use crate::probes::{Probes, ProbesStatus};
 use crate::sts::Policies;
@@ -43,7 +42,7 @@ pub struct Relay {
     pub(crate) tls_reports_received: Received,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) live: ArcSwap<Live>,
-    pub(crate) servings: ArcSwap<HashMap<String, Arc<Serving>>>,
+    pub(crate) acceptors: ArcSwap<Acceptors>,
     pub(crate) builtins: Builtins,
     pub(crate) configuration: Option<PathBuf>,
     pub(crate) listening: Vec<(String, SocketAddr)>,
@@ -155,10 +154,6 @@ impl Relay {
             self.append(vec![LedgerRecord { at_ms: self.world.now_ms(), message: String::new(), event }]);
         }
         accepted
-    }
-
-    pub(crate) fn serving(&self, listener: &str) -> Option<Arc<Serving>> {
-        self.servings.load().get(listener).cloned()
     }
 
     /// Gives an alert unless one of this key was given a moment ago.

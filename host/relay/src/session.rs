@@ -11,6 +11,7 @@ use std::time::Duration;
 use sealwire_core::facts::{ChannelFacts, ChannelState, ClientFacts};
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Server, ServerConfig, Step};
+use sealwire_core::units::UnitPath;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -30,7 +31,8 @@ pub(crate) struct SessionParts {
     pub(crate) server: Arc<ServerConfig>,
     pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) peer: SocketAddr,
-    pub(crate) trusted: bool,
+    /// The unit of a trusted client; None: a stranger.
+    pub(crate) unit: Option<UnitPath>,
     pub(crate) idle: Duration,
     /// Becomes true when the relay stops.
     pub(crate) stopping: watch::Receiver<bool>,
@@ -46,7 +48,7 @@ struct Session {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(parts: SessionParts, stream: Socket) {
-    let client = ClientIdentity { address: parts.peer.ip(), trusted: parts.trusted };
+    let client = ClientIdentity { address: parts.peer.ip(), trusted: parts.unit.is_some() };
     let mut server = Server::new(Arc::clone(&parts.server), client);
     server.greet();
     let peer = parts.peer;
@@ -158,7 +160,7 @@ impl Session {
             listener: self.parts.listener.clone(),
             channel: self.channel.clone(),
         };
-        match admit(&self.parts.relay, client, self.parts.trusted, header).await {
+        match admit(&self.parts.relay, client, self.parts.unit.as_ref(), header).await {
             Ok(admission) => {
                 self.admission = Some(admission);
                 Disposition::Keep

@@ -26,16 +26,20 @@ use sealwire_core::reply::Reply;
 use sealwire_core::report::{Action, Recipient, ReportMessage, ReportRequest};
 use sealwire_core::settle::{RoundResult, Settlement, Timing, delay, settle};
 use sealwire_core::smtp::server::HeaderReady;
+use sealwire_core::units::UnitPath;
 use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 
 use crate::counters::senders_of;
 use crate::delivery::{Delivered, deliver};
-use crate::evaluate::{arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival};
+use crate::evaluate::{
+    arrival_record, arriving_entry, decision_records, facts_of_entry, facts_on_arrival, judge_arrival,
+};
 use crate::lanes::Place;
 use crate::leases::LEASE_SECS;
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::round::{Ended, Round, told};
+use crate::scopes::Scope;
 use crate::tls_reports::Arriving;
 
 /// Attempts of one entry side by side: an entry to a thousand domains must not take every socket there is.
@@ -58,7 +62,7 @@ pub(crate) struct Admission {
 pub(crate) async fn admit(
     relay: &Arc<Relay>,
     client: ClientFacts,
-    trusted: bool,
+    unit: Option<&UnitPath>,
     header: HeaderReady,
 ) -> Result<Admission, Reply> {
     // Before it is judged: what would not be taken leaves no decision behind either.
@@ -68,9 +72,9 @@ pub(crate) async fn admit(
     }
     let live = relay.live();
     let arrived_at = relay.world.now();
-    let (entry, recipients) = arriving_entry(relay.world.new_id(), &live, client, trusted, header, arrived_at);
+    let (entry, recipients) = arriving_entry(relay.world.new_id(), &live, client, unit, header, arrived_at);
     let facts = Arc::new(facts_on_arrival(&entry, recipients.clone()));
-    let decided = relay.sandbox.receive(&live.generation, &facts, arrived_at).await;
+    let decided = judge_arrival(&relay.sandbox, &live.generation, &live.scopes, unit, &facts).await;
     let verdict = decided.result;
     relay.counters.decisions(&decided.records);
     let mut records = decision_records(&entry.id, decided.records, relay.world.now_ms());
@@ -224,12 +228,13 @@ impl Round<'_> {
             None => self.live.config.routes.for_recipient(&recipient.mailbox),
             Some(name) => self.live.config.routes.by_name(name).ok_or_else(|| gone(name))?,
         };
-        let mut plan = self.plan_by(recipient, route).await?;
+        let scopes = self.scopes(&recipient.mailbox);
+        let mut plan = self.plan_by(recipient, &scopes, route).await?;
         let mut route = route;
         // A fallback's plan is a second plan: routes and fallbacks that it names are ignored, the cascade goes on.
         if let (None, Some(name)) = (reached, plan.take_route.clone()) {
             route = self.live.config.routes.by_name(&name).ok_or_else(|| gone(&name))?;
-            plan = plan.with_second(self.plan_by(recipient, route).await?);
+            plan = plan.with_second(self.plan_by(recipient, &scopes, route).await?);
         }
         let mut floor = plan.floor;
         if reached.is_some() && recipient.progress.must_stay_secure() {
@@ -243,10 +248,16 @@ impl Round<'_> {
             floor,
             fallback: plan.fallback,
             reasons: plan.reasons,
+            settings: scopes.iter().map(|scope| scope.chain.0).collect(),
         })
     }
 
-    async fn plan_by(&self, recipient: &QueuedRecipient, route: &Route) -> Called<Plan> {
+    /// Whose settings this copy's way out goes by.
+    fn scopes(&self, recipient: &Mailbox) -> Vec<Scope> {
+        self.live.scopes.of(self.live.scopes.client_of(&self.claim.entry).as_ref(), recipient)
+    }
+
+    async fn plan_by(&self, recipient: &QueuedRecipient, scopes: &[Scope], route: &Route) -> Called<Plan> {
         let destination = DestinationFacts {
             recipient: recipient.mailbox.clone(),
             recipient_is_ours: self.live.config.hosted_domains.contains(&recipient.mailbox.domain),
@@ -255,9 +266,9 @@ impl Round<'_> {
             route_demands: route.demand_words(),
             round: recipient.progress.rounds.saturating_add(1),
         };
-        let sandbox = &self.relay.sandbox;
-        let decided =
-            sandbox.plan(&self.live.generation, self.message, Arc::new(destination), self.relay.world.now()).await;
+        let (sandbox, now) = (&self.relay.sandbox, self.relay.world.now());
+        let asked: Vec<_> = scopes.iter().map(|scope| scope.asks(self.message)).collect();
+        let decided = sandbox.plan(&self.live.generation, &asked, Arc::new(destination), now).await;
         self.record(decided.records);
         let entry = &self.claim.entry;
         let standing = Standing {

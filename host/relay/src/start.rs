@@ -74,7 +74,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let resolver = resolver(&config)?;
     let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
-    let servings = listener::servings(&config)?;
+    let acceptors = listener::acceptors(&config)?;
     let bound = listener::bind(&config.listeners)?;
     let world: Arc<dyn World> = Arc::new(ThisMachine);
     let relay = Arc::new(Relay {
@@ -91,7 +91,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         tls_reports_received: received,
         sessions: Arc::new(Sessions::default()),
         live: ArcSwap::from_pointee(live),
-        servings: ArcSwap::from_pointee(servings),
+        acceptors: ArcSwap::from_pointee(acceptors),
         builtins: start.builtins,
         configuration: start.configuration,
         listening: bound.iter().map(|b| (b.name.clone(), b.address)).collect(),
@@ -135,10 +135,10 @@ impl Relay {
         let live = self.live();
         let (settings, revision) = stored_settings(&*self.store, live.settings.clone()).await?;
         let config = self.read_configuration()?;
-        let servings = listener::servings(&config)?;
+        let acceptors = listener::acceptors(&config)?;
         let notes = self.needs_restart(&config);
         let built = self.built(Arc::new(config), settings, revision).await?;
-        self.servings.store(Arc::new(servings));
+        self.acceptors.store(Arc::new(acceptors));
         Ok(Replaced { notes, ..self.swap(built) })
     }
 
@@ -155,15 +155,15 @@ impl Relay {
         let _one_at_a_time = self.building.lock().await;
         let live = self.live();
         let settings = parse_apart(document.clone(), live.settings.clone()).await?;
-        let config = if reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.config) };
-        let servings = if reload { Some(listener::servings(&config)?) } else { None };
+        let config = if reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.base) };
+        let acceptors = if reload { Some(listener::acceptors(&config)?) } else { None };
         let notes = self.needs_restart(&config);
         let built = self.built(config, settings, live.settings_revision + 1).await?;
         // The revision is durable before it is live; a crash in between comes up with it.
         let put = self.store.put_settings(document, by, note, self.world.now(), None).await;
         let revision = put.map_err(|error| one("settings", error.to_string()))?;
-        if let Some(servings) = servings {
-            self.servings.store(Arc::new(servings));
+        if let Some(acceptors) = acceptors {
+            self.acceptors.store(Arc::new(acceptors));
         }
         Ok(Replaced { notes, ..self.swap(built.of_revision(revision)) })
     }
@@ -171,7 +171,7 @@ impl Relay {
     fn read_configuration(&self) -> Result<Config, Vec<Problem>> {
         match &self.configuration {
             Some(path) => config::load(path, &Surroundings::of_this_process()),
-            None => Ok((*self.live().config).clone()),
+            None => Ok((*self.live().base).clone()),
         }
     }
 
@@ -183,7 +183,7 @@ impl Relay {
     ) -> Result<Live, Vec<Problem>> {
         let live = self.live();
         // What is known of names, and that they are proven, outlives an edit of the settings.
-        let resolver = if Arc::ptr_eq(&config, &live.config) { Arc::clone(&live.resolver) } else { resolver(&config)? };
+        let resolver = if Arc::ptr_eq(&config, &live.base) { Arc::clone(&live.resolver) } else { resolver(&config)? };
         let number = live.generation.number() + 1;
         let parts = Parts { config, settings, settings_revision: revision, resolver, number };
         build_apart(parts, &self.sandbox, &self.builtins, Some(live)).await

@@ -5,14 +5,15 @@
 //! 354, no content before the header was judged, no end of data besides, no STARTTLS in a transaction or twice (H10), and
 //! no message is handed over with a bare CR or LF (H11).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::dsn::Dsn;
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::command::{Command, RcptParameters, Recipient};
-use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Limits, Server, ServerConfig, Step};
+use sealwire_core::smtp::server::{
+    ClientIdentity, Disposition, HeaderReady, Hosted, Limits, Server, ServerConfig, Step,
+};
 
 use crate::input::{flights, has_bare_line_end, pieces};
 
@@ -103,7 +104,7 @@ fn session<'a>(seed: u8, flights: &'a [Vec<u8>], cut: impl Fn(&'a [u8]) -> Vec<&
         bad_commands_max: 8,
         transactions_max: 6,
     };
-    let hosted = BTreeSet::from([domain("hosted.example")]);
+    let hosted = Hosted::from_iter([domain("hosted.example")]);
     let config = ServerConfig { hostname: domain("mx.example"), hosted, tls_available: seed & 1 == 0, limits };
     let client = ClientIdentity { address: [192, 0, 2, 1].into(), trusted: seed & 2 == 0 };
     let mut server = Server::new(Arc::new(config.clone()), client.clone());
@@ -270,8 +271,9 @@ impl Caller {
         assert_eq!(*secured, self.server.is_secured());
         assert!(header.len() <= HEADER_MAX && !has_bare_line_end(header) && !header.contains(&0));
         assert!((1..=RECIPIENTS_MAX).contains(&envelope.recipients.len()));
-        let ours =
-            |mailbox: &Mailbox| self.config.hosted.contains(&mailbox.domain) || mailbox.domain == self.config.hostname;
+        let ours = |mailbox: &Mailbox| {
+            self.config.hosted.settings_of(mailbox).is_some() || mailbox.domain == self.config.hostname
+        };
         assert!(self.trusted || envelope.recipients.iter().all(ours), "an open relay: {:?}", envelope.recipients);
         self.log.push(format!("header {envelope:?} {greeting:?} {}", header.escape_ascii()));
         let refuse = header.windows(6).any(|octets| octets == b"refuse");

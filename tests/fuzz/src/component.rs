@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use sealwire_core::decision::{FailureCause, Judgement, Ruling, Verdict};
-use sealwire_policy::{BuildProblem, Decided, Generation, Profile, Sandbox, SandboxConfig, limits};
+use sealwire_policy::{Asked, BuildProblem, Decided, Generation, Profile, Sandbox, SandboxConfig, limits};
 
 /// Test guests, as the sandbox's own tests have them.
 #[path = "../../../host/policy/tests/common/mod.rs"]
@@ -80,7 +80,7 @@ fn check_live(sandbox: &Sandbox, generation: &Arc<Generation>) {
     let report = Arc::new(guests::provoking());
     let receive = || {
         let started = Instant::now();
-        let decided = runtime.block_on(sandbox.receive(generation, &report, 2_000));
+        let decided = runtime.block_on(sandbox.receive(generation, &Asked::of(&report), 2_000));
         assert!(started.elapsed() < DECISION_TIME_MAX, "it took {:?}", started.elapsed());
         decided
     };
@@ -91,7 +91,7 @@ fn check_live(sandbox: &Sandbox, generation: &Arc<Generation>) {
         assert_eq!(first.result, second.result, "the same facts, another decision");
     }
     let destination = guests::destination("bob@partner.example");
-    let planned = runtime.block_on(sandbox.plan(generation, &report, destination, 2_000));
+    let planned = runtime.block_on(sandbox.plan(generation, &[Asked::of(&report)], destination, 2_000));
     assert_eq!((planned.result.len(), planned.records.len()), (1, 1));
     if let Ok(plan) = &planned.result[0] {
         let within = plan.demands.len() <= limits::DEMANDS
@@ -99,7 +99,7 @@ fn check_live(sandbox: &Sandbox, generation: &Arc<Generation>) {
             && plan.reasons.len() <= limits::REASONS;
         assert!(within, "{plan:?}");
     }
-    let judged = runtime.block_on(sandbox.judge(generation, &report, guests::hop(), 2_000));
+    let judged = runtime.block_on(sandbox.judge(generation, &[Asked::of(&report)], guests::hop(), 2_000));
     assert_eq!(judged.records.len(), 1);
     if let Judgement::Objected { reply, reasons, .. } = &judged.result {
         assert!(reply.code >= 400 && reply.code != 421 && reasons.len() <= limits::REASONS, "{reply:?}");

@@ -74,8 +74,14 @@ fn check_moved(problems: &[Problem], gathered: &Gathered) {
 /// Lists by name and digest, policies' settings by name.
 fn meaning(settings: &SettingsDocument) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     let lists = settings.lists().iter().map(|(name, list)| (name.clone(), list.digest().to_owned()));
-    let policies = policies(settings).into_iter().map(|name| (name.clone(), settings.of_policy(&name)));
+    let policies = policies(settings).into_iter().map(|name| (name.clone(), whole(settings, &name)));
     (lists.collect(), policies.collect())
+}
+
+/// A policy's table with every setting of it.
+fn whole(settings: &SettingsDocument, policy: &str) -> String {
+    let of_policy = settings.scoped().iter().filter(|scoped| scoped.policy == policy);
+    settings.of_policy(policy, &of_policy.map(|scoped| scoped.index).collect::<Vec<_>>())
 }
 
 fn policies(settings: &SettingsDocument) -> Vec<String> {
@@ -96,7 +102,7 @@ fn check_written_again(parsed: &SettingsDocument, gathered: &Gathered, document:
 fn check_locations(parsed: &SettingsDocument, gathered: &Gathered) {
     let lines = line_count(&gathered.text);
     for policy in policies(parsed) {
-        let value: Value = serde_json::from_str(&parsed.of_policy(&policy)).expect("settings are JSON");
+        let value: Value = serde_json::from_str(&whole(parsed, &policy)).expect("settings are JSON");
         assert!(value.is_object());
         let mut pointers = vec![String::new()];
         walk(&value, "", &mut pointers);

@@ -47,4 +47,5 @@ mod stopping;
 mod swaps;
 mod tls_reports;
 mod tls_test;
+mod units;
 mod via_another_setting;

@@ -13,6 +13,7 @@ use sealwire_sdk::{Channel, Client, Host, Mailbox, Message, Reason, Reply, Verdi
 
 use super::Rule;
 use crate::listed::Lookup;
+use crate::observed;
 use crate::settings::{Setting, Settings};
 
 /// The rule as the public knows it.
@@ -32,13 +33,23 @@ pub(crate) fn receive(
     if settings.inbound().next().is_none() || !came_in_clear(message) {
         return Ok(());
     }
-    let Some(refusal) = refusal(settings, message, host)? else { return Ok(()) };
-    if is_exempt(settings, &message.recipients()) {
+    let found = refusals(settings, message, host)?;
+    if found.is_empty() || is_exempt(settings, &message.recipients()) {
         return Ok(());
     }
-    verdict.reject(&Reply::new(550, "5.7.10", format!("{} (rule {})", refusal.text, refusal.rule)));
-    verdict.because(&refusal);
+    for Found { reason, enforced } in found {
+        if enforced {
+            verdict.reject(&Reply::new(550, "5.7.10", format!("{} (rule {})", reason.text, reason.rule)));
+        }
+        verdict.because(&reason);
+    }
     Ok(())
+}
+
+/// Something to say, and whether it refuses.
+struct Found {
+    reason: Reason,
+    enforced: bool,
 }
 
 /// Anything but a secured channel is clear text. A report of our own came by no channel at all.
@@ -46,24 +57,46 @@ fn came_in_clear(message: &impl Message) -> bool {
     message.client().is_some_and(|client| client.channel().state() != "secured")
 }
 
-/// The reason, if some inbound setting lists a mailbox of From.
-fn refusal(settings: &Settings, message: &impl Message, host: &impl Host) -> Result<Option<Reason>, String> {
+/// Exceptions and observed settings that list a mailbox of From, then the first setting that does and is enforced.
+fn refusals(settings: &Settings, message: &impl Message, host: &impl Host) -> Result<Vec<Found>, String> {
+    let now = message.now();
+    let valid = || settings.inbound().filter(|setting| setting.is_valid(now));
+    let mut found = Vec::new();
     if message.header_from_doubtful() {
-        return Ok(settings.inbound().next().map(doubtful));
+        for setting in valid() {
+            found.push(Found::of(setting, doubtful(setting)));
+            if !setting.observe_only {
+                break;
+            }
+        }
+        return Ok(found);
     }
     let from = message.header_from();
     let mut lookup = Lookup::new(settings, &from, host);
-    for setting in settings.inbound() {
-        if let Some(listed) = lookup.first(setting)? {
+    for setting in valid() {
+        let matched = lookup.matched(setting, now)?;
+        let excepted = matched.excepted.into_iter();
+        found.extend(excepted.map(|(entry, exception)| Found { reason: exception.reason(entry), enforced: false }));
+        if let Some(listed) = matched.listed {
             let text = format!(
                 "Encryption needed: mail from {} is accepted here over TLS only. Turn on STARTTLS in the sending mail \
                  server, then send again.",
                 printable(&from[listed.who].domain)
             );
-            return Ok(Some(Reason::new(RULE.id, text).matched(listed.entry).detail(&*setting.detail)));
+            found.push(Found::of(setting, Reason::new(RULE.id, text).matched(listed.entry).detail(&*setting.detail)));
+            if !setting.observe_only {
+                break;
+            }
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+impl Found {
+    fn of(setting: &Setting, reason: Reason) -> Found {
+        let enforced = !setting.observe_only;
+        Found { reason: if enforced { reason } else { observed::reason(reason) }, enforced }
+    }
 }
 
 fn doubtful(setting: &Setting) -> Reason {
@@ -88,7 +121,7 @@ fn printable(domain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{HOST, mailboxes, policy, settings_with};
+    use crate::testing::{HOST, mailboxes, policy, settings_of, settings_with};
     use sealwire_sdk::{Policy, fakes};
 
     const REFUSED: [&str; 3] = ["reject 550 5.7.10", "because R1", "conclude"];
@@ -161,6 +194,53 @@ mod tests {
         {
             assert_eq!(receive(&settings_with(setting), &in_clear).lines(), ACCEPTED, "{setting}");
         }
+    }
+
+    #[test]
+    fn what_is_observed_or_excepted_is_recorded_and_not_refused() {
+        let observed = r#""scopes": ["inbound"], "observe-only": true"#;
+        let excepted = r#""scopes": ["inbound"], "lists": ["partners"], "exceptions": [{"lists": ["late"], "until": "1970-01-01", "reason": "r"}]"#;
+        let later = r#""scopes": ["inbound"], "valid-from": "1970-01-02""#;
+        let enforced = r#""scopes": ["inbound"]"#;
+        // Settings, From, at; what is called.
+        let rows: &[(&[&str], &[&str], u64, &[&str])] = &[
+            (&[observed], &["a@partner.example"], 0, &["because R1-observed", "conclude"]),
+            (
+                &[observed, enforced],
+                &["a@partner.example"],
+                0,
+                &["because R1-observed", "reject 550 5.7.10", "because R1", "conclude"],
+            ),
+            (&[excepted], &["a@partner.example"], 0, &["because exception", "conclude"]),
+            (&[excepted], &["a@partner.example"], 86_400, &REFUSED),
+            // An exception of one mailbox is none of another, and none of another setting.
+            (
+                &[excepted],
+                &["a@partner.example", "ann@people.example"],
+                0,
+                &["because exception", "reject 550 5.7.10", "because R1", "conclude"],
+            ),
+            (
+                &[excepted, enforced],
+                &["a@partner.example"],
+                0,
+                &["because exception", "reject 550 5.7.10", "because R1", "conclude"],
+            ),
+            (&[later], &["a@partner.example"], 86_399, &ACCEPTED),
+            (&[later], &["a@partner.example"], 86_400, &REFUSED),
+        ];
+        for (settings, from, now, expected) in rows {
+            let in_clear = fakes::Message { now: *now, ..message("not-offered", from, false, &["b@ours.example"]) };
+            assert_eq!(receive(&settings_of(settings), &in_clear).lines(), *expected, "{settings:?} {from:?} at {now}");
+        }
+        let in_clear = message("not-offered", &[], true, &["b@ours.example"]);
+        assert_eq!(receive(&settings_with(observed), &in_clear).lines(), ["because R1-observed", "conclude"]);
+        let reason = &receive(
+            &settings_with(excepted),
+            &message("not-offered", &["a@partner.example"], false, &["b@ours.example"]),
+        )
+        .reasons()[0];
+        assert_eq!(reason.detail.as_deref(), Some("setting \"Partners\", exception until 1970-01-01: r"));
     }
 
     #[test]

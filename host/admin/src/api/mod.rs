@@ -75,7 +75,7 @@ async fn reload(Extract(state): Extract<State>) -> Answer<Replaced> {
 
 async fn ask(Extract(state): Extract<State>, Json(request): Json<DecideRequest>) -> Answer<DecideAnswer> {
     let live = state.relay.live();
-    let answer = decide(state.relay.sandbox(), &live.generation, &live.config, &request).await;
+    let answer = decide(state.relay.sandbox(), &live.generation, &live.scopes, &live.config, &request).await;
     answer.map(Json).map_err(ApiError::bad_request)
 }
 

@@ -72,7 +72,9 @@ fn examine(mut config: Config, problems: Vec<Problem>, settings: Option<PathBuf>
     let place = |problem: &Problem| (problem.file.clone(), problem.line, problem.key.clone());
     let told: Vec<_> = report.problems.iter().map(place).collect();
     let built = match Sandbox::start(SandboxConfig::default()) {
-        Ok(sandbox) => build_generation(1, &config, &settings, &builtins, &sandbox, None).map(drop),
+        Ok(sandbox) => settings.meant(&config).and_then(|(config, units)| {
+            build_generation(1, &config, &settings, units, &builtins, &sandbox, None).map(drop)
+        }),
         Err(error) => Err(vec![Problem::new("sandbox", error.to_string())]),
     };
     let new = built.err().unwrap_or_default().into_iter().filter(|problem| !told.contains(&place(problem)));

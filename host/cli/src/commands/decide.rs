@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use sealwire_admin::decide::{ChannelAsked, Decision, decide};
 use sealwire_admin::{DecideAnswer, DecideRequest, Stage};
+use sealwire_core::units::UnitPath;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_relay::config::Config;
 use sealwire_relay::generation::build_generation;
@@ -54,6 +55,9 @@ pub(crate) struct Decide {
     /// The client is on a trusted network
     #[arg(long)]
     trusted: bool,
+    /// The organizational unit a trusted client brings, such as sales/emea [default: the root]
+    #[arg(long, value_name = "UNIT", requires = "trusted")]
+    unit: Option<UnitPath>,
     /// A policy that asked for secure transport on arrival
     #[arg(long, value_name = "POLICY")]
     flagged_by: Vec<String>,
@@ -135,6 +139,7 @@ impl Decide {
             recipients: self.to.clone(),
             client: if self.client_tls { ChannelAsked::Tls } else { ChannelAsked::Clear },
             trusted: self.trusted,
+            unit: self.unit.clone(),
             flagged_by: self.flagged_by.clone(),
             requiretls: self.requiretls,
             route: self.route.clone(),
@@ -168,11 +173,12 @@ async fn here(config: Config, settings: Option<PathBuf>, request: DecideRequest)
             None => SettingsDocument::empty(),
         };
         let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|error| Failure::Text(error.to_string()))?;
-        let generation = build_generation(1, &config, &settings, &builtins(), &sandbox, None)?;
-        Ok::<_, Failure>((config, sandbox, Arc::new(generation)))
+        let (config, units) = settings.meant(&config)?;
+        let (generation, scopes) = build_generation(1, &config, &settings, units, &builtins(), &sandbox, None)?;
+        Ok::<_, Failure>((config, sandbox, Arc::new(generation), scopes))
     });
-    let (config, sandbox, generation) = built.await.map_err(|error| error.to_string())??;
-    Ok(decide(&sandbox, &generation, &config, &request).await?)
+    let (config, sandbox, generation, scopes) = built.await.map_err(|error| error.to_string())??;
+    Ok(decide(&sandbox, &generation, &scopes, &config, &request).await?)
 }
 
 fn tell(decision: &Decision, output: &Output) {

@@ -226,6 +226,19 @@ impl RouteTable {
         if problems.is_empty() { Ok(RouteTable { routes: by_name, exact, below, default }) } else { Err(problems) }
     }
 
+    /// The same with more routes. `default` is the new default, where one is given.
+    pub fn with(
+        &self,
+        routes: Vec<Route>,
+        rules: Vec<(DomainPattern, String)>,
+        default: Option<&str>,
+    ) -> Result<RouteTable, Vec<RouteProblem>> {
+        let routes = self.routes.values().cloned().chain(routes).collect();
+        let exact = self.exact.iter().map(|(domain, name)| (DomainPattern::Exact(domain.clone()), name.clone()));
+        let below = self.below.iter().map(|(domain, name)| (DomainPattern::Below(domain.clone()), name.clone()));
+        RouteTable::new(routes, exact.chain(below).chain(rules).collect(), default.unwrap_or(self.default.name()))
+    }
+
     /// The recipient's own route: by its exact domain, else the nearest `*.` above it, else the default.
     pub fn for_recipient(&self, recipient: &Mailbox) -> &Route {
         let domain = &recipient.domain;
@@ -237,6 +250,11 @@ impl RouteTable {
     /// The route of this name.
     pub fn by_name(&self, name: &str) -> Option<&Route> {
         self.routes.get(name)
+    }
+
+    /// Name of the route that takes what no other does.
+    pub fn default_name(&self) -> &str {
+        self.default.name()
     }
 
     /// All of them, by name.
@@ -258,6 +276,8 @@ pub enum RouteProblem {
     DefinedTwice(String),
     /// Two routes for one domain.
     DomainTwice(DomainPattern),
+    /// Another is the default already.
+    SecondDefault(String),
     /// A name that no route has.
     Unknown {
         /// The name.
@@ -279,6 +299,12 @@ impl fmt::Display for RouteProblem {
                 write!(f, "route {name:?} is an alternate secure route and must demand TLS; add \"tls\" to its demands")
             }
             RouteProblem::DefinedTwice(name) => write!(f, "route {name:?} is defined twice; rename one"),
+            RouteProblem::SecondDefault(name) => {
+                write!(
+                    f,
+                    "route {name:?} would be a second default: the configuration file has one; drop default = true"
+                )
+            }
             RouteProblem::DomainTwice(pattern) => write!(f, "domain {pattern} has two routes; keep one"),
             RouteProblem::Unknown { name, used_by } => {
                 write!(f, "{used_by} names route {name:?}, which does not exist; define it or name another")

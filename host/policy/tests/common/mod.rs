@@ -28,7 +28,7 @@ pub(crate) fn policy(name: &str, component: Arc<[u8]>) -> PolicySource {
 pub(crate) fn source(policies: Vec<PolicySource>, partners: &str) -> GenerationSource {
     let list = AddressList::parse(partners).expect("well-formed entries");
     let lists = BTreeMap::from([("partners".to_owned(), Arc::new(list))]);
-    GenerationSource { number: 1, policies, lists, routes: BTreeMap::new() }
+    GenerationSource { number: 1, chains: vec![policies], lists, routes: BTreeMap::new() }
 }
 
 /// Built, or every problem.

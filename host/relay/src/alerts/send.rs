@@ -19,6 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Pending;
+use sealwire_core::units::UnitPath;
+
 use crate::https::Web;
 use crate::live::Live;
 use crate::relay::Relay;
@@ -94,13 +96,14 @@ async fn send(relay: &Arc<Relay>, sent: &mut HashMap<String, u64>, posts: &mut J
 /// One more entry of the queue.
 async fn queue(relay: &Relay, live: &Live, to: &Mailbox, lines: &[String], dropped: usize) {
     let (id, now) = (relay.world.new_id(), relay.world.now());
+    let root = UnitPath::root();
     let request = alert_mail::Request {
         hostname: &live.config.hostname,
         to,
         lines,
         dropped,
         id: &id,
-        unit: &live.unit(),
+        unit: root.names(),
         generation: live.generation.number(),
         now,
     };

@@ -8,16 +8,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use sealwire_core::address::{Domain, Mailbox};
-use sealwire_core::plan::RouteTable;
+use sealwire_core::plan::{RouteProblem, RouteTable};
 use sealwire_core::schedule::Schedule;
 use sealwire_core::tlsrpt::{Destination, Submitter};
+use sealwire_core::units::Units;
 use serde::Serialize;
 
 use super::login::Login;
 use super::problem::Problem;
-use super::values::Network;
+use super::routes::Routes;
 use crate::dns::Dns;
 use crate::tls::Roots;
+use sealwire_core::network::Network;
 
 /// Everything that is read at start and on reload.
 #[derive(Clone, Debug)]
@@ -90,6 +92,34 @@ impl Config {
         match self.places.get(key) {
             Some(place) => Problem { text: text.into(), ..place.clone() },
             None => Problem::new(key, text),
+        }
+    }
+}
+
+impl Config {
+    /// The same with what the settings add: who is ours, and ways out.
+    pub(crate) fn with(&self, units: &Units, added: &Routes) -> Result<Config, Vec<RouteProblem>> {
+        // An explicit default has a channel of its own; the implicit one gives way.
+        let default = added.default.as_deref();
+        let two = default.filter(|_| self.route_channels.contains_key(self.routes.default_name()));
+        let mut problems: Vec<RouteProblem> =
+            two.map(|name| RouteProblem::SecondDefault(name.to_owned())).into_iter().collect();
+        match self.routes.with(added.routes.clone(), added.rules.clone(), default) {
+            Ok(routes) if problems.is_empty() => {
+                let channels = added.channels.iter().map(|(name, channel)| (name.clone(), channel.clone()));
+                Ok(Config {
+                    routes,
+                    route_channels: self.route_channels.clone().into_iter().chain(channels).collect(),
+                    trusted_networks: units.networks().iter().map(|(network, _)| *network).collect(),
+                    hosted_domains: units.domains().keys().cloned().collect(),
+                    ..self.clone()
+                })
+            }
+            Ok(_) => Err(problems),
+            Err(found) => {
+                problems.extend(found);
+                Err(problems)
+            }
         }
     }
 }

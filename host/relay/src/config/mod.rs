@@ -15,11 +15,11 @@ mod meaning;
 mod meant;
 mod problem;
 pub(crate) mod reader;
-mod routes;
+pub(crate) mod routes;
 mod surroundings;
 mod tls_reports;
 pub mod values;
-mod written;
+pub(crate) mod written;
 
 pub use login::Login;
 pub use meaning::BUILTIN_POLICY;
@@ -30,7 +30,6 @@ pub use meant::{
 pub use problem::Problem;
 pub use routes::IMPLICIT_ROUTE;
 pub use surroundings::Surroundings;
-pub use values::Network;
 
 pub use crate::tls::Roots;
 

@@ -12,29 +12,37 @@ use super::meaning::unique;
 use super::meant::{CertificateFiles, RouteChannel};
 use super::reader::{At, Faults};
 use super::written::{WrittenHost, WrittenRoute};
+use crate::tls::Roots;
 
 /// Name of the route that is there when no route of the file is the default.
 pub const IMPLICIT_ROUTE: &str = "mx";
 /// Port of SMTP between relays.
 const SMTP_PORT: u16 = 25;
 
+/// Routes as one file has them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Routes {
+    pub(crate) routes: Vec<Route>,
+    pub(crate) rules: Vec<(DomainPattern, String)>,
+    /// Name of the one that says it is the default.
+    pub(crate) default: Option<String>,
+    pub(crate) channels: BTreeMap<String, RouteChannel>,
+}
+
 /// The table, and what channels of its routes need besides.
 pub(super) fn of(written: Vec<WrittenRoute>, faults: &Faults) -> (RouteTable, BTreeMap<String, RouteChannel>) {
-    unique(written.iter().filter_map(|route| route.name.as_ref()), "route", faults);
-    unique(written.iter().flat_map(|route| &route.matches), "route", faults);
-    let mut default = default_name(&written, faults);
-    let (mut routes, mut rules, mut channels) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let mut names = written.iter().filter_map(|route| route.name.as_ref());
+    let taken = names.find(|name| name.value == IMPLICIT_ROUTE).cloned();
+    let Routes { mut routes, rules, mut default, channels } = read(written, faults);
     if default.is_none() {
+        if let Some(taken) = taken {
+            let text = "this name belongs to the route that takes what no other does; \
+                rename this one, or add default = true to one route";
+            faults.note_at(&taken, text);
+        }
         let route = Route::new(IMPLICIT_ROUTE, RouteTarget::Mx { port: SMTP_PORT }, [], false, false);
-        routes.push(route.expect("a route to the MX demands nothing and promises nothing"));
+        routes.insert(0, route.expect("a route to the MX demands nothing and promises nothing"));
         default = Some(IMPLICIT_ROUTE.to_owned());
-    }
-    for written in written {
-        let (own_rules, channel) = (rules_of(&written), channel_of(&written, faults));
-        let Some(route) = one_route(written, faults) else { continue };
-        channels.insert(route.name().to_owned(), channel);
-        rules.extend(own_rules.into_iter().map(|pattern| (pattern, route.name().to_owned())));
-        routes.push(route);
     }
     let table = RouteTable::new(routes, rules, &default.unwrap_or_default()).or_else(|problems| {
         // A route with a fault is missing from the table, so these would only say it again.
@@ -44,6 +52,33 @@ pub(super) fn of(written: Vec<WrittenRoute>, faults: &Faults) -> (RouteTable, BT
         RouteTable::new(Vec::from_iter(route), Vec::new(), IMPLICIT_ROUTE)
     });
     (table.expect("a table of the implicit route alone is in order"), channels)
+}
+
+/// Routes of the settings: all but what names files of the relay's machine, which is for whoever rules that.
+pub(crate) fn without_files(written: Vec<WrittenRoute>, faults: &Faults) -> Routes {
+    for route in &written {
+        let text = "names a file of the relay's machine or a login; a route with it stands in the configuration file";
+        let files = [&route.client_certificate, &route.client_key, &route.auth_password_file];
+        files.into_iter().flatten().for_each(|at| faults.note_at(at, text));
+        route.auth_user.iter().for_each(|at| faults.note_at(at, text));
+        let of_a_file = |at: &&At<Roots>| matches!(at.value, Roots::File(_));
+        route.roots.iter().filter(of_a_file).for_each(|at| faults.note_at(at, text));
+    }
+    read(written, faults)
+}
+
+fn read(written: Vec<WrittenRoute>, faults: &Faults) -> Routes {
+    unique(written.iter().filter_map(|route| route.name.as_ref()), "route", faults);
+    unique(written.iter().flat_map(|route| &route.matches), "route", faults);
+    let mut read = Routes { default: default_name(&written, faults), ..Routes::default() };
+    for written in written {
+        let (own_rules, channel) = (rules_of(&written), channel_of(&written, faults));
+        let Some(route) = one_route(written, faults) else { continue };
+        read.channels.insert(route.name().to_owned(), channel);
+        read.rules.extend(own_rules.into_iter().map(|pattern| (pattern, route.name().to_owned())));
+        read.routes.push(route);
+    }
+    read
 }
 
 fn rules_of(written: &WrittenRoute) -> Vec<DomainPattern> {
@@ -108,14 +143,6 @@ fn default_name(written: &[WrittenRoute], faults: &Faults) -> Option<String> {
             }
             None => first = Some((at, route.name.as_ref().map(|name| name.value.clone()).unwrap_or_default())),
         }
-    }
-    let mut names = written.iter().filter_map(|route| route.name.as_ref());
-    if first.is_none()
-        && let Some(taken) = names.find(|name| name.value == IMPLICIT_ROUTE)
-    {
-        let text = "this name belongs to the route that takes what no other does; \
-            rename this one, or add default = true to one route";
-        faults.note_at(taken, text);
     }
     first.map(|(_, name)| name)
 }

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::facts::TlsVersion;
+use sealwire_core::network::Network;
 use sealwire_core::plan::{DomainPattern, HostName};
 use sealwire_core::tlsrpt::Destination;
 
 use super::meant::{Component, LogLevel, Profile};
 use super::reader::{At, Table};
-use super::values::{self, Network};
+use super::values;
 use crate::dns::Dnssec;
 use crate::tls::Roots;
 
@@ -91,9 +92,9 @@ pub(super) struct WrittenListener {
 }
 
 #[derive(Debug)]
-pub(super) struct WrittenRoute {
+pub(crate) struct WrittenRoute {
     pub(super) here: At<()>,
-    pub(super) name: Option<At<String>>,
+    pub(crate) name: Option<At<String>>,
     pub(super) matches: Vec<At<DomainPattern>>,
     pub(super) default: Option<At<bool>>,
     pub(super) mx: Option<At<bool>>,
@@ -227,7 +228,8 @@ fn listener(table: &Table<'_>, folder: &Path) -> WrittenListener {
     }
 }
 
-fn route(table: &Table<'_>, folder: &Path) -> WrittenRoute {
+/// One of `[[route]]`.
+pub(crate) fn route(table: &Table<'_>, folder: &Path) -> WrittenRoute {
     WrittenRoute {
         here: table.here(),
         name: table.required("name", "needs a name, such as name = \"main\"", name),

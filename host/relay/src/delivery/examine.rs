@@ -13,6 +13,8 @@ use sealwire_core::decision::{Judgement, Plan, Standing, join_plans};
 use sealwire_core::facts::{ChannelFacts, DestinationFacts, Handshake, MessageFacts, TlsVersion};
 use sealwire_core::floor::{ConnectionId, Demand, Source, Sourced, TlsProof};
 use sealwire_core::plan::{NextHop, Route, Target};
+use sealwire_core::units::UnitPath;
+use sealwire_policy as policy;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, OpenError, Opening, open};
@@ -68,7 +70,7 @@ fn message_to(relay: &Relay, live: &Live, recipient: &Mailbox) -> MessageFacts {
         size: None,
         sender_is_ours: true,
         is_report: false,
-        organizational_unit: live.unit(),
+        organizational_unit: UnitPath::root().names().to_vec(),
         secure_transport_required_by: Vec::new(),
         tls_not_required: false,
         arrived_at: relay.world.now(),
@@ -106,6 +108,12 @@ impl<'a> Examining<'a> {
         }
     }
 
+    /// By the settings that mail of a trusted client of the root goes by.
+    fn asked(&self) -> Vec<policy::Asked> {
+        let scopes = self.live.scopes.of(Some(&UnitPath::root()), self.recipient);
+        scopes.iter().map(|scope| scope.asks(&self.message)).collect()
+    }
+
     async fn plan_by(&self, route: &Route) -> Result<Plan, String> {
         let destination = DestinationFacts {
             recipient: self.recipient.clone(),
@@ -116,7 +124,7 @@ impl<'a> Examining<'a> {
             round: 1,
         };
         let (generation, now) = (&self.live.generation, self.relay.world.now());
-        let decided = self.relay.sandbox.plan(generation, &self.message, Arc::new(destination), now).await;
+        let decided = self.relay.sandbox.plan(generation, &self.asked(), Arc::new(destination), now).await;
         let standing = Standing { route: Some((route.name(), route.demands())), ..Standing::default() };
         join_plans(&standing, decided.result).map_err(|failed| failed.to_string())
     }
@@ -254,7 +262,7 @@ impl<'a> Examining<'a> {
         let recipients = vec![self.recipient.clone()];
         let hop = Arc::new(hop_facts(recipients, at.next_hop, connection, &at.host.host, &at.published));
         let (generation, now) = (&self.live.generation, self.relay.world.now());
-        match self.relay.sandbox.judge(generation, &self.message, hop, now).await.result {
+        match self.relay.sandbox.judge(generation, &self.asked(), hop, now).await.result {
             Judgement::Cleared(_) => None,
             Judgement::Objected { policy, reply, .. } => Some(format!("what policy {policy} asks: {reply}")),
             Judgement::Failed(failed) => Some(format!("a decision: {failed}")),

@@ -80,6 +80,7 @@ pub(crate) async fn deliver(
         live,
         claim,
         message,
+        judges: live.scopes.judges(&claim.entry, attempt, message),
         attempt,
         place,
         tally: Tally::of(attempt),
@@ -112,6 +113,8 @@ struct Delivering<'a> {
     live: &'a Arc<Live>,
     claim: &'a Claim,
     message: &'a Arc<MessageFacts>,
+    /// Whose settings its hosts are judged by.
+    judges: Vec<sealwire_policy::Asked>,
     attempt: &'a Attempt,
     place: &'a Place,
     tally: Tally,
@@ -258,7 +261,8 @@ impl Delivering<'_> {
         }
         let recipients = self.attempt.recipients.iter().map(|r| r.mailbox.clone()).collect();
         let hop = Arc::new(hop_facts(recipients, &self.attempt.next_hop, &connection, &key.host, published));
-        let decided = self.relay.sandbox.judge(&self.live.generation, self.message, hop, self.relay.world.now()).await;
+        let now = self.relay.world.now();
+        let decided = self.relay.sandbox.judge(&self.live.generation, &self.judges, hop, now).await;
         self.decisions.extend(decided.records);
         let cleared = match decided.result {
             Judgement::Cleared(cleared) => cleared,

@@ -224,6 +224,7 @@ mod tests {
         let mailbox = Mailbox::parse("bob@partner.test").expect("a mailbox");
         let kind = RouteKind::Mx;
         Tally::of(&Attempt {
+            settings: vec![0],
             next_hop: NextHop { route: "mx".into(), kind, target: Target::Hosts(Vec::new()), implicit_tls: false },
             floor: plan.floor,
             fallback: Vec::new(),

@@ -1,35 +1,49 @@
-//! The settings document: address lists, and one free-form table for each policy. `docs/settings.md` describes it.
+//! The settings document: organizational units, address lists, routes, and one free-form table for each policy.
+//! `docs/settings.md` describes it.
 //!
 //! 1. [`gather`] reads the operator's TOML file and the list files it names into one text. That text is what travels to
 //!    the relay and what the store keeps as a revision; nothing outside it is ever read again.
 //! 2. [`SettingsDocument::parse`] reads that text: every fault with file, line and key, all of them at once.
 //! 3. A policy judges its own table; what it finds comes back by [`SettingsDocument::locate`] to file, line and key.
 //!
-//! What a policy's table means is that policy's business alone.
+//! What a policy's table means is that policy's business, but for where its settings are in force (`scopes`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use sealwire_core::list::AddressList;
+use sealwire_core::plan::RouteProblem;
+use sealwire_core::units::{Place, UnitPath, UnitProblem, Units};
 
-use crate::config::Problem;
-use crate::config::reader::{Faults, read};
+use crate::config::reader::{At, Faults, read};
+use crate::config::routes::{self, Routes};
+use crate::config::written::{WrittenRoute, route};
+use crate::config::{Config, Problem};
 
 mod gather;
 mod json;
 mod lists;
 mod places;
+mod scopes;
+mod units;
 
 pub use gather::{Gathered, ListFile, gather};
+pub use scopes::{Scoped, free};
 
 use lists::Lists;
 use places::Places;
+use units::WrittenUnits;
 
-/// Lists and policies' settings of one revision.
+/// Units, lists, routes and policies' settings of one revision.
 #[derive(Clone, Default)]
 pub struct SettingsDocument {
     lists: Lists,
     policies: BTreeMap<String, serde_json::Value>,
+    scoped: Vec<Scoped>,
+    units: WrittenUnits,
+    routes: Routes,
+    route_places: BTreeMap<String, Problem>,
     places: Places,
 }
 
@@ -67,7 +81,14 @@ impl SettingsDocument {
             let lists = Lists::read(table, &gathered, &previous.lists, &faults);
             let mut places = Places::of_file(&gathered.file);
             let policies = json::policies(table, &mut places, &faults);
-            SettingsDocument { lists, policies, places }
+            let (scoped, found) = scopes::read(&policies, &places);
+            faults.extend(found);
+            let units = WrittenUnits::read(table, &gathered.file, &faults);
+            let written: Vec<WrittenRoute> = table.tables("route").iter().map(|r| route(r, Path::new(""))).collect();
+            let place = |at: &At<String>| (at.value.clone(), faults.problem(at.line, &at.key, ""));
+            let route_places = written.iter().filter_map(|route| route.name.as_ref()).map(place).collect();
+            let routes = routes::without_files(written, &faults);
+            SettingsDocument { lists, policies, scoped, units, routes, route_places, places }
         });
         (settings, faults.into_problems())
     }
@@ -92,12 +113,71 @@ impl SettingsDocument {
         self.lists.all()
     }
 
-    /// A policy's settings as its `configure` is given them: a JSON document; `{}` where it has none.
-    pub fn of_policy(&self, name: &str) -> String {
-        self.policies.get(name).map_or_else(|| "{}".to_owned(), ToString::to_string)
+    /// A policy's settings as its `configure` is given them: a JSON document, `{}` where it has none, with these of its
+    /// `settings` and without what is the host's in them.
+    pub fn of_policy(&self, name: &str, settings: &[usize]) -> String {
+        let table = self.policies.get(name).map(|table| scopes::table_with(table, settings));
+        table.map_or_else(|| "{}".to_owned(), |table| table.to_string())
     }
 
-    /// Where in the file a problem stands that a policy found at a JSON Pointer (RFC 6901) of its settings.
+    /// Every setting of every policy, and where it is in force.
+    pub fn scoped(&self) -> &[Scoped] {
+        &self.scoped
+    }
+
+    /// The configuration with what these settings add, and the tree of units.
+    pub fn meant(&self, config: &Config) -> Result<(Config, Units), Vec<Problem>> {
+        let units = self.units(config)?;
+        Ok((self.over(config, &units)?, units))
+    }
+
+    /// The tree of units, the configuration's networks and domains at its root.
+    fn units(&self, config: &Config) -> Result<Units, Vec<Problem>> {
+        let mut units = self.units.units.clone();
+        let mut problems = Vec::new();
+        let root = units.entry(UnitPath::root()).or_default();
+        for network in &config.trusted_networks {
+            root.networks.insert(*network);
+        }
+        root.domains.extend(config.hosted_domains.iter().cloned());
+        let units = Units::new(units)
+            .map_err(|found| found.into_iter().map(|problem| self.units.locate(problem)).collect::<Vec<Problem>>())?;
+        let scopes: Vec<_> = self.scoped.iter().map(|scoped| scoped.scope.clone()).collect();
+        for problem in sealwire_core::units::problems(&scopes, &units) {
+            problems.push(match problem.place {
+                Place::Setting(index, key) => {
+                    let Scoped { policy, index, .. } = &self.scoped[index];
+                    self.locate(policy, Some(&format!("/settings/{index}/{key}")), problem.text)
+                }
+                Place::Disables(unit, id) => self.units.locate(UnitProblem {
+                    unit: unit.clone(),
+                    key: "disables",
+                    value: id.to_owned(),
+                    text: problem.text,
+                }),
+            });
+        }
+        if problems.is_empty() { Ok(units) } else { Err(problems) }
+    }
+
+    fn over(&self, config: &Config, units: &Units) -> Result<Config, Vec<Problem>> {
+        let place = |problem: RouteProblem| {
+            let named = |name: &str| self.route_places.get(name).cloned();
+            let at = match &problem {
+                RouteProblem::DefinedTwice(name) | RouteProblem::SecondDefault(name) => named(name),
+                _ => None,
+            };
+            Problem { text: problem.to_string(), ..at.unwrap_or_else(|| Problem::new("route", "")) }
+        };
+        config.with(units, &self.routes).map_err(|found| found.into_iter().map(place).collect())
+    }
+
+    /// Where in the file a problem stands that a policy found at a JSON Pointer of a document of [`Self::of_policy`].
+    pub fn locate_in(&self, policy: &str, settings: &[usize], pointer: &str, text: impl Into<String>) -> Problem {
+        self.locate(policy, Some(&scopes::whole_pointer(pointer, settings)), text)
+    }
+
+    /// Where in the file a JSON Pointer (RFC 6901) of a policy's whole table stands.
     pub fn locate(&self, policy: &str, pointer: Option<&str>, text: impl Into<String>) -> Problem {
         self.places.locate(policy, pointer, text.into())
     }

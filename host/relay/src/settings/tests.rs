@@ -39,8 +39,8 @@ fn lists_and_policies_are_read() {
     let sizes: Vec<_> = settings.lists().iter().map(|(name, list)| (name.as_str(), list.len())).collect();
     assert_eq!(sizes, [("many", 2), ("partners", 2)]);
     let expected = r#"{"settings":[{"description":"Partners","lists":["partners"],"scopes":["inbound","outbound"]}],"tls-report-mailbox":"tls@ours.example"}"#;
-    assert_eq!(settings.of_policy("secure-transport"), expected);
-    assert_eq!(settings.of_policy("another"), "{}");
+    assert_eq!(settings.of_policy("secure-transport", &[0]), expected);
+    assert_eq!(settings.of_policy("another", &[]), "{}");
     assert!(settings.without_policy(&["secure-transport"]).is_empty());
     let stranger = settings.without_policy(&["greylist"])[0].to_string();
     assert!(stranger.starts_with("settings.toml:10: policy.secure-transport: no policy"), "{stranger}");
@@ -138,7 +138,7 @@ fn the_complete_example_is_free_of_problems() {
     let sizes: Vec<_> = settings.lists().iter().map(|(name, list)| (name.as_str(), list.len())).collect();
     assert_eq!(sizes, [("clinics", 4), ("partners", 3)]);
     let documentation = include_str!("../../../../docs/settings.md");
-    let policy: serde_json::Value = serde_json::from_str(&settings.of_policy("secure-transport")).expect("JSON");
+    let policy: serde_json::Value = serde_json::from_str(&settings.of_policy("secure-transport", &[0])).expect("JSON");
     let setting = policy["settings"][0].as_object().expect("the first setting is complete");
     for key in policy.as_object().expect("a table").keys().chain(setting.keys()) {
         assert!(documentation.contains(&format!("| `{key}` |")), "{key} is not documented");

@@ -4,7 +4,6 @@
 //! 2. Faults cease, and virtual time runs on until the queue is empty or only held mail is left.
 //! 3. The oracle compares what peers saw, what senders were answered, and what store and ledger say.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +13,7 @@ use arc_swap::ArcSwap;
 use sealwire_core::address::Domain;
 use sealwire_core::smtp::server::ServerConfig;
 use sealwire_core::sts::StsPolicy;
+use sealwire_core::units::UnitPath;
 use sealwire_store::{MemoryPlace, QueueCounts, Store};
 use tokio::io::DuplexStream;
 use tokio::sync::{Mutex as AsyncMutex, watch};
@@ -236,7 +236,7 @@ impl Door {
             tls_reports_received: Received::default(),
             sessions: Arc::new(Sessions::default()),
             live: ArcSwap::from_pointee(self.live()),
-            servings: ArcSwap::from_pointee(HashMap::new()),
+            acceptors: ArcSwap::default(),
             builtins: Builtins::new(),
             configuration: None,
             listening: Vec::new(),
@@ -283,7 +283,7 @@ impl Door {
             server: Arc::clone(&self.server),
             acceptor: Some(self.scene.shared.acceptor.clone()),
             peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 40_000),
-            trusted: true,
+            unit: Some(UnitPath::root()),
             idle: Duration::from_secs(300),
             stopping: running.stop.subscribe(),
         };

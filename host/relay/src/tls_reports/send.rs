@@ -16,6 +16,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{SPREAD, TO_SEND, TlsReportSent, ToSend, key_of, known, locked, not_enabled};
+use sealwire_core::units::UnitPath;
+
 use crate::config::TlsReports;
 use crate::dns::DnsError;
 use crate::https::Web;
@@ -170,13 +172,14 @@ impl Sending<'_> {
         };
         let (relay, live) = (self.relay, self.live);
         let id = relay.world.new_id();
+        let root = UnitPath::root();
         let request = MailRequest {
             report,
             from: &by_mail.from,
             to,
             id: &id,
             hostname: &live.config.hostname,
-            unit: &live.unit(),
+            unit: root.names(),
             generation: live.generation.number(),
             now: relay.world.now(),
         };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use sealwire_core::address::Domain;
 use sealwire_core::reply::Reply;
-use sealwire_core::smtp::server::{ClientIdentity, Disposition, Limits, Server, ServerConfig, Step};
+use sealwire_core::smtp::server::{ClientIdentity, Disposition, Hosted, Limits, Server, ServerConfig, Step};
 use sealwire_relay::tls::acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -100,7 +100,7 @@ impl Sink {
         let acceptor = acceptor.map_err(|error| error.to_string())?;
         let limits = Limits { message_size_max: u64::MAX / 4, transactions_max: usize::MAX, ..Limits::default() };
         let hostname = Domain::parse("sink.bench.test").map_err(|error| error.to_string())?;
-        let config = ServerConfig { hostname, hosted: [].into(), tls_available: acceptor.is_some(), limits };
+        let config = ServerConfig { hostname, hosted: Hosted::default(), tls_available: acceptor.is_some(), limits };
         Ok(Shared {
             config: Arc::new(config),
             acceptor,

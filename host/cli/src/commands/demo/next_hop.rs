@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::reply::Reply;
-use sealwire_core::smtp::server::{ClientIdentity, Disposition, Limits, Server, ServerConfig, Step};
+use sealwire_core::smtp::server::{ClientIdentity, Disposition, Hosted, Limits, Server, ServerConfig, Step};
 use sealwire_relay::tls::acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,7 +46,7 @@ impl NextHop {
         let acceptor = acceptor.map_err(io::Error::other)?;
         let config = ServerConfig {
             hostname: Domain::parse(name).map_err(io::Error::other)?,
-            hosted: [].into(),
+            hosted: Hosted::default(),
             tls_available: acceptor.is_some(),
             limits: Limits::default(),
         };

@@ -20,7 +20,7 @@ mod transaction;
 use std::sync::Arc;
 
 use self::message::{Message, Progress};
-pub use self::settings::{ClientIdentity, Limits, ServerConfig};
+pub use self::settings::{ClientIdentity, Hosted, Limits, ServerConfig};
 pub use self::transaction::Envelope;
 use super::line::LineBuffer;
 use crate::reply::Reply;

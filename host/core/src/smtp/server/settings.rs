@@ -2,22 +2,52 @@
 //!
 //! Plain values, shared by all connections of a listener; nothing here decides anything.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::address::Domain;
+use crate::address::{Domain, Mailbox};
+use crate::units::in_one_form;
 
 /// What all connections of a listener have in common.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The server's own name: greeting, EHLO, and where `<postmaster>` lives.
     pub hostname: Domain,
-    /// Domains whose mail is taken from anyone; exact, subdomains are not meant.
-    pub hosted: BTreeSet<Domain>,
+    /// Whose mail is taken from anyone.
+    pub hosted: Hosted,
     /// STARTTLS is offered (while the channel is clear).
     pub tls_available: bool,
     /// How much of everything.
     pub limits: Limits,
+}
+
+/// Who is ours, and by which settings his mail is judged, as a number: equal settings have equal numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Hosted {
+    domains: BTreeMap<Domain, u32>,
+    addresses: BTreeMap<Mailbox, u32>,
+}
+
+impl Hosted {
+    /// Domains, exact, subdomains are not meant; and mailboxes of theirs whose settings are others, in the form of
+    /// [`in_one_form`].
+    pub fn new(domains: BTreeMap<Domain, u32>, addresses: BTreeMap<Mailbox, u32>) -> Hosted {
+        Hosted { domains, addresses }
+    }
+
+    /// The settings of a recipient; None: he is not ours.
+    pub fn settings_of(&self, recipient: &Mailbox) -> Option<u32> {
+        let of_domain = self.domains.get(&recipient.domain).copied();
+        let own = || self.addresses.get(&in_one_form(recipient)).copied();
+        if self.addresses.is_empty() { of_domain } else { own().or(of_domain) }
+    }
+}
+
+/// These domains, all by the same settings.
+impl FromIterator<Domain> for Hosted {
+    fn from_iter<I: IntoIterator<Item = Domain>>(domains: I) -> Hosted {
+        Hosted::new(domains.into_iter().map(|domain| (domain, 0)).collect(), BTreeMap::new())
+    }
 }
 
 /// A limit on everything a client can make grow.

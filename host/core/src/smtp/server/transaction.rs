@@ -1,7 +1,7 @@
 //! MAIL, RCPT and DATA: who may send what to whom.
 //!
-//! Hosted domains from anyone, elsewhere only from trusted networks. Seam: recipients whose settings differ from the
-//! first one's get `452 4.5.3` in `rcpt` once units have settings of their own.
+//! Hosted domains from anyone, elsewhere only from trusted networks. One message has one verdict: a stranger's recipients
+//! whose settings differ from the first one's come in a transaction of their own.
 
 use super::{Message, Server, ServerConfig, State, message};
 use crate::address::Mailbox;
@@ -73,7 +73,8 @@ impl Server {
             Recipient::Postmaster => Mailbox::new("postmaster", self.config.hostname.clone()),
             Recipient::Mailbox(mailbox) => mailbox,
         };
-        if !(self.client.trusted || is_ours(&self.config, &recipient)) {
+        let settings = settings_of(&self.config, &recipient);
+        if !(self.client.trusted || settings.is_some()) {
             let text = format!(
                 "relaying denied: {} is not hosted here and this client is not on a trusted network",
                 recipient.domain
@@ -82,6 +83,11 @@ impl Server {
         }
         if envelope.recipients.len() >= self.config.limits.recipients_max {
             return self.reply(&Reply::new(452, (5, 3), "too many recipients; send the rest in another transaction"));
+        }
+        let first = envelope.recipients.first().map(|first| settings_of(&self.config, first));
+        if !self.client.trusted && first.is_some_and(|first| first != settings) {
+            let text = "this recipient's settings differ from the first one's; send to it in another transaction";
+            return self.reply(&Reply::new(452, (5, 3), text));
         }
         if !parameters.dsn.is_empty() {
             // A transaction has far fewer than that.
@@ -113,8 +119,8 @@ pub(super) fn no_recipients() -> Reply {
     Reply::new(554, (5, 1), "no valid recipients")
 }
 
-/// A hosted domain, or the postmaster of this very server.
-fn is_ours(config: &ServerConfig, recipient: &Mailbox) -> bool {
+/// The settings of a hosted recipient, or of the postmaster of this very server.
+fn settings_of(config: &ServerConfig, recipient: &Mailbox) -> Option<u32> {
     let postmaster = recipient.domain == config.hostname && recipient.local.eq_ignore_ascii_case("postmaster");
-    postmaster || config.hosted.contains(&recipient.domain)
+    config.hosted.settings_of(recipient).or(postmaster.then_some(0))
 }

@@ -16,7 +16,10 @@ fn limits() -> Limits {
 
 fn config(limits: Limits) -> ServerConfig {
     let domain = |text: &str| crate::address::Domain::parse(text).expect("a domain");
-    let hosted = ["hosted.example", "b\u{fc}cher.example"].map(domain).into();
+    let mailbox = |text: &str| crate::address::Mailbox::parse(text).expect("a mailbox");
+    let domains = [("hosted.example", 0), ("b\u{fc}cher.example", 0), ("strict.example", 1)];
+    let domains = domains.map(|(name, settings)| (domain(name), settings)).into();
+    let hosted = Hosted::new(domains, [(mailbox("boss@hosted.example"), 1)].into());
     ServerConfig { hostname: domain("mx.sealwire.example"), hosted, tls_available: true, limits }
 }
 

@@ -163,6 +163,38 @@ fn commands_keep_their_order() {
     );
 }
 
+/// One message has one verdict. A client of ours sends to all at once, and the strictest verdict answers it.
+#[test]
+fn a_stranger_sends_to_recipients_of_other_settings_apart() {
+    let refused = "452 4.5.3 this recipient's settings differ from the first one's; send to it in another transaction";
+    for (trusted, reply) in [(false, refused), (true, "250 2.1.5 recipient noted")] {
+        let transcript = format!(
+            "S: 220 mx.sealwire.example ESMTP sealwire
+            C: HELO c
+            S: 250 mx.sealwire.example
+            C: MAIL FROM:<>
+            S: 250 2.1.0 sender noted
+            C: RCPT TO:<bob@hosted.example>
+            S: 250 2.1.5 recipient noted
+            C: RCPT TO:<Boss@hosted.example>
+            S: {reply}
+            C: RCPT TO:<eve@hosted.example>
+            S: 250 2.1.5 recipient noted
+            C: RCPT TO:<eve@strict.example>
+            S: {reply}
+            C: RSET
+            S: 250 2.0.0 OK
+            C: MAIL FROM:<>
+            S: 250 2.1.0 sender noted
+            C: RCPT TO:<eve@strict.example>
+            S: 250 2.1.5 recipient noted
+            C: RCPT TO:<boss@hosted.example>
+            S: 250 2.1.5 recipient noted"
+        );
+        check_with(&config(limits()), trusted, &transcript);
+    }
+}
+
 #[test]
 fn trusted_clients_send_anywhere() {
     check_with(

@@ -1,0 +1,136 @@
+//! What is in force in a unit: the settings of its path, root first, but those that are off, disabled or overridden.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{UnitPath, Units};
+
+/// What the host reads of a setting; all else is its policy's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingScope {
+    /// Names it among all settings.
+    pub id: String,
+    /// In force there and below.
+    pub unit: UnitPath,
+    /// Off, it is in force nowhere and overrides nothing.
+    pub enabled: bool,
+    /// The id of an inherited setting in whose place it stands.
+    pub overrides: Option<String>,
+    /// Units below may switch it off.
+    pub may_be_disabled: bool,
+    /// Units below may put another in its place.
+    pub may_be_overridden: bool,
+    /// Not in force for mail whose client and recipient are both ours.
+    pub exempt_internal_mail: bool,
+}
+
+/// How a setting stands in a unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// The unit's own, and in force.
+    LocallyApplied,
+    /// Of a unit above, and in force.
+    Inherited,
+    /// It is off.
+    Off,
+    /// This unit, or one between, has switched it off.
+    Disabled(UnitPath),
+    /// The setting of this id stands in its place.
+    Overridden(String),
+}
+
+/// Where a problem stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A key of the setting at this index.
+    Setting(usize, &'static str),
+    /// An entry of this unit's `disables`.
+    Disables(&'a UnitPath, &'a str),
+}
+
+/// What is wrong with where settings stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopeProblem<'a> {
+    /// Of what.
+    pub place: Place<'a>,
+    /// What is wrong, and how to mend it.
+    pub text: String,
+}
+
+/// How every setting on a unit's path stands there, as (index, standing), those of the root first.
+pub fn standing(settings: &[SettingScope], units: &Units, unit: &UnitPath) -> Vec<(usize, Standing)> {
+    let mut on_path: Vec<(usize, &SettingScope)> =
+        settings.iter().enumerate().filter(|(_, setting)| unit.is_within(&setting.unit)).collect();
+    on_path.sort_by_key(|(index, setting)| (setting.unit.names().len(), *index));
+    let stands = |setting: &SettingScope| {
+        if !setting.enabled {
+            return Standing::Off;
+        }
+        let below = units.all().filter(|(path, _)| unit.is_within(path) && path.is_below(&setting.unit));
+        let mut disabling = below.filter(|(_, below)| below.disables.contains(&setting.id));
+        if let (true, Some((by, _))) = (setting.may_be_disabled, disabling.next()) {
+            return Standing::Disabled(by.clone());
+        }
+        let overrides = |other: &&(usize, &SettingScope)| {
+            other.1.enabled
+                && other.1.unit.is_below(&setting.unit)
+                && other.1.overrides.as_deref() == Some(&*setting.id)
+        };
+        match on_path.iter().find(overrides) {
+            Some((_, other)) if setting.may_be_overridden => Standing::Overridden(other.id.clone()),
+            _ if setting.unit == *unit => Standing::LocallyApplied,
+            _ => Standing::Inherited,
+        }
+    };
+    on_path.iter().map(|(index, setting)| (*index, stands(setting))).collect()
+}
+
+/// Indexes of the settings that are in force in a unit, those of the root first. `internal`: for mail whose client and
+/// recipient are both ours.
+pub fn in_force(settings: &[SettingScope], units: &Units, unit: &UnitPath, internal: bool) -> Vec<usize> {
+    let stands = standing(settings, units, unit).into_iter();
+    let in_force = stands.filter(|(_, stands)| matches!(stands, Standing::LocallyApplied | Standing::Inherited));
+    in_force.map(|(index, _)| index).filter(|index| !(internal && settings[*index].exempt_internal_mail)).collect()
+}
+
+/// Everything that is wrong with where settings stand. What is refused here has no effect there either: a setting that may
+/// not be disabled stands, whatever a unit below says.
+pub fn problems<'a>(settings: &[SettingScope], units: &'a Units) -> Vec<ScopeProblem<'a>> {
+    let mut problems = Vec::new();
+    let mut by_id: BTreeMap<&str, &SettingScope> = BTreeMap::new();
+    for (index, setting) in settings.iter().enumerate() {
+        let mut note = |key, text| problems.push(ScopeProblem { place: Place::Setting(index, key), text });
+        if by_id.insert(&setting.id, setting).is_some() {
+            note("id", format!("another setting has the id {:?}; give each its own", setting.id));
+        }
+        if units.get(&setting.unit).is_none() {
+            note("unit", format!("there is no unit {}; add [units.{:?}]", setting.unit, below_root(&setting.unit)));
+        }
+    }
+    let refused = |id: &str, unit: &UnitPath, may: fn(&SettingScope) -> bool, key: &str| match by_id.get(id) {
+        None => Some(format!("there is no setting of the id {id:?}")),
+        Some(above) if !unit.is_below(&above.unit) => {
+            Some(format!("{id:?} is not inherited here: it stands in {}", above.unit))
+        }
+        Some(above) if !may(above) => Some(format!("{id:?} does not allow it; set {key} = true there first")),
+        Some(_) => None,
+    };
+    for (index, setting) in settings.iter().enumerate() {
+        let Some(id) = &setting.overrides else { continue };
+        let text = refused(id, &setting.unit, |above| above.may_be_overridden, "may-be-overridden");
+        problems.extend(text.map(|text| ScopeProblem { place: Place::Setting(index, "overrides"), text }));
+    }
+    for (path, unit) in units.all() {
+        for id in &unit.disables {
+            let text = refused(id, path, |above| above.may_be_disabled, "may-be-disabled");
+            problems.extend(text.map(|text| ScopeProblem { place: Place::Disables(path, id), text }));
+        }
+    }
+    problems
+}
+
+fn below_root(unit: &UnitPath) -> String {
+    unit.names()[1..].join("/")
+}

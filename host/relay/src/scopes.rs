@@ -1,0 +1,100 @@
+//! Whose settings concern a message: those of its client's unit, and those of a recipient's.
+//!
+//! A trusted client brings its own unit, a recipient of ours brings his; where both exist their settings join, chain by
+//! chain. What MAIL FROM or From claims brings none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sealwire_core::address::Mailbox;
+use sealwire_core::entry::Entry;
+use sealwire_core::facts::MessageFacts;
+use sealwire_core::plan::Attempt;
+use sealwire_core::smtp::server::Hosted;
+use sealwire_core::units::{UnitPath, Units};
+use sealwire_policy::{Asked, ChainId};
+
+/// The units of a generation and the chain of each.
+#[derive(Clone, Debug)]
+pub struct Scopes {
+    units: Units,
+    chains: BTreeMap<UnitPath, OfUnit>,
+}
+
+/// The chains of a unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfUnit {
+    pub(crate) any: ChainId,
+    /// For mail whose client and recipient are both ours.
+    pub(crate) internal: ChainId,
+}
+
+/// A unit whose settings concern a message, and their chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The unit.
+    pub unit: UnitPath,
+    /// Its settings.
+    pub chain: ChainId,
+}
+
+impl Scopes {
+    pub(crate) fn new(units: Units, chains: BTreeMap<UnitPath, OfUnit>) -> Scopes {
+        Scopes { units, chains }
+    }
+
+    /// The tree.
+    pub fn units(&self) -> &Units {
+        &self.units
+    }
+
+    /// The unit that an entry's client brought; None: a stranger.
+    pub(crate) fn client_of(&self, entry: &Entry) -> Option<UnitPath> {
+        entry.sender_is_ours.then(|| self.units.nearest(&entry.unit))
+    }
+
+    /// Whose settings concern a message of such a client to this recipient: one at least, each chain once.
+    pub fn of(&self, client: Option<&UnitPath>, recipient: &Mailbox) -> Vec<Scope> {
+        let recipients = self.units.of_recipient(recipient);
+        let internal = client.is_some() && recipients.is_some();
+        let root = UnitPath::root();
+        let (first, second) = match (client, recipients) {
+            (Some(client), recipients) => (client, recipients),
+            (None, Some(recipients)) => (recipients, None),
+            (None, None) => (&root, None),
+        };
+        let mut scopes = vec![self.scope(first, internal)];
+        scopes.extend(second.map(|unit| self.scope(unit, internal)).filter(|second| second.chain != scopes[0].chain));
+        scopes
+    }
+
+    /// Who is asked about hosts for an attempt of this entry: its recipients share their settings.
+    pub(crate) fn judges(&self, entry: &Entry, attempt: &Attempt, message: &Arc<MessageFacts>) -> Vec<Asked> {
+        let client = self.client_of(entry);
+        let scopes = attempt.recipients.first().map(|first| self.of(client.as_ref(), &first.mailbox));
+        scopes.iter().flatten().map(|scope| scope.asks(message)).collect()
+    }
+
+    /// For the sessions: who is ours, and by which chain.
+    pub(crate) fn hosted(&self) -> Hosted {
+        let of = |unit: &UnitPath| self.scope(unit, false).chain.0;
+        let domains = self.units.domains().iter().map(|(domain, unit)| (domain.clone(), of(unit))).collect();
+        Hosted::new(domains, self.units.addresses().iter().map(|(mailbox, unit)| (mailbox.clone(), of(unit))).collect())
+    }
+
+    fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {
+        let of_unit = self.chains.get(unit).copied().unwrap_or_default();
+        Scope { unit: unit.clone(), chain: if internal { of_unit.internal } else { of_unit.any } }
+    }
+}
+
+impl Scope {
+    /// The message as this unit sees it.
+    pub fn asks(&self, message: &Arc<MessageFacts>) -> Asked {
+        if message.organizational_unit == self.unit.names() {
+            return Asked { chain: self.chain, message: Arc::clone(message) };
+        }
+        let organizational_unit = self.unit.names().to_vec();
+        Asked { chain: self.chain, message: Arc::new(MessageFacts { organizational_unit, ..(**message).clone() }) }
+    }
+}

@@ -1,0 +1,110 @@
+//! Organizational units: whose settings a message goes by, and that what the settings add of domains, networks and routes
+//! counts at once.
+
+use sealwire_tests::fake_peer::Script;
+
+use super::scene::{ALICE, given};
+
+/// 127.0.0.1 is a stranger.
+const NARROW: &str = "trusted-networks = [\"127.0.0.2/32\"]\nhosted-domains = [\"hosted.test\"]\n";
+const CAROL: &str = "carol@partner.test";
+
+/// The root has no setting; the unit `strict` has one, and below it `free` has switched it off.
+const UNITS: &str = r#"
+[units.strict]
+domains = ["strict.test"]
+trusted-networks = ["127.0.0.3/32"]
+[units."strict/free"]
+domains = ["free.test"]
+disables = ["strict"]
+[lists.partners]
+entries = ["partner.test"]
+[[policy.secure-transport.settings]]
+id = "strict"
+description = "Strict"
+unit = "strict"
+scopes = ["inbound", "outbound"]
+lists = ["partners"]
+may-be-disabled = true
+"#;
+
+#[test]
+fn a_message_goes_by_the_settings_of_its_client_and_its_recipient() {
+    let peer = Script::clear().start();
+    let domains = ["hosted.test", "strict.test", "free.test", "partner.test"];
+    let scene = given().config(NARROW).route("all", &domains, peer.address(), "").settings(UNITS).start();
+    let refused = "550 5.7.10";
+    // In clear, From carol@partner.test: client, recipients; the last reply.
+    let rows = [
+        ("127.0.0.1", "bob@hosted.test", "250 2.0.0"),
+        ("127.0.0.1", "eve@strict.test", refused),
+        ("127.0.0.1", "eve@free.test", "250 2.0.0"),
+        // One verdict for each message: a stranger comes again for who has other settings, and equal ones are not split.
+        ("127.0.0.1", "bob@hosted.test,eve@strict.test", "452 4.5.3"),
+        ("127.0.0.1", "bob@hosted.test,eve@free.test", "250 2.0.0"),
+        // A client of ours does not; the strictest verdict answers, and names the recipient.
+        ("127.0.0.2", "bob@hosted.test,eve@strict.test", refused),
+        ("127.0.0.2", "bob@hosted.test", "250 2.0.0"),
+        // It brings its own unit's settings.
+        ("127.0.0.3", "bob@hosted.test", refused),
+    ];
+    for (client, recipients, reply) in rows {
+        let said = scene.swaks(CAROL, recipients, &["--local-interface", client]);
+        let found = said.reply(reply).to_owned();
+        if recipients.contains(',') && reply == refused {
+            assert!(found.ends_with("(rule R1) (for eve@strict.test)"), "{found}");
+        }
+        if reply == "452 4.5.3" {
+            assert!(said.accepted(), "the first recipient's copy goes on: {}", said.text);
+        }
+    }
+    // On the way out it is the same: the client's unit demands TLS, the root does not.
+    for (client, recipient, fate) in
+        [("127.0.0.2", "one@partner.test", "in clear"), ("127.0.0.3", "two@partner.test", "reported")]
+    {
+        scene.swaks(ALICE, recipient, &["--local-interface", client]).assert_accepted();
+        assert_eq!(scene.fate(&[&peer], recipient).word(), fate, "{client}");
+    }
+}
+
+#[test]
+fn what_the_settings_add_counts_at_once_and_no_longer_than_they_say_so() {
+    let peer = Script::clear().start();
+    let scene = given().config(NARROW).start();
+    let refused = scene.swaks(ALICE, "bob@new.test", &[]);
+    refused.reply("550 5.7.1 ");
+    let (host, port) = (peer.address().ip(), peer.address().port());
+    let added = format!(
+        "[units.sales]\ndomains = [\"new.test\"]\n\
+         [[route]]\nname = \"new\"\nmatch = [\"new.test\"]\nhosts = [{{ host = \"{host}\", port = {port} }}]\n"
+    );
+    assert!(scene.apply(&added).status.success());
+    scene.swaks(ALICE, "bob@new.test", &[]).assert_accepted();
+    assert_eq!(scene.fate(&[&peer], "bob@new.test").word(), "in clear");
+    assert!(scene.relay.run(&["reload"]).status.success(), "a reload keeps what the settings add");
+    scene.swaks(ALICE, "eve@new.test", &[]).assert_accepted();
+    assert!(scene.apply("").status.success());
+    scene.swaks(ALICE, "bob@new.test", &[]).reply("550 5.7.1 ");
+}
+
+#[test]
+fn what_a_unit_may_not_do_is_refused_where_it_is_written() {
+    let scene = given().config(NARROW).start();
+    let rows = [
+        ("domains = [\"strict.test\"]", "domains = [\"hosted.test\"]", "settings.toml:3: units.strict.domains"),
+        ("may-be-disabled = true", "", "settings.toml:7: units.strict/free.disables"),
+        ("unit = \"strict\"", "unit = \"lost\"", "settings.toml:13: policy.secure-transport.settings[1].unit"),
+        ("[units.\"strict/free\"]", "[units.\"gone/free\"]", "settings.toml:5: units.gone/free"),
+        ("scopes = [\"inbound\", \"outbound\"]", "scopes = [\"up\"]", "settings.toml:14: policy.secure-transport"),
+        (
+            "[lists.partners]",
+            "[[route]]\nname = \"all\"\nmx = true\nroots = \"ca.pem\"\n[lists.partners]",
+            "roots: names a file",
+        ),
+    ];
+    assert!(scene.apply(UNITS).status.success(), "{}", scene.apply(UNITS).err);
+    for (from, to, place) in rows {
+        let said = scene.apply(&UNITS.replace(from, to));
+        assert!(!said.status.success() && said.err.contains(place), "{to}: no `{place}` in\n{}", said.err);
+    }
+}
