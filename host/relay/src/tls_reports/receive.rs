@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::SignatureScheme;
+use aws_lc_rs::signature::{
+    ED25519, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, UnparsedPublicKey, VerificationAlgorithm,
+};
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::dkim::{PublicKey, Signature, public_key, signatures};
 use sealwire_core::facts::Field;
@@ -20,8 +22,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::{known, locked};
 use crate::config::Config;
@@ -239,18 +239,15 @@ fn is_good(signature: &Signature, key: &PublicKey) -> bool {
     if signature.is_ed25519 != key.is_ed25519 {
         return false;
     }
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let verifies = |scheme: SignatureScheme, key: &[u8], octets: &[u8]| {
-        let mapping = provider.signature_verification_algorithms.mapping.iter();
-        let mut algorithms = mapping.filter(|(of, _)| *of == scheme).flat_map(|(_, algorithms)| algorithms.iter());
-        algorithms.any(|algorithm| algorithm.verify_signature(key, octets, &signature.signature).is_ok())
+    let verifies = |algorithm: &'static dyn VerificationAlgorithm, octets: &[u8]| {
+        UnparsedPublicKey::new(algorithm, &key.octets).verify(octets, &signature.signature).is_ok()
     };
     if key.is_ed25519 {
         // RFC 8463 §3: Ed25519 signs the hash.
-        return verifies(SignatureScheme::ED25519, &key.octets, &Sha256::digest(&signature.octets));
+        return verifies(&ED25519, &Sha256::digest(&signature.octets));
     }
-    let Ok((_, info)) = SubjectPublicKeyInfo::from_der(&key.octets) else { return false };
-    verifies(SignatureScheme::RSA_PKCS1_SHA256, &info.subject_public_key.data, &signature.octets)
+    // RFC 8301 §3.2: keys of 1024 bits are still in use and must verify, shorter ones must not. What TLS takes begins at 2048.
+    verifies(&RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, &signature.octets)
 }
 
 #[cfg(test)]
@@ -258,6 +255,8 @@ mod tests {
     use sealwire_store::MemoryPlace;
 
     use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use rcgen::PublicKeyData as _;
     use sealwire_core::dkim::{self, Signer as _};
 
@@ -309,6 +308,31 @@ mod tests {
         }
         assert_eq!(received.status(NOW + KEPT_FOR).reports, 0);
         assert_eq!(store.known(RECEIVED).await.expect("a store").len(), 3, "the old one is forgotten");
+    }
+
+    /// RFC 8301 §3.2. The keys are of `openssl genrsa`, the signatures of `openssl dgst -sha256 -sign`.
+    #[test]
+    fn rsa_keys_verify_from_1024_bits_on() {
+        let octets = b"what a key of any length signs".to_vec();
+        let rows = [
+            (768, include_str!("testdata/768.txt"), false),
+            (1024, include_str!("testdata/1024.txt"), true),
+            (4096, include_str!("testdata/4096.txt"), true),
+        ];
+        for (bits, text, expected) in rows {
+            let [record, signature] = text.lines().collect::<Vec<_>>()[..] else { panic!("two lines") };
+            let key = dkim::public_key(record.as_bytes(), "tlsrpt").expect("a key");
+            let signature = Signature {
+                domain: Domain::parse("d.test").expect("a domain"),
+                selector: "s1".into(),
+                is_ed25519: false,
+                octets: octets.clone(),
+                signature: STANDARD.decode(signature).expect("base64"),
+            };
+            assert_eq!(is_good(&signature, &key), expected, "{bits} bits");
+            let other = Signature { octets: b"other".to_vec(), ..signature };
+            assert!(!is_good(&other, &key), "{bits} bits, other octets");
+        }
     }
 
     /// What our own key signs is good by its record, and by no other.
