@@ -3,6 +3,7 @@
 //! An enum and not a trait object: in service there is one variant, and matching on it costs nothing.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -16,6 +17,17 @@ pub(crate) enum Socket {
     /// To the other end in this process.
     #[cfg(test)]
     Pipe(crate::simulation::Pipe),
+}
+
+impl Socket {
+    /// Our own address on it, if it has one that can be had.
+    pub(crate) fn local_address(&self) -> Option<IpAddr> {
+        match self {
+            Socket::Tcp(stream) => stream.local_addr().ok().map(|address| address.ip()),
+            #[cfg(test)]
+            Socket::Pipe(_) => None,
+        }
+    }
 }
 
 /// Does the same with whatever it is.

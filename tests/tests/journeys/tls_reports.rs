@@ -14,7 +14,7 @@ use sealwire_tests::{place, wait};
 use serde_json::{Value, json};
 
 use super::clock::{SET_CLOCK, set};
-use super::scene::{ALICE, Scene, given};
+use super::scene::{ALICE, Scene, given, setting};
 
 const STS: &str = "_mta-sts TXT \"v=STSv1; id=1;\"";
 
@@ -72,20 +72,33 @@ fn domains_are_told_by_mail_and_by_https_and_nobody_of_the_telling() {
     let peers = [Script::tls(&authority.leaf(&["mx.told.test"])).start_at(at(1)), Script::clear().start_at(at(3))];
     let postfix = Postfix::next_hop().listen(at(2)).hostname("mx.collector.test").start();
     let by = format!("from = \"tls-reports@sender.test\"\ndkim-selector = \"s1\"\ndkim-key = \"{}\"\n", key.display());
-    let mut scene =
-        given().believing(authority).dns(nsd.address()).mx(port).sts(web.port()).config(&reports(&by)).start();
+    let given = given().believing(authority).dns(nsd.address()).mx(port).sts(web.port()).config(&reports(&by));
+    let mut scene = given.settings(&setting("partners", "outbound", &["eve@told.test"], "")).start();
 
     // Two domains that get their mail, by TLS and in clear, and one host that has lost its TLS.
     scene.submit(ALICE, &["ann@told.test"], "the first");
     assert_eq!(scene.fate(&[&peers[0]], "ann@told.test").word(), "by TLS");
     scene.submit(ALICE, &["cat@untold.test"], "the second");
     assert_eq!(scene.fate(&[&peers[1]], "cat@untold.test").word(), "in clear");
+    // One status for a connection: another message over it is none, and a session that was resumed is one.
+    scene.until_queue_is_empty();
+    scene.submit(ALICE, &["amy@told.test"], "over the same connection");
+    assert_eq!(scene.fate(&[&peers[0]], "amy@told.test").word(), "by TLS");
+    scene.until_queue_is_empty();
+    scene.submit(ALICE, &["eve@told.test"], "with a floor of its own");
+    assert_eq!(scene.fate(&[&peers[0]], "eve@told.test").word(), "by TLS");
+    let sessions = peers[0].sessions();
+    let resumed: Vec<bool> =
+        sessions.iter().filter_map(|session| session.tls.as_ref()).map(|tls| tls.resumed).collect();
+    let connections = resumed.len() as u64;
+    assert!(connections < 3 && resumed.ends_with(&[true]), "{resumed:?}");
     peers[0].become_(Script::clear());
     scene.relay.stop();
     scene.relay.start();
     scene.submit(ALICE, &["bob@told.test"], "the third");
     scene.rounds("bob@told.test", 1);
-    assert_eq!(counted(&scene), [("told.test".into(), 1, 1), ("untold.test".into(), 0, 1)], "kept over a restart");
+    let expected = [("told.test".into(), connections, 1), ("untold.test".into(), 0, 1)];
+    assert_eq!(counted(&scene), expected, "kept over a restart");
 
     let shown = scene.relay.json(&["tls-reports", "show", "told.test"]);
     assert_eq!(shown["organization-name"], "Sender Ltd");
@@ -113,9 +126,10 @@ fn domains_are_told_by_mail_and_by_https_and_nobody_of_the_telling() {
             "policy-domain": "told.test",
             "mx-host": ["mx.told.test"]
         },
-        "summary": { "total-successful-session-count": 1, "total-failure-session-count": 1 },
+        "summary": { "total-successful-session-count": connections, "total-failure-session-count": 1 },
         "failure-details": [{
             "result-type": "starttls-not-supported",
+            "sending-mta-ip": "127.0.0.1",
             "receiving-mx-hostname": "mx.told.test",
             "receiving-ip": "127.0.7.1",
             "failed-session-count": 1,

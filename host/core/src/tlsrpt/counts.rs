@@ -95,6 +95,8 @@ pub struct Session {
     pub host: String,
     /// Its address, where it was connected.
     pub address: Option<IpAddr>,
+    /// Ours on that connection.
+    pub from: Option<IpAddr>,
 }
 
 /// Sessions of one kind of failure (§4.4, `failure-details`).
@@ -103,6 +105,9 @@ pub struct Session {
 pub struct FailureDetails {
     /// What failed.
     pub result_type: ResultType,
+    /// Our address on those connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sending_mta_ip: Option<IpAddr>,
     /// The host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receiving_mx_hostname: Option<String>,
@@ -146,7 +151,7 @@ pub struct Counts(Vec<PolicyResult>);
 impl Counts {
     /// Counts one session of a report about this domain.
     pub fn add(&mut self, session: Session, about: &Domain) {
-        let Session { mut policy, result, host, address } = session;
+        let Session { mut policy, result, host, address, from } = session;
         let known = self.0.iter().position(|counted| counted.policy == policy);
         if known.is_none() && self.0.len() >= POLICIES_MAX {
             policy = Policy { text: Vec::new(), domain: about.to_string(), mx_host: Vec::new(), ..policy };
@@ -155,7 +160,7 @@ impl Counts {
             self.0.push(PolicyResult { policy, summary: Summary::default(), failure_details: Vec::new() });
             self.0.len() - 1
         });
-        self.0[at].add(result, host, address);
+        self.0[at].add(result, host, address, from);
     }
 
     /// By policy, in the order in which they were met.
@@ -177,7 +182,7 @@ impl Counts {
 }
 
 impl PolicyResult {
-    fn add(&mut self, result: Result<(), SessionFailure>, host: String, address: Option<IpAddr>) {
+    fn add(&mut self, result: Result<(), SessionFailure>, host: String, address: Option<IpAddr>, from: Option<IpAddr>) {
         let Err(SessionFailure { result: result_type, reason }) = result else {
             self.summary.total_successful_session_count += 1;
             return;
@@ -186,6 +191,7 @@ impl PolicyResult {
         let reason = Some(tame_ascii(&reason, REASON_MAX)).filter(|reason| !reason.is_empty());
         let mut details = FailureDetails {
             result_type,
+            sending_mta_ip: from,
             receiving_mx_hostname: Some(host),
             receiving_ip: address,
             failed_session_count: 0,
@@ -193,6 +199,7 @@ impl PolicyResult {
         };
         if self.place_of(&details).is_none() && self.failure_details.len() >= FAILURES_MAX {
             details = FailureDetails {
+                sending_mta_ip: None,
                 receiving_mx_hostname: None,
                 receiving_ip: None,
                 failure_reason_code: None,
@@ -207,11 +214,17 @@ impl PolicyResult {
     }
 
     fn place_of(&self, details: &FailureDetails) -> Option<usize> {
-        let key = |d: &FailureDetails| {
-            (d.result_type, d.receiving_mx_hostname.clone(), d.receiving_ip, d.failure_reason_code.clone())
-        };
-        let wanted = key(details);
-        self.failure_details.iter().position(|known| key(known) == wanted)
+        self.failure_details.iter().position(|known| known.is_of_kind(details))
+    }
+}
+
+impl FailureDetails {
+    /// The same but for their number.
+    fn is_of_kind(&self, other: &FailureDetails) -> bool {
+        (self.result_type, self.sending_mta_ip, self.receiving_ip)
+            == (other.result_type, other.sending_mta_ip, other.receiving_ip)
+            && self.receiving_mx_hostname == other.receiving_mx_hostname
+            && self.failure_reason_code == other.failure_reason_code
     }
 }
 

@@ -159,7 +159,10 @@ mod tests {
             let reason = || format!("the handshake failed for the {n}th reason");
             let failure = || SessionFailure { result: ResultType::ValidationFailure, reason: reason() };
             let result = if n < 40 { Err(failure()) } else { Ok(()) };
-            counts.add(Session { policy: policy.clone(), result, host: format!("mx{n}"), address: None }, &about);
+            counts.add(
+                Session { policy: policy.clone(), result, host: format!("mx{n}"), address: None, from: None },
+                &about,
+            );
         }
         let submitter = Submitter {
             organization: "Company-X".into(),

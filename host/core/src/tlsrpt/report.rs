@@ -136,6 +136,7 @@ mod tests {
             result,
             host: host.into(),
             address: Some(address.parse().expect("an address")),
+            from: Some([192, 0, 2, 7].into()),
         };
         let failed = |result, reason: &str| Err(SessionFailure { result, reason: reason.into() });
         let mut counts = Counts::default();
@@ -168,12 +169,14 @@ mod tests {
                 "failure-details": [
                     {
                         "result-type": "certificate-expired",
+                        "sending-mta-ip": "192.0.2.7",
                         "receiving-mx-hostname": "mx1.mail.company-y.example",
                         "receiving-ip": "203.0.113.56",
                         "failed-session-count": 2
                     },
                     {
                         "result-type": "starttls-not-supported",
+                        "sending-mta-ip": "192.0.2.7",
                         "receiving-mx-hostname": "mx2.mail.company-y.example",
                         "receiving-ip": "2001:db8::1",
                         "failed-session-count": 1,

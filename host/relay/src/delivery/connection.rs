@@ -5,7 +5,7 @@
 //! 3. [`Connection::send`] sends one message, for which it needs a permit (H2).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +70,8 @@ pub(crate) struct Opening<'a> {
 pub(crate) enum OpenError {
     /// The host did not get as far as answering EHLO: uses nothing up (H9). With its last reply, if it gave one.
     NotAnswered(String, Option<Reply>),
-    /// It answered, STARTTLS went ahead, and the handshake did not.
-    Handshake { state: ChannelState, detail: String },
+    /// It answered, STARTTLS went ahead, and the handshake did not; `from` our own address.
+    Handshake { state: ChannelState, detail: String, from: Option<IpAddr> },
 }
 
 /// An open connection, ready for a message.
@@ -82,6 +82,8 @@ pub(crate) struct Connection {
     pub(crate) channel: ChannelFacts,
     pub(crate) proof: TlsProof,
     pub(crate) address: SocketAddr,
+    /// Our own address on it.
+    pub(crate) from: Option<IpAddr>,
     /// Messages sent so far.
     pub(crate) sent: u32,
     opened: Instant,
@@ -98,6 +100,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
     };
     let mut connection = Connection {
         id: opening.id,
+        from: stream.local_address(),
         stream: Stream::Clear(stream),
         client: Client::new(config),
         channel: ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None },
@@ -132,7 +135,8 @@ async fn connect(world: &dyn World, address: SocketAddr) -> Result<Socket, OpenE
 
 impl Connection {
     async fn start_tls(&mut self, opening: &Opening<'_>) -> Result<(), OpenError> {
-        let failed = |state, detail| OpenError::Handshake { state, detail };
+        let from = self.from;
+        let failed = |state, detail| OpenError::Handshake { state, detail, from };
         if let Err(misuse) = self.client.start_tls() {
             return Err(failed(ChannelState::Failed, misuse.to_string()));
         }
@@ -153,7 +157,8 @@ impl Connection {
     }
 
     async fn handshake(&mut self, opening: &Opening<'_>) -> Result<(), OpenError> {
-        let failed = |state, detail| OpenError::Handshake { state, detail };
+        let from = self.from;
+        let failed = |state, detail| OpenError::Handshake { state, detail, from };
         let name = server_name(opening.host);
         let Some(stream) = self.stream.take_clear() else {
             return Err(failed(ChannelState::Failed, "TLS was started twice".into()));
@@ -189,7 +194,8 @@ impl Connection {
             ClientStep::Ready => Ok(()),
             // TLS was there and the session broke behind it: the host answered, and nothing more is known.
             ClientStep::Failed(failure) if self.client.answered_hello() => {
-                Err(OpenError::Handshake { state: ChannelState::Inconclusive, detail: failure.to_string() })
+                let (state, detail) = (ChannelState::Inconclusive, failure.to_string());
+                Err(OpenError::Handshake { state, detail, from: self.from })
             }
             ClientStep::Failed(failure) => Err(OpenError::NotAnswered(failure.to_string(), failure.reply)),
             _ => Err(OpenError::NotAnswered("the host ended the session".into(), None)),

@@ -217,7 +217,7 @@ impl<'a> Examining<'a> {
         let mut tested = AddressTested { address: address.to_string(), took_ms, ..AddressTested::default() };
         let (channel, proof) = match opened {
             Err(OpenError::NotAnswered(why, _)) => return AddressTested { trouble: Some(why), ..tested },
-            Err(OpenError::Handshake { state, detail }) => {
+            Err(OpenError::Handshake { state, detail, .. }) => {
                 (ChannelFacts { state, detail, handshake: None }, TlsProof::of_nothing(ConnectionId(0)))
             }
             Ok(connection) => {

@@ -45,7 +45,7 @@ use hosts::{HostToAsk, NotLocated, hosts_of};
 use learned::Heard;
 use pool::PoolKey;
 use published::{Asked, Barred, Published};
-use sessions::channel_of;
+use sessions::{Ends, channel_of};
 use tally::{Tally, found_in_words};
 
 use crate::lanes::Place;
@@ -192,7 +192,7 @@ impl Delivering<'_> {
                     self.note_pace(reply.as_ref());
                     return self.tally.not_asked(&host.host, why);
                 }
-                Err(OpenError::Handshake { state, detail }) => {
+                Err(OpenError::Handshake { state, detail, .. }) => {
                     let channel = ChannelFacts { state, detail, handshake: None };
                     self.note_protection(&host.host, &channel);
                     let proof = TlsProof::of_nothing(ConnectionId(0));
@@ -229,11 +229,11 @@ impl Delivering<'_> {
         let opened = open(opening(true)).await;
         // A resumed session that will not do is asked again, and that counts.
         let counts = opened.as_ref().map_or(true, |it| !it.is_resumed() || floor.unmet(&it.proof).is_empty());
-        if let Some(channel) = channel_of(&opened).filter(|_| counts) {
-            self.count(to_ask, |about| published.sessions(about, &channel, host, address.ip()));
+        if let Some((channel, from)) = channel_of(&opened).filter(|_| counts) {
+            self.count(to_ask, |about| published.sessions(about, &channel, host, Ends { from, to: address.ip() }));
         }
         match opened {
-            Err(OpenError::Handshake { state, detail }) if !floor.requires_tls() => {
+            Err(OpenError::Handshake { state, detail, .. }) if !floor.requires_tls() => {
                 tracing::info!(%host, %address, %detail, "TLS failed, opportunistic mail goes on in clear");
                 let mut connection = open(opening(false)).await?;
                 connection.channel = ChannelFacts { state, detail, handshake: None };

@@ -36,12 +36,23 @@ impl Delivering<'_> {
     }
 }
 
-/// What became of the channel of a host that got as far as answering EHLO.
-pub(super) fn channel_of(opened: &std::result::Result<Connection, OpenError>) -> Option<ChannelFacts> {
+/// The two ends of a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Ends {
+    /// Ours.
+    pub(super) from: Option<IpAddr>,
+    /// The host's.
+    pub(super) to: IpAddr,
+}
+
+/// What became of the channel of a host that got as far as answering EHLO, and our own address.
+pub(super) fn channel_of(
+    opened: &std::result::Result<Connection, OpenError>,
+) -> Option<(ChannelFacts, Option<IpAddr>)> {
     match opened {
-        Ok(connection) => Some(connection.channel.clone()),
-        Err(OpenError::Handshake { state, detail }) => {
-            Some(ChannelFacts { state: *state, detail: detail.clone(), handshake: None })
+        Ok(connection) => Some((connection.channel.clone(), connection.from)),
+        Err(OpenError::Handshake { state, detail, from }) => {
+            Some((ChannelFacts { state: *state, detail: detail.clone(), handshake: None }, *from))
         }
         Err(OpenError::NotAnswered(..)) => None,
     }
@@ -49,13 +60,7 @@ pub(super) fn channel_of(opened: &std::result::Result<Connection, OpenError>) ->
 
 impl Published {
     /// What a connection that gave this channel came to, one for each policy that was applied.
-    pub(super) fn sessions(
-        &self,
-        about: &Domain,
-        channel: &ChannelFacts,
-        host: &HostName,
-        address: IpAddr,
-    ) -> Vec<Session> {
+    pub(super) fn sessions(&self, about: &Domain, channel: &ChannelFacts, host: &HostName, ends: Ends) -> Vec<Session> {
         let dane = self.dane.iter().map(|dane| (of_dane(dane), under_dane(dane, channel)));
         let sts = self.sts.iter().filter(|_| !self.authenticated);
         let sts = sts.map(|sts| (of_policy(sts, about), under_policy(sts, channel)));
@@ -63,7 +68,8 @@ impl Published {
         if results.is_empty() {
             results.push((policy(PolicyType::NoPolicyFound, about.to_string()), SessionFailure::of_no_tls(channel)));
         }
-        let session = |(policy, result)| Session { policy, result, host: host.to_string(), address: Some(address) };
+        let Ends { from, to } = ends;
+        let session = |(policy, result)| Session { policy, result, host: host.to_string(), address: Some(to), from };
         results.into_iter().map(session).collect()
     }
 
@@ -75,6 +81,7 @@ impl Published {
                 result: not_listed(),
                 host: host.to_string(),
                 address: None,
+                from: None,
             }),
             _ => None,
         }
@@ -84,7 +91,8 @@ impl Published {
 /// The TLSA records of this name are not to be had: a host that was not connected.
 pub(super) fn without_tlsa(base: String, host: &HostName, why: &str) -> Session {
     let failure = SessionFailure { result: ResultType::DnssecInvalid, reason: why.to_owned() };
-    Session { policy: policy(PolicyType::Tlsa, base), result: Err(failure), host: host.to_string(), address: None }
+    let (policy, host) = (policy(PolicyType::Tlsa, base), host.to_string());
+    Session { policy, result: Err(failure), host, address: None, from: None }
 }
 
 fn policy(kind: PolicyType, domain: String) -> Policy {
@@ -146,6 +154,7 @@ fn lines(policy: &StsPolicy) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::Arc;
 
     use sealwire_core::dane::Tlsa;
@@ -189,6 +198,8 @@ mod tests {
         ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
     }
 
+    const ENDS: Ends =
+        Ends { from: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9))), to: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)) };
     const RECORD: Option<&str> = Some("3 1 1 00ff");
 
     /// Each row: what is published, the channel, and the sessions as (type, policy domain, policy, result).
@@ -250,7 +261,8 @@ mod tests {
         ];
         let host: HostName = "mx.d.test".parse().expect("a host");
         for (number, (published, channel, expected)) in rows.into_iter().enumerate() {
-            let sessions = published.sessions(&domain(), &channel, &host, [192, 0, 2, 1].into());
+            let sessions = published.sessions(&domain(), &channel, &host, ENDS);
+            assert!(sessions.iter().all(|s| (s.from, s.address) == (ENDS.from, Some(ENDS.to))), "row {number}");
             let found: Vec<_> = sessions
                 .iter()
                 .map(|s| {

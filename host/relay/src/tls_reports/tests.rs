@@ -19,6 +19,7 @@ fn session(kind: PolicyType, of: &str, good: bool) -> Session {
         result: if good { Ok(()) } else { Err(failure) },
         host: "mx.test".into(),
         address: None,
+        from: None,
     }
 }
 

@@ -18,7 +18,7 @@ fn failed(result: ResultType, reason: &str) -> Result<(), SessionFailure> {
 }
 
 fn session(text: &str, host: &str, result: Result<(), SessionFailure>) -> Session {
-    Session { policy: policy(text), result, host: host.into(), address: None }
+    Session { policy: policy(text), result, host: host.into(), address: None, from: None }
 }
 
 fn handshake(chain: ChainVerdict, name_matches: bool, dane: Option<&str>) -> ChannelFacts {
@@ -118,11 +118,16 @@ fn sessions_are_told_apart_by_policy_and_failure() {
     ] {
         counts.add(session(text, host, result), &about());
     }
+    // From another address of ours.
+    let from = Some([192, 0, 2, 9].into());
+    counts.add(Session { from, ..session("2", "mx1", refused()) }, &about());
     let [first, second] = counts.policies() else { panic!("{counts:?}") };
+    let sending: Vec<_> = second.failure_details.iter().map(|d| (d.sending_mta_ip, d.failed_session_count)).collect();
+    assert_eq!(sending, [(None, 1), (from, 1)]);
     let of = |result: &PolicyResult| {
         (result.summary.total_successful_session_count, result.summary.total_failure_session_count)
     };
-    assert_eq!((of(first), of(second)), ((2, 3), (0, 1)));
+    assert_eq!((of(first), of(second)), ((2, 3), (0, 2)));
     let details: Vec<_> = first
         .failure_details
         .iter()
@@ -130,7 +135,7 @@ fn sessions_are_told_apart_by_policy_and_failure() {
         .collect();
     assert_eq!(details, [(Some("mx1"), 2, Some("a  b")), (Some("mx2"), 1, Some("a  b"))]);
     let sum = counts.summary();
-    assert_eq!((sum.total_successful_session_count, sum.total_failure_session_count), (2, 4));
+    assert_eq!((sum.total_successful_session_count, sum.total_failure_session_count), (2, 5));
     // What is kept is what is told.
     let kept = serde_json::to_string(&counts).expect("JSON");
     assert_eq!(serde_json::from_str::<Counts>(&kept).expect("counts"), counts);
@@ -146,7 +151,8 @@ fn beyond_its_bounds_a_session_is_counted_with_less_detail() {
     assert_eq!(counts.policies()[POLICIES_MAX].policy.text, Vec::<String>::new());
     for n in 0..1000 {
         let reason = format!("reason {n}");
-        counts.add(session("0", "mx", failed(ResultType::ValidationFailure, &reason)), &about());
+        let from = Some([192, 0, 2, 9].into());
+        counts.add(Session { from, ..session("0", "mx", failed(ResultType::ValidationFailure, &reason)) }, &about());
     }
     let first = &counts.policies()[0];
     assert_eq!(first.failure_details.len(), FAILURES_MAX + 1);
