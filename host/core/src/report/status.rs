@@ -145,7 +145,11 @@ fn spoken(outcome: &Outcome) -> (Option<&str>, Option<&Reply>) {
     match outcome {
         Outcome::Refused { host: Some(host), reply, by_peer: true } => (Some(host), Some(reply)),
         Outcome::Inconclusive { host: Some(host), reply: Some(reply), .. } => (Some(host), Some(reply)),
-        Outcome::FloorUnmet(unmet) => (telling_host(unmet).map(|host| host.host.as_str()), None),
+        // RFC 3464 §2.3.5: only of a host that was contacted; one that was barred has no address.
+        Outcome::FloorUnmet(unmet) => {
+            let contacted = telling_host(unmet).filter(|host| !host.address.is_empty());
+            (contacted.map(|host| host.host.as_str()), None)
+        }
         Outcome::Delivered(_) | Outcome::Refused { .. } | Outcome::Inconclusive { .. } | Outcome::FailedDecision(_) => {
             (None, None)
         }
@@ -198,6 +202,39 @@ mod tests {
         ];
         for (enhanced, expected) in rows {
             assert_eq!(status_of(&refused(550, enhanced)).to_string(), expected);
+        }
+    }
+
+    /// RFC 3464 §2.3.5, §2.3.6: a decision of ours is no peer's word, and a host that was not connected no remote MTA.
+    #[test]
+    fn only_a_host_that_was_contacted_is_named_and_only_its_own_words_are_quoted() {
+        let reply = || Reply::new(550, (1, 1), "no such user");
+        let unmet = |address: &str| {
+            let host = HostUnmet {
+                host: "mx.test".into(),
+                address: address.into(),
+                channel: ChannelState::Inconclusive,
+                unmet: vec![(Demand::Tls, Source::RequireTls)],
+                objection: None,
+                found: "could not be asked: 454 4.7.0 not now".into(),
+                conclusive: true,
+            };
+            Outcome::FloorUnmet(FloorUnmet { hosts: vec![host], not_asked: Vec::new() })
+        };
+        let refused = |by_peer| Outcome::Refused { host: Some("mx.test".into()), reply: reply(), by_peer };
+        let inconclusive = |reply| Outcome::Inconclusive { host: Some("mx.test".into()), why: "why".into(), reply };
+        let rows = [
+            (refused(true), true, true),
+            (refused(false), false, false),
+            (Outcome::Refused { host: None, reply: reply(), by_peer: false }, false, false),
+            (inconclusive(Some(Reply::new(451, (7, 1), "later"))), true, true),
+            (inconclusive(None), false, false),
+            (unmet("192.0.2.1:25"), true, false),
+            (unmet(""), false, false),
+        ];
+        for (outcome, named, quoted) in rows {
+            let (host, words) = spoken(&outcome);
+            assert_eq!((host.is_some(), words.is_some()), (named, quoted), "{outcome:?}");
         }
     }
 
