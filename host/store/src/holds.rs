@@ -62,6 +62,20 @@ pub struct Held {
     pub recipients: u64,
     /// Of these, in a round that is under way and may still deliver them.
     pub in_delivery: u64,
+    /// Of these, of messages that expire before the end that was asked for, or just then: they are reported at their expiry and
+    /// not tried once more.
+    #[serde(default)]
+    pub expire_before: u64,
+}
+
+impl Held {
+    /// So many recipients of one message, which is in a round or not, with the end that was asked for and its expiry, seconds
+    /// since the Unix epoch.
+    pub(crate) fn add(&mut self, count: u64, in_delivery: bool, asked_until: Option<u64>, expiry: u64) {
+        self.recipients += count;
+        self.in_delivery += if in_delivery { count } else { 0 };
+        self.expire_before += if asked_until.is_some_and(|until| until >= expiry) { count } else { 0 };
+    }
 }
 
 #[cfg(any(test, feature = "memory"))]
@@ -178,8 +192,7 @@ pub(crate) fn hold(
         let expiry = entry.arrived_at.saturating_add(new.expire_after_secs);
         let until = new.until.filter(|until| *until < expiry);
         let count = entry.positions.len() as u64;
-        held.recipients += count;
-        held.in_delivery += if entry.in_delivery { count } else { 0 };
+        held.add(count, entry.in_delivery, new.until, expiry);
         let work = || -> rusqlite::Result<()> {
             let mut statement = turn.connection.prepare_cached(
                 "UPDATE recipients SET hold = :hold, hold_until = :until, due_at = iif(status = 'queued', :due, due_at)

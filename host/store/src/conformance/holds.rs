@@ -63,7 +63,7 @@ async fn holds_who_is_meant(fresh: &impl Fn() -> Box<dyn Place>) {
         two.entry.envelope_sender = None;
         store.commit(two).await.expect("committed");
         let held = hold(store, which.clone(), None).await;
-        assert_eq!(held, Held { recipients: expected.len() as u64, in_delivery: 0 }, "{which:?}");
+        assert_eq!(held, Held { recipients: expected.len() as u64, ..Held::default() }, "{which:?}");
         assert_eq!(on_hold(store).await, *expected, "{which:?}");
         assert_eq!(store.counts().await.expect("counts").on_hold, expected.len() as u64, "{which:?}");
         assert_eq!(store.release(which.clone(), NOW * 1000, "root".into()).await, Ok(expected.len() as u64));
@@ -119,7 +119,8 @@ async fn a_hold_lasts_until_its_end(store: &dyn Store) {
 async fn a_hold_without_an_end_lasts_until_the_expiry(store: &dyn Store) {
     for (id, until) in [("none", None), ("behind", Some(NOW + EXPIRE))] {
         commit(store, id, &["a@x.example"]).await;
-        hold(store, Selection::Entry(id.into()), until).await;
+        let held = hold(store, Selection::Entry(id.into()), until).await;
+        assert_eq!(held.expire_before, u64::from(until.is_some()), "{id}: whoever names a time is told of it");
         assert_eq!(store.next_due().await, Ok(Some(NOW + EXPIRE)), "{id}");
         let expired = claim_one(store, NOW + EXPIRE).await;
         let hold = expired.recipients[0].hold.as_ref().expect("it holds still: nothing is tried at the expiry");
@@ -132,14 +133,14 @@ async fn a_hold_without_an_end_lasts_until_the_expiry(store: &dyn Store) {
 async fn a_round_under_way_keeps_the_hold(store: &dyn Store) {
     commit(store, "one", &["a@x.example"]).await;
     let under_way = claim_one(store, NOW).await;
-    assert_eq!(hold(store, Selection::All, None).await, Held { recipients: 1, in_delivery: 1 });
+    assert_eq!(hold(store, Selection::All, None).await, Held { recipients: 1, in_delivery: 1, expire_before: 0 });
     store.settle(settled(&under_way, moved(&under_way, Queued, NOW + 7))).await.expect("settled");
     let found = store.show("one").await.expect("shown").expect("queued");
     assert!(found.recipients[0].hold.is_some());
     assert_eq!(claim_one(store, NOW + 7).await.recipients[0].hold, found.recipients[0].hold, "the round is told");
     // A lease that ran out is no delivery.
     let late = store.hold(Selection::All, new(None), (NOW + 7 + LEASE) * 1000, "root".into()).await;
-    assert_eq!(late, Ok(Held { recipients: 1, in_delivery: 0 }));
+    assert_eq!(late, Ok(Held { recipients: 1, ..Held::default() }));
 }
 
 async fn a_policys_hold_outlives_an_operators(store: &dyn Store) {

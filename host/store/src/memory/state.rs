@@ -224,8 +224,7 @@ impl State {
                 }
             }
             let count = selected.len() as u64;
-            held.recipients += count;
-            held.in_delivery += if queued.lease.is_some_and(|lease| lease.until > now) { count } else { 0 };
+            held.add(count, queued.lease.is_some_and(|lease| lease.until > now), new.until, expiry);
             if count > 0 {
                 touched.push(holds::record(queued.entry.id.clone(), now_ms, by, &new.reason, until));
             }

@@ -35,7 +35,7 @@ pub(crate) struct Hold {
     /// Why; for operators and the log, senders are not told
     #[arg(long)]
     reason: String,
-    /// Until then, such as 2026-11-24T09:05:00Z; without it until the message's own expiry
+    /// Until then, such as 2026-11-24T09:05:00Z; without it, and where that is later, until the message's own expiry
     #[arg(long, value_name = "TIME", value_parser = parse_rfc3339, conflicts_with = "span")]
     until: Option<u64>,
     /// For so long, such as 30m, 12h or 2d
@@ -68,14 +68,23 @@ impl Hold {
         let request = HoldRequest { which: self.which.meant(), reason: self.reason, until };
         let request = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
         let held: Held = client.post("/v1/queue/hold", request).await?;
-        output.either(&held, |held| {
-            output.line(format!("{} recipients are on hold", held.recipients));
-            if held.in_delivery > 0 {
-                output.line(format!("{} of them are in a round just now, which goes on", held.in_delivery));
-            }
-        });
+        output.either(&held, |held| in_words(held).into_iter().for_each(|line| output.line(line)));
         Ok(())
     }
+}
+
+fn in_words(held: &Held) -> Vec<String> {
+    let mut lines = vec![format!("{} recipients are on hold", held.recipients)];
+    if held.in_delivery > 0 {
+        lines.push(format!("{} of them are in a round just now, which goes on", held.in_delivery));
+    }
+    if held.expire_before > 0 {
+        lines.push(format!(
+            "{} of them expire before that time: they stay on hold, and are then reported to their senders without one more attempt",
+            held.expire_before
+        ));
+    }
+    lines
 }
 
 fn sender(text: &str) -> Result<Sender, String> {
@@ -91,6 +100,16 @@ fn sender(text: &str) -> Result<Sender, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_held_is_told_and_what_expires_first() {
+        let held = Held { recipients: 5, in_delivery: 2, expire_before: 3 };
+        let told = in_words(&held).join("\n");
+        for part in ["5 recipients are on hold", "2 of them are in a round", "3 of them expire before that time"] {
+            assert!(told.contains(part), "{told}");
+        }
+        assert_eq!(in_words(&Held { recipients: 5, ..Held::default() }), ["5 recipients are on hold"]);
+    }
 
     #[test]
     fn senders_are_mailboxes_domains_or_null() {
