@@ -4,7 +4,7 @@
 use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::{Script, reply};
 use sealwire_tests::postfix::Postfix;
-use sealwire_tests::wait;
+use sealwire_tests::{place, wait};
 
 use super::scene::{ALICE, Scene, given, message};
 
@@ -44,7 +44,7 @@ fn what_the_sender_asks_is_passed_on_or_answered() {
     let mail = format!("<{ALICE}> RET=HDRS ENVID=QQ+2B314");
     let all = "NOTIFY=SUCCESS,FAILURE,DELAY";
     let rcpt = [
-        format!("<bob@knows.test> {all} ORCPT=rfc822;b+2Bob@old.test"),
+        format!("<bob@knows.test> {all} ORCPT=rfc822;B+2Bob@Old.Test"),
         format!("<bob@postfix.test> {all} ORCPT=rfc822;bob@older.test"),
         format!("<bob@not.test> {all} ORCPT=rfc822;bob@oldest.test"),
         "<silent@not.test> NOTIFY=NEVER".to_owned(),
@@ -58,7 +58,10 @@ fn what_the_sender_asks_is_passed_on_or_answered() {
     // Passed on as it was given; the relay says no more of it.
     let received = &knows.wait_for_messages(1)[0];
     assert_eq!(received.mail_from, format!("<{ALICE}> SIZE={} RET=HDRS ENVID=QQ+2B314", size_in(&received.mail_from)));
-    assert_eq!(received.recipients, [format!("<bob@knows.test> {all} ORCPT=rfc822;b+2Bob@old.test")]);
+    assert_eq!(received.recipients, [format!("<bob@knows.test> {all} ORCPT=rfc822;B+2Bob@Old.Test")]);
+    // RFC 1870 section 5: as long as it is with the relay's own trace above it.
+    assert!(received.data.starts_with("Received: "), "{}", received.data);
+    assert_eq!(size_in(&received.mail_from), received.data.len().to_string(), "{}", received.data);
     let of_postfix = postfix.wait_for("Action: delivered");
     for field in ["Original-Envelope-Id: QQ+314", "Original-Recipient: rfc822;bob@older.test"] {
         assert!(of_postfix.text.contains(field), "{field}:\n{}", of_postfix.text);
@@ -129,7 +132,26 @@ fn international_mail_goes_where_it_can_and_comes_back_where_it_cannot() {
     report.assert_says("Final-Recipient: utf-8; b\\x{F6}b@old.test");
     report.assert_says("Content-Type: message/global-headers");
 
+    // RFC 6531 section 3.2, RFC 1870 section 6.1: what the first host cannot be told the next one is, and the one that could not
+    // be asked may be the one that can.
+    let small =
+        Script::clear().answer("EHLO", reply("250-small.test\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 100")).start();
+    let away = place::free_address();
+    let scene = given()
+        .hosts("either", &["either.test"], &[old.address(), small.address(), postfix.address()], "")
+        .hosts("neither", &["neither.test"], &[old.address(), small.address()], "")
+        .hosts("away", &["away.test"], &[old.address(), away], "")
+        .start();
+    let rcpt = ["<b\u{f6}b@either.test>", "<bob@neither.test>", "<bob@away.test>"];
+    hand_in(&scene, &format!("<{ALICE}> SMTPUTF8 BODY=8BITMIME"), &rcpt, &content.replace("Hallo", "Hallo zusammen"));
+    postfix.wait_for("Hallo zusammen");
+    scene.report("bob@neither.test").assert_says("Status: 5.6.7");
+    let rounds = scene.rounds("bob@away.test", 1);
+    assert_eq!(rounds[0]["result"]["outcome"], "inconclusive", "{rounds:#?}");
+    assert!(old.messages().is_empty() && small.messages().is_empty());
+
     // An ASCII header needs nothing of a host whose recipient is ASCII too.
+    let scene = given().route("old", &["old.test"], old.address(), "").start();
     hand_in(&scene, &format!("<{ALICE}> SMTPUTF8"), &["<bob@old.test>"], &message(ALICE, "in ASCII"));
     assert!(!old.wait_for_messages(1)[0].mail_from.contains("SMTPUTF8"));
 }

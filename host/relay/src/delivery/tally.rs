@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     not_asked: Vec<(String, String)>,
     /// Of a host that met the floor and then did not take the message; an ordinary retry follows.
     inconclusive: Option<Outcome>,
+    /// By index, of the first host that met the floor and cannot be told the message at all: too large for it, no SMTPUTF8.
+    cannot_take: BTreeMap<u32, Outcome>,
 }
 
 impl Tally {
@@ -35,6 +37,7 @@ impl Tally {
             unmet: Vec::new(),
             not_asked: Vec::new(),
             inconclusive: None,
+            cannot_take: BTreeMap::new(),
         }
     }
 
@@ -94,44 +97,70 @@ impl Tally {
     ) {
         let evidence = evidence(&connection.proof);
         let host = host.to_string();
+        let delivery = |reply| Delivery {
+            host: host.clone(),
+            address: connection.address.to_string(),
+            reply,
+            tls: evidence.clone(),
+            dsn: connection.offers_dsn(),
+            demanded: published.demands(),
+            published: published.verdicts(&connection.channel),
+        };
         for ((index, _), result) in recipients.iter().zip(result.recipients) {
-            let outcome = match result {
-                RecipientResult::Delivered(reply) => Outcome::Delivered(Delivery {
-                    host: host.clone(),
-                    address: connection.address.to_string(),
-                    reply,
-                    tls: evidence.clone(),
-                    dsn: connection.offers_dsn(),
-                    demanded: published.demands(),
-                    published: published.verdicts(&connection.channel),
-                }),
-                RecipientResult::Refused { reply, by_peer } => {
-                    Outcome::Refused { host: Some(host.clone()), reply, by_peer }
-                }
-                // The host may have the message: asking another now would double it for certain.
-                RecipientResult::Unanswered { why, maybe_delivered: true } => inconclusive(&host, why, None),
-                // RFC 5321 §5.1: the next host may do better; if none does, this stands.
-                RecipientResult::Deferred(reply) => {
-                    self.inconclusive = Some(inconclusive(&host, "it deferred the message".into(), Some(reply)));
-                    continue;
-                }
-                RecipientResult::Unanswered { why, maybe_delivered: false } => {
-                    self.inconclusive = Some(inconclusive(&host, why, None));
-                    continue;
-                }
-            };
-            self.outcomes.insert(*index, outcome);
-            self.remaining.retain(|(i, _)| i != index);
+            self.settle(*index, result, &host, &delivery);
         }
+    }
+
+    fn settle(&mut self, index: u32, result: RecipientResult, host: &str, delivery: &dyn Fn(Reply) -> Delivery) {
+        let outcome = match result {
+            RecipientResult::Delivered(reply) => Outcome::Delivered(delivery(reply)),
+            RecipientResult::Refused { reply, by_peer } => {
+                let refused = Outcome::Refused { host: Some(host.to_owned()), reply, by_peer };
+                // RFC 6531 §3.2, RFC 1870 §6.1: what this host does not offer another one may.
+                if !by_peer {
+                    self.cannot_take.entry(index).or_insert(refused);
+                    return;
+                }
+                refused
+            }
+            // The host may have the message: asking another now would double it for certain.
+            RecipientResult::Unanswered { why, maybe_delivered: true } => inconclusive(host, why, None),
+            // RFC 5321 §5.1: the next host may do better; if none does, this stands.
+            RecipientResult::Deferred(reply) => {
+                self.inconclusive = Some(inconclusive(host, "it deferred the message".into(), Some(reply)));
+                return;
+            }
+            RecipientResult::Unanswered { why, maybe_delivered: false } => {
+                self.inconclusive = Some(inconclusive(host, why, None));
+                return;
+            }
+        };
+        self.outcomes.insert(index, outcome);
+        self.remaining.retain(|(other, _)| *other != index);
     }
 
     /// The outcomes, by index.
     pub(crate) fn into_outcomes(mut self) -> Vec<(u32, Outcome)> {
+        let last_word_due = self.last_word_due();
+        for (index, refused) in std::mem::take(&mut self.cannot_take) {
+            if let Some(at) = self.remaining.iter().position(|(other, _)| *other == index) {
+                self.remaining.remove(at);
+                self.outcomes.insert(index, last_word_due.clone().unwrap_or(refused));
+            }
+        }
         if !self.remaining.is_empty() {
             let rest = self.of_the_rest();
             self.settle_rest(&rest);
         }
         self.outcomes.into_iter().collect()
+    }
+
+    /// Of a host that has not said its last word: what others cannot take it may. An ordinary retry follows.
+    fn last_word_due(&self) -> Option<Outcome> {
+        let not_asked = self.not_asked.last().map(|(host, why)| (host, why));
+        let unmet = || self.unmet.iter().find(|host| !host.conclusive).map(|host| (&host.host, &host.found));
+        let due = not_asked.or_else(unmet).map(|(host, why)| inconclusive(host, why.clone(), None));
+        self.inconclusive.clone().or(due)
     }
 
     fn of_the_rest(&mut self) -> Outcome {
@@ -241,6 +270,41 @@ mod tests {
             objection: None,
             found: "did not offer STARTTLS".into(),
             conclusive,
+        }
+    }
+
+    /// RFC 6531 §3.2: what one host cannot be told the next one may; if none may, the first one's answer stands, unless some host
+    /// has not said its last word. Each row: what the other host came to, and the outcome's word.
+    #[test]
+    fn what_one_host_cannot_take_another_may() {
+        type Other = fn(&mut Tally);
+        let rows: [(&str, Other, &str); 6] = [
+            ("nothing", |_| {}, "5.6.7"),
+            ("taken", |tally| tally.settle_rest(&inconclusive("b", "settled".into(), None)), "settled"),
+            ("deferred", |tally| tally.not_logged_in(&"b".parse().expect("a name"), "why"), "no login: why"),
+            ("not asked", |tally| tally.not_asked(&"b".parse().expect("a name"), "away".into()), "away"),
+            ("not now", |tally| tally.unmet(unmet("b", false)), "did not offer STARTTLS"),
+            ("no TLS", |tally| tally.unmet(unmet("b", true)), "5.6.7"),
+        ];
+        for (what, other, expected) in rows {
+            for other_first in [false, true] {
+                if other_first && what == "taken" {
+                    continue;
+                }
+                let mut tally = tally();
+                if other_first {
+                    other(&mut tally);
+                }
+                let reply = Reply::new(554, (6, 7), "no SMTPUTF8");
+                tally.settle(0, RecipientResult::Refused { reply, by_peer: false }, "a", &|_| unreachable!());
+                assert!(!tally.is_complete(), "{what}: the next host is asked");
+                if !other_first {
+                    other(&mut tally);
+                }
+                let outcomes = tally.into_outcomes();
+                let [(0, outcome)] = outcomes.as_slice() else { panic!("{what}: {outcomes:?}") };
+                assert!(outcome.to_string().contains(expected), "{what}: {outcome}");
+            }
         }
     }
 
