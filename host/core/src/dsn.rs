@@ -319,6 +319,9 @@ mod tests {
         let same = |text| (text, text);
         let rows = [
             ("rfc822;bob@d.example", Some("bob@d.example"), same("rfc822;bob@d.example")),
+            // Not a letter of it is changed, nor its case (§5.2.1).
+            ("rfc822;Bob.Smith@D.Example", Some("Bob.Smith@D.Example"), same("rfc822;Bob.Smith@D.Example")),
+            ("RFC822;BOB@d.example", Some("BOB@d.example"), same("RFC822;BOB@d.example")),
             ("rfc822;a+2Bb+3Dc@d.example", Some("a+b=c@d.example"), same("rfc822;a+2Bb+3Dc@d.example")),
             ("x400;/C=us/", None, same("")),
             ("x400;/C+3Dus/", Some("/C=us/"), same("x400;/C+3Dus/")),

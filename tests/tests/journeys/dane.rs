@@ -92,6 +92,9 @@ fn what_a_host_publishes_holds_and_nothing_is_let_down() {
             secured(),
             "by TLS",
         ),
+        // RFC 7672 section 2.2.1: what names the host is not proven, what the host asks is, and holds.
+        row("hosted.test", host(&wrong), sound, secured(), "\"dane\""),
+        row("unproven.test", "@ MX 10 mx.hosted.test.".to_owned(), Signing::None, secured(), "\"dane\""),
         // Records of a wildcard are records (RFC 7672 section 1.3.2), and what it denies is denied.
         row("wild.test", format!("@ MX 10 mx\nmx A {{address}}\n*._tcp.mx TLSA {key}"), sound, secured(), "by TLS"),
         row(

@@ -2,7 +2,7 @@
 
 use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::Script;
-use sealwire_tests::{place, wait};
+use sealwire_tests::{openssl, place, wait};
 
 use super::scene::{ALICE, Scene, given};
 
@@ -51,4 +51,20 @@ fn a_client_that_is_not_trusted_has_so_many_connections() {
 #[track_caller]
 fn until_greeted(scene: &Scene) -> Dialogue {
     wait::until(wait::PATIENCE, "a place", || Dialogue::open(scene.relay.smtp()).ok())
+}
+
+/// RFC 9325 sections 3.1 and 4.2: TLS 1.2 and 1.3, with forward secrecy and AEAD, whatever a client offers.
+#[test]
+fn no_client_gets_an_old_version_or_a_weak_suite() {
+    let scene = given().start();
+    for old in ["-tls1", "-tls1_1"] {
+        assert!(openssl::client(scene.relay.smtp(), old).is_none(), "{old}");
+    }
+    for (version, suites) in [("-tls1_2", ["ECDHE-"].as_slice()), ("-tls1_3", &["TLS_AES_", "TLS_CHACHA20_"])] {
+        let said = openssl::client(scene.relay.smtp(), version).expect("TLS comes about");
+        let cipher = said.lines().find(|line| line.contains("Cipher is ")).unwrap_or_default();
+        let is_aead = cipher.contains("GCM") || cipher.contains("CHACHA20");
+        assert!(is_aead && suites.iter().any(|suite| cipher.contains(suite)), "{version}: {cipher}");
+        assert!(said.contains("Compression: NONE"), "{said}");
+    }
 }

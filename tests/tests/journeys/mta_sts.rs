@@ -149,6 +149,9 @@ fn what_a_policy_enforces_holds_and_what_is_no_policy_does_not() {
         let connected = !peer.sessions().is_empty();
         assert_eq!(connected, !row.expected.contains("not listed"), "{zone}: an unlisted host is not connected");
     }
+    // RFC 8461 section 4.2: SNI is the name of the host.
+    let seen = peers[0].sessions().into_iter().find_map(|session| session.tls).expect("TLS came about");
+    assert_eq!(seen.server_name.as_deref(), Some("mx.ok.test"));
     let request = &web.requests("mta-sts.ok.test")[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/.well-known/mta-sts.txt"));
     assert_eq!(request.sni, "mta-sts.ok.test");
@@ -176,6 +179,8 @@ fn a_policy_in_hand_counts_until_a_new_one_is_announced() {
     assert_eq!(result["published"], serde_json::json!([["mta-sts", "valid"]]), "{result:#}");
     assert!(result["demanded"].to_string().contains("\"domain\":\"held.test\""), "the demand's source: {result:#}");
 
+    assert_eq!(web.requests(name).len(), 1);
+
     // Record and web server are gone; so is the host's TLS.
     nsd.set("held.test", &zone(""));
     web.stop();
@@ -202,6 +207,44 @@ fn a_policy_in_hand_counts_until_a_new_one_is_announced() {
     scene.relay.start();
     scene.submit(ALICE, &["dora@held.test"], "the fourth");
     assert_eq!(scene.fate(&[&peer], "dora@held.test").word(), "in clear", "the domain took its policy back");
+    // Nothing that waited came back before that was known (section 5).
+    scene.relay.run(&["queue", "retry", "--all"]);
+    for recipient in ["bob@held.test", "carol@held.test"] {
+        assert_eq!(scene.fate(&[&peer], recipient).word(), "in clear", "{recipient}");
+    }
+    assert!(scene.home.sessions().is_empty(), "no report");
+}
+
+/// Two domains of one host: the policy that one has, and that keeps its mail waiting, is none of the other's.
+#[test]
+fn a_policy_is_none_of_its_neighbours() {
+    let authority = Authority::new("The web's");
+    let (port, at) = (place::free_address().port(), Ipv4Addr::new(127, 0, 6, 203));
+    let shared = "@ MX 10 mx.host.test.\nmta-sts A 127.0.0.1\n";
+    let nsd = Nsd::start(&[
+        ("host.test", &format!("mx A {at}")),
+        ("broken.test", &format!("{shared}{RECORD}")),
+        ("listed.test", &format!("{shared}{RECORD}")),
+        ("plain.test", shared),
+    ]);
+    let site = |zone: &str, mx: &str| {
+        let name = format!("mta-sts.{zone}");
+        Site::new(&name, &authority.leaf(&[&name])).policy(policy("enforce", mx))
+    };
+    let web = Web::start(vec![site("broken.test", "mx.old-host.test"), site("listed.test", "mx.host.test")]);
+    let peer = Script::tls(&authority.leaf(&["mx.host.test"])).start_at(SocketAddr::new(IpAddr::V4(at), port));
+    let scene = given().believing(authority).dns(nsd.address()).mx(port).sts(web.port()).start();
+    // Before and after the others, on a warm connection too.
+    for recipient in ["ann@broken.test", "bob@listed.test", "bob@plain.test", "eve@broken.test"] {
+        scene.submit(ALICE, &[recipient], recipient);
+        if recipient.ends_with("@broken.test") {
+            let rounds = scene.rounds(recipient, 1);
+            assert!(rounds[0]["result"].to_string().contains("is not listed in the MTA-STS policy"), "{:#}", rounds[0]);
+        } else {
+            assert_eq!(scene.fate(&[&peer], recipient).word(), "by TLS", "{recipient}");
+        }
+    }
+    assert_eq!((peer.messages().len(), scene.queue().len()), (2, 2));
 }
 
 /// A policy is fetched anew before it ends, though its id is the old one; a smart host's own policy counts for it, not the
@@ -228,6 +271,7 @@ fn policies_are_refreshed_and_found_at_the_right_domain() {
         .mx(port)
         .sts(web.port())
         .named_host("gateway", &["elsewhere.test"], "gw.parent.test", port, "")
+        .config("[tls-reports]\nenabled = true\norganization-name = \"Sender Ltd\"\ncontact = \"tls@sender.test\"\n")
         .start();
     scene.submit(ALICE, &["bob@parent.test"], "the parent");
     let rounds = scene.rounds("bob@parent.test", 1);
@@ -237,6 +281,10 @@ fn policies_are_refreshed_and_found_at_the_right_domain() {
     scene.submit(ALICE, &["bob@elsewhere.test"], "by the smart host");
     let rounds = scene.rounds("bob@elsewhere.test", 1);
     assert!(rounds[0]["result"].to_string().contains("STARTTLS"), "{:#}", rounds[0]);
+    // RFC 8460 section 4.4: so the smart host is told how its TLS does, and nobody at the recipient's.
+    let counted = scene.relay.json(&["tls-reports", "list"]);
+    let counted: Vec<_> = counted.as_array().expect("a list").iter().map(|of| of["about"].clone()).collect();
+    assert_eq!(counted, ["gw.parent.test", "parent.test", "sub.parent.test"]);
     wait::until(wait::PATIENCE, "a second fetch of the policy", || {
         (web.requests("mta-sts.parent.test").len() >= 2).then_some(())
     });

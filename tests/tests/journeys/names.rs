@@ -8,6 +8,8 @@ use sealwire_tests::fake_peer::{FakePeer, Script, reply};
 use sealwire_tests::nsd::Nsd;
 use sealwire_tests::place;
 
+use sealwire_tests::web::{Response, Site, Web};
+
 use super::scene::{ALICE, Scene, given, setting};
 
 /// Peers at 127.0.4.1, 127.0.4.2 ... on one port, as MX hosts are.
@@ -122,4 +124,57 @@ fn the_certificate_must_name_the_mx_host() {
     scene.report("bob@wrong.test").assert_says("The mail server mx.wrong.test");
     let seen = peers[0].sessions().into_iter().find_map(|session| session.tls).expect("TLS came about");
     assert_eq!(seen.server_name.as_deref(), Some("mx.right.test"), "and SNI asks for it");
+}
+
+/// RFC 6531 section 3.7.1, RFC 5890: one domain however it is written, in lists, MX, SNI, certificates and MTA-STS policies.
+#[test]
+fn an_international_domain_is_one_name_in_either_form() {
+    let authority = Authority::new("Test Authority");
+    let (peers, port) = start(vec![
+        Script::tls(&authority.leaf(&["mx.xn--bcher-kva.test"])),
+        Script::tls(&authority.leaf(&["mx.xn--kse-qla.test"])),
+    ]);
+    let sts = "mta-sts A 127.0.0.1\n_mta-sts TXT \"v=STSv1; id=1;\"\n";
+    let nsd = Nsd::start(&[
+        ("xn--bcher-kva.test", &format!("@ MX 10 mx\nmx A 127.0.4.1\n{sts}")),
+        ("xn--kse-qla.test", "@ MX 10 mx\nmx A 127.0.4.2"),
+    ]);
+    let name = "mta-sts.xn--bcher-kva.test";
+    let policy = Response::Text("version: STSv1\nmode: enforce\nmx: *.b\u{fc}cher.test\nmax_age: 86400\n".into());
+    let web = Web::start(vec![Site::new(name, &authority.leaf(&[name])).policy(policy)]);
+    let strict = "require-ca-signed-certificate = true\nvalidate-hostname = true";
+    let mut scene = given()
+        .believing(authority)
+        .dns(nsd.address())
+        .mx(port)
+        .sts(web.port())
+        .settings(&setting("books", "outbound", &["b\u{fc}cher.test"], strict))
+        .settings(&setting("cheese", "outbound", &["xn--kse-qla.test"], strict))
+        .start();
+    let rows = [("ann@xn--bcher-kva.test", 0), ("ann@XN--KSE-QLA.test", 1)];
+    for (recipient, peer) in rows {
+        scene.submit(ALICE, &[recipient], recipient);
+        let received = &peers[peer].wait_for_messages(1)[0];
+        assert!(received.by_tls, "{recipient}: {received:?}");
+        assert!(!received.mail_from.contains("SMTPUTF8"), "no more than ASCII is asked of the host: {received:?}");
+    }
+    scene.until_queue_is_empty();
+    for (peer, name) in peers.iter().zip(["mx.xn--bcher-kva.test", "mx.xn--kse-qla.test"]) {
+        let seen = peer.sessions().into_iter().find_map(|session| session.tls).expect("TLS came about");
+        assert_eq!(seen.server_name.as_deref(), Some(name));
+    }
+    let rounds = scene.rounds("ann@xn--bcher-kva.test", 1);
+    let demanded = rounds[0]["result"]["demanded"].to_string();
+    assert!(demanded.contains("\"domain\":\"xn--bcher-kva.test\""), "the policy holds: {:#}", rounds[0]);
+    // Both are listed: a host that has lost its TLS gets nothing.
+    for peer in &peers {
+        peer.become_(Script::clear());
+    }
+    scene.relay.stop();
+    scene.relay.start();
+    for recipient in ["eve@xn--bcher-kva.test", "eve@xn--kse-qla.test"] {
+        scene.submit(ALICE, &[recipient], recipient);
+        scene.report(recipient).assert_says("Rule R2");
+    }
+    peers.iter().for_each(FakePeer::assert_no_mail_in_clear);
 }

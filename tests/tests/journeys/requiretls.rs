@@ -154,8 +154,44 @@ fn only_a_proven_verified_host_that_passes_it_on_gets_the_message() {
         assert!(report.data.contains("text/rfc822-headers"), "{}", report.data);
         assert!(peer.messages().is_empty(), "{} got something", row.zone);
         peer.assert_no_mail_in_clear();
+        // RFC 8689 section 4.2.1: a host that will not do is taken leave of; one that nothing proves is not connected.
+        let connected = !says.contains("neither DNSSEC nor MTA-STS");
+        assert_eq!(peer.sessions().is_empty(), !connected, "{}", row.zone);
+        for session in peer.wait_for_ended(usize::from(connected)) {
+            let last = if session.tls.is_some() { session.secured() } else { session.clear() };
+            assert!(last.ends_with("QUIT\r\n") && !last.contains("MAIL"), "{}: {session}", row.zone);
+        }
     }
     scene.until_queue_is_empty();
+}
+
+/// RFC 8689 section 4.2.1: every host of the domain is asked before the message comes back.
+#[test]
+fn one_host_of_several_that_passes_it_on_is_enough() {
+    let authority = Authority::new("Test Authority");
+    let port = place::free_address().port();
+    let at = |last| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 7, last)), port);
+    let good = |name: &str| Script::tls(&authority.leaf(&[name])).extension("REQUIRETLS");
+    let peers = [
+        Script::clear().start_at(at(221)),
+        Script::tls(&authority.leaf(&["b.several.test"])).start_at(at(222)),
+        good("elsewhere.test").start_at(at(223)),
+        good("d.several.test").start_at(at(224)),
+    ];
+    let hosts = "@ MX 10 a\n@ MX 20 b\n@ MX 30 c\n@ MX 40 d\n\
+                 a A 127.0.7.221\nb A 127.0.7.222\nc A 127.0.7.223\nd A 127.0.7.224\n";
+    let nsd = Nsd::start_signed(&[Zone { name: "several.test", records: hosts, signing: Signing::Sound }]);
+    let resolver = Unbound::start(&nsd);
+    let scene = given().believing(authority).dns(resolver.address()).mx(port).start();
+    require(&scene, ALICE, &["bob@several.test"], "to the last of four");
+    let received = peers[3].wait_for_messages(1);
+    assert!(received[0].by_tls && received[0].mail_from.ends_with(" REQUIRETLS"), "{received:?}");
+    scene.until_queue_is_empty();
+    for peer in &peers[..3] {
+        let sessions = peer.wait_for_ended(1);
+        let said: String = sessions.iter().map(|session| session.clear() + &session.secured()).collect();
+        assert!(said.ends_with("QUIT\r\n") && !said.contains("MAIL"), "{said}");
+    }
 }
 
 /// It outlives the queue and a restart, holds for every recipient and for a route of ours, and a report is not dropped where

@@ -235,3 +235,25 @@ async fn keep(store: &dyn Store, domain: &Domain, held: &Held, now: u64) {
         tracing::error!(%domain, %error, "an MTA-STS policy cannot be kept; it is fetched again after the next start");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sealwire_store::MemoryPlace;
+
+    use super::*;
+
+    /// RFC 8461 §3.3: five minutes at least, under whichever id.
+    #[tokio::test(start_paused = true)]
+    async fn a_policy_that_is_not_to_be_had_is_not_asked_for_again_at_once() {
+        let store = MemoryPlace::default().open();
+        let domain = Domain::parse("d.test").expect("a domain");
+        let mut known = OfDomain::default();
+        assert!(!known.has_failed());
+        known.fetched(&domain, "1".into(), Err(FetchFault::Fetch("why".into())), &store, 7).await;
+        assert_eq!(known.verdict(7), Sts::Fault(FetchFault::Fetch("why".into())));
+        tokio::time::advance(Duration::from_secs(299)).await;
+        assert!(known.has_failed());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(!known.has_failed());
+    }
+}

@@ -178,7 +178,76 @@ impl ServerCertVerifier for JudgedAfterwards {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use rustls::{ClientConnection, HandshakeKind, ServerConfig, ServerConnection};
+
     use super::*;
+    use crate::tls::acceptor;
+
+    /// A whole session in memory; true: an earlier one was resumed. RFC 9325 §3.4, §3.5: without early data and with SNI.
+    fn resumes(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>) -> bool {
+        let name = ServerName::try_from("mx.test").expect("a name");
+        let mut client = ClientConnection::new(Arc::clone(client), name).expect("a client");
+        let mut server = ServerConnection::new(Arc::clone(server)).expect("a server");
+        assert!(client.early_data().is_none() && server.early_data().is_none(), "nothing goes before the handshake");
+        while client.wants_write() || server.wants_write() {
+            let mut octets = Vec::new();
+            while client.wants_write() {
+                client.write_tls(&mut octets).expect("memory takes octets");
+            }
+            carry(&octets, |octets| server.read_tls(octets));
+            server.process_new_packets().expect("what a client says");
+            let mut octets = Vec::new();
+            while server.wants_write() {
+                server.write_tls(&mut octets).expect("memory takes octets");
+            }
+            carry(&octets, |octets| client.read_tls(octets));
+            client.process_new_packets().expect("what a server says");
+        }
+        assert!(!client.is_handshaking() && !server.is_handshaking());
+        assert_eq!(server.server_name(), Some("mx.test"));
+        client.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    fn carry(mut octets: &[u8], mut read: impl FnMut(&mut dyn std::io::Read) -> std::io::Result<usize>) {
+        while !octets.is_empty() {
+            read(&mut octets.by_ref()).expect("memory gives octets");
+        }
+    }
+
+    /// RFC 9325 §3.5: a session is resumed by whoever began it. Another identity, other suites, another route's connector: each
+    /// has sessions of its own, and one that is to show its chain of today resumes none.
+    #[test]
+    fn sessions_are_resumed_within_one_identity_and_without_early_data() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+        let made = rcgen::generate_simple_self_signed(["mx.test".to_owned()]).expect("a certificate");
+        std::fs::write(&certificate, made.cert.pem()).expect("written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        let accepting = acceptor(&certificate, &key).expect("an acceptor");
+        let server = accepting.config();
+        assert_eq!(server.max_early_data_size, 0);
+        let one = Connector::new(&Roots::File(certificate.clone())).expect("roots");
+        let suites = crate::tls::cipher_suites().into_iter().collect();
+        let identity = Identity::load(&certificate, &key).expect("an identity");
+        assert!(!resumes(&one.config, server), "the first");
+        assert!(resumes(&one.config, server), "the second");
+        assert!(!resumes(&one.afresh, server), "asked for its chain of today");
+        assert!(resumes(&one.config, server), "the new one");
+        let others = [
+            Connector::new(&Roots::File(certificate)).expect("roots"),
+            one.offering(&suites).expect("suites"),
+            one.presenting(&identity),
+        ];
+        for other in &others {
+            assert!(!resumes(&other.config, server), "another's");
+            assert!(resumes(&other.config, server), "its own");
+        }
+        for config in [&one.config, &one.afresh, &others[1].config, &others[2].config] {
+            assert!(config.enable_sni && !config.enable_early_data);
+        }
+    }
 
     /// As many as a distribution ships; a machine without any is warned of at start, and would fail this test.
     #[test]

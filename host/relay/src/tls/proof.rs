@@ -110,3 +110,88 @@ fn verdict_of(error: &Error) -> ChainVerdict {
         _ => ChainVerdict::ValidationFailure,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
+    use sealwire_core::address::Domain;
+
+    use super::*;
+    use crate::tls::Roots;
+
+    /// RFC 9525 §6: a host is named by a subjectAltName alone, by a whole left-most label at most, in A-labels, in any case.
+    #[test]
+    fn a_certificate_names_a_host_by_its_alternative_names_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("roots.pem");
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        std::fs::write(&file, params.self_signed(&key).expect("signed").pem()).expect("written");
+        let authority = Issuer::new(params, key);
+        let connector = Connector::new(&Roots::File(file)).expect("roots");
+        let verifying = Verifying {
+            algorithms: connector.provider.signature_verification_algorithms.all,
+            now: UnixTime::since_unix_epoch(Duration::from_secs(1_795_000_000)),
+        };
+        let rows: [(&[&str], &str, bool); 29] = [
+            (&["mx.d.test"], "mx.d.test", true),
+            (&["other.test", "mx.d.test"], "mx.d.test", true),
+            (&["MX.D.Test"], "mx.d.test", true),
+            (&["mx.d.test"], "MX.D.Test.", true),
+            (&["d.test"], "mx.d.test", false),
+            (&["mx.d.test.evil.test"], "mx.d.test", false),
+            (&["*.d.test"], "mx.d.test", true),
+            (&["*.d.test"], "d.test", false),
+            (&["*.d.test"], "a.mx.d.test", false),
+            (&["*.*.test"], "mx.d.test", false),
+            (&["mx.*.test"], "mx.d.test", false),
+            (&["m*.d.test"], "mx.d.test", false),
+            (&["*x.d.test"], "mx.d.test", false),
+            (&["m*x.d.test"], "mx.d.test", false),
+            // A top-level domain's wildcard names nobody.
+            (&["*.test"], "d.test", false),
+            (&["*"], "test", false),
+            (&["*"], "mx.d.test", false),
+            // What some readers take for the end of the name.
+            (&["mx.d.test\0.evil.test"], "mx.d.test", false),
+            (&["mx.d.test\0"], "mx.d.test", false),
+            (&["mx.xn--bcher-kva.test"], "mx.b\u{fc}cher.test", true),
+            (&["mx.xn--bcher-kva.test"], "mx.xn--bcher-kva.test", true),
+            (&["*.xn--bcher-kva.test"], "mx.b\u{fc}cher.test", true),
+            // An address is named by an address, and only a literal asks for one.
+            (&["ip:192.0.2.1"], "192.0.2.1", true),
+            (&["ip:192.0.2.1"], "192.0.2.2", false),
+            (&["192.0.2.1"], "192.0.2.1", false),
+            (&["ip:2001:db8::1"], "2001:db8::1", true),
+            (&["ip:192.0.2.1"], "mx.d.test", false),
+            (&["uri:smtp://mx.d.test"], "mx.d.test", false),
+            // The common name, which every certificate here has, is none.
+            (&[], "mx.d.test", false),
+        ];
+        for (names, host, expected) in rows {
+            let mut params = CertificateParams::new(Vec::new()).expect("no names");
+            params.distinguished_name.push(DnType::CommonName, host);
+            params.subject_alt_names = names.iter().map(|name| of_kind(name)).collect();
+            let key = KeyPair::generate().expect("a key");
+            let leaf = params.signed_by(&key, &authority).expect("signed");
+            let asked = match host.parse::<std::net::IpAddr>() {
+                Ok(address) => ServerName::IpAddress(address.into()),
+                Err(_) => ServerName::try_from(Domain::parse(host).expect("a domain").to_string()).expect("a name"),
+            };
+            let judged = judge(&connector, &[leaf.der().clone()], &asked, &verifying);
+            // The two are independent (R4 and R5).
+            assert_eq!(judged, (ChainVerdict::Trusted, expected), "{names:?} for {host}");
+        }
+    }
+
+    fn of_kind(name: &str) -> SanType {
+        match name.split_once(':') {
+            Some(("ip", address)) => SanType::IpAddress(address.parse().expect("an address")),
+            Some((_, uri)) => SanType::URI(uri.try_into().expect("ASCII")),
+            None => SanType::DnsName(name.try_into().expect("ASCII")),
+        }
+    }
+}

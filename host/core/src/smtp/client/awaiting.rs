@@ -69,3 +69,24 @@ impl Awaiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5321 §4.5.3.2 in minutes, none shorter: who gives up sooner makes duplicates, or takes a slow host for a dead one.
+    #[test]
+    fn no_patience_is_shorter_than_the_standards() {
+        let rows = [
+            (Awaiting::Greeting, 5),
+            (Awaiting::Mail, 5),
+            (Awaiting::Rcpt, 5),
+            (Awaiting::DataStart, 2),
+            (Awaiting::DataBlock, 3),
+            (Awaiting::DataEnd, 10),
+        ];
+        for (awaiting, minutes) in rows {
+            assert!(awaiting.timeout_secs() >= minutes * 60, "{awaiting:?}");
+        }
+    }
+}

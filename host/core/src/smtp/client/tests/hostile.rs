@@ -61,6 +61,10 @@ fn unlawful_answers_end_the_session() {
     for (answer, told) in rows {
         after_ehlo("STARTTLS", &format!("> starttls\nC: STARTTLS\n{answer}\n{told}\n! closed"));
     }
+    // RFC 5321 §3.8: a host may leave at any time, with TLS just begun too.
+    let secured = "> starttls\nC: STARTTLS\nS: 220 go\n! handshake\n> established\nC: EHLO relay.example\n";
+    after_ehlo("STARTTLS", &format!("{secured}S: 421 bye\n! failed: closing at Ehlo\n! closed"));
+    after_ehlo("STARTTLS", &format!("{secured}S: 250 mx\n! ready\nS: 421 bye\n! failed: closing at Nothing\n! closed"));
 }
 
 #[test]

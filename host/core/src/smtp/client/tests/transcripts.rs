@@ -193,6 +193,8 @@ fn what_the_sender_asks_to_be_told_is_passed_on_where_dsn_is_offered() {
             ),
         );
     }
+    // RFC 3461 §5.2.1: what nobody asked for is not said.
+    after_ehlo("DSN", "> send a@x.example\nC: MAIL FROM:<>\nS: 250 ok\nC: RCPT TO:<a@x.example>");
     after_ehlo("SMTPUTF8 DSN", "> send a@x.example international\nC: MAIL FROM:<> SMTPUTF8");
 }
 
@@ -250,6 +252,20 @@ fn greeting_and_hello() {
     play("S: 450 later\n! failed: refused at Greeting\n! closed\nC: QUIT");
     play("S: 421 busy\n! failed: closing at Greeting\n! closed");
     play("> lost gone\n! failed: lost at Greeting\n! closed");
+}
+
+/// RFC 6531 §3.7.1: in A-labels, however the name was written.
+#[test]
+fn an_international_name_is_said_in_a_labels() {
+    let hello_name = Domain::parse("relay.b\u{fc}cher.example").expect("a domain");
+    let config = ClientConfig { hello_name, connection: CONNECTION, implicit_tls: false, must_authenticate: false };
+    let mut client = Client::new(config);
+    client.input(b"220 mx\r\n");
+    while client.poll() != ClientStep::NeedInput {}
+    assert_eq!(std::mem::take(client.output()), b"EHLO relay.xn--bcher-kva.example\r\n");
+    client.input(b"502 what\r\n");
+    while client.poll() != ClientStep::NeedInput {}
+    assert_eq!(std::mem::take(client.output()), b"HELO relay.xn--bcher-kva.example\r\n");
 }
 
 #[test]
