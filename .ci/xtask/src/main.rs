@@ -10,6 +10,8 @@ mod deny;
 mod fuzz;
 mod peers;
 mod soak;
+#[cfg(test)]
+mod standards;
 mod step;
 mod test;
 mod tool;
