@@ -72,6 +72,7 @@ struct Answer {
     to: String,
     action: Action,
     left: Option<u32>,
+    in_tls_alone: bool,
 }
 
 impl Script {
@@ -127,12 +128,17 @@ impl Script {
     /// Every time a command begins with `to` (letter case aside), this instead. The first answer that fits counts.
     /// Besides commands: [`GREETING`] and [`END_OF_DATA`]. `.answer("RCPT TO:<bob@", reply("550 5.1.1 no such user"))`
     pub fn answer(self, to: &str, action: Action) -> Self {
-        self.put(to, action, None)
+        self.put(to, action, None, false)
+    }
+
+    /// The same inside TLS alone.
+    pub fn answer_in_tls(self, to: &str, action: Action) -> Self {
+        self.put(to, action, None, true)
     }
 
     /// The same, but only the first `times` times: a greylisting peer answers `450` once.
     pub fn answer_times(self, times: u32, to: &str, action: Action) -> Self {
-        self.put(to, action, Some(times))
+        self.put(to, action, Some(times), false)
     }
 
     /// Starts the peer on a free port.
@@ -145,15 +151,15 @@ impl Script {
         FakePeer::start(self, address)
     }
 
-    fn put(mut self, to: &str, action: Action, left: Option<u32>) -> Self {
-        self.answers.push(Answer { to: to.to_ascii_uppercase(), action, left });
+    fn put(mut self, to: &str, action: Action, left: Option<u32>, in_tls_alone: bool) -> Self {
+        self.answers.push(Answer { to: to.to_ascii_uppercase(), action, left, in_tls_alone });
         self
     }
 
     /// The action for this command, if the script has one; counts it.
-    pub(crate) fn take(&mut self, command: &str) -> Option<Action> {
+    pub(crate) fn take(&mut self, command: &str, in_tls: bool) -> Option<Action> {
         let command = command.to_ascii_uppercase();
-        let mut fitting = self.answers.iter_mut();
+        let mut fitting = self.answers.iter_mut().filter(|answer| in_tls || !answer.in_tls_alone);
         let answer = fitting.find(|answer| answer.left != Some(0) && command.starts_with(&answer.to))?;
         answer.left = answer.left.map(|left| left - 1);
         Some(answer.action.clone())

@@ -180,7 +180,7 @@ trait Wire: Read + Write {
     const IN_TLS: bool;
 
     fn action(&self, command: &str) -> Option<Action> {
-        let action = || lock(&self.tap().shared.script).take(command);
+        let action = || lock(&self.tap().shared.script).take(command, Self::IN_TLS);
         let become_another = || match action() {
             Some(Action::Wait) => None,
             other => Some(other),

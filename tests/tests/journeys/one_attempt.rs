@@ -31,6 +31,7 @@ fn what_says_nothing_about_tls_does_not_bring_the_message_back_at_once() {
         ("4xx to EHLO", tls().answer("EHLO", reply("421 4.3.2 not now")), "inconclusive"),
         ("454 to STARTTLS", tls().answer("STARTTLS", reply("454 4.7.0 not now")), "floor-unmet"),
         ("closes in the handshake", tls().handshake(Handshake::Abort), "floor-unmet"),
+        ("421 to EHLO, over TLS", tls().answer_in_tls("EHLO", reply("421 4.3.2 not now")), "inconclusive"),
         ("450 to MAIL, over TLS", tls().answer("MAIL", reply("450 4.2.0 greylisted")), "inconclusive"),
         ("450 to RCPT, over TLS", tls().answer("RCPT", reply("450 4.2.0 greylisted")), "inconclusive"),
     ];

@@ -2,7 +2,7 @@
 //! after a handshake that failed on a new connection only (parity point 4).
 
 use sealwire_tests::certs::{self, Authority};
-use sealwire_tests::fake_peer::{FakePeer, Script, bad_certificates, without_tls};
+use sealwire_tests::fake_peer::{FakePeer, Script, bad_certificates, reply, without_tls};
 
 use super::scene::{ALICE, given, setting};
 
@@ -33,6 +33,25 @@ fn an_unlisted_recipient_gets_the_message_by_whatever_works() {
         assert_clear_text_only_on_a_new_connection(name, peer);
     }
     scene.until_queue_is_empty();
+}
+
+/// RFC 5321 section 3.8: 421 inside TLS says nothing of TLS. The mail waits, and clear text is no answer to it.
+#[test]
+fn a_host_that_takes_leave_inside_tls_gets_nothing_in_clear() {
+    let tls = || Script::tls(&certs::self_signed(&["127.0.0.1"]));
+    for said in ["421 4.3.2 too busy", "550 5.7.1 not from there"] {
+        let peer = tls().answer_in_tls("EHLO", reply(said)).start();
+        let scene = given().route("partner", &["partner.test"], peer.address(), "").start();
+        scene.submit(ALICE, &["bob@partner.test"], said);
+        let rounds = scene.rounds("bob@partner.test", 1);
+        assert_eq!(rounds[0]["result"]["outcome"], "inconclusive", "{rounds:#?}");
+        assert!(rounds[0]["result"].to_string().contains(said), "{rounds:#?}");
+        assert_eq!((peer.wait_for_ended(1).len(), scene.queued_for("bob@partner.test")), (1, 1), "{said}");
+        peer.become_(tls());
+        scene.relay.run(&["queue", "retry", "--all"]);
+        assert_eq!(scene.fate(&[&peer], "bob@partner.test").word(), "by TLS", "{said}");
+        peer.assert_no_mail_in_clear();
+    }
 }
 
 /// A session that has answered 220 to STARTTLS never carries clear text again.

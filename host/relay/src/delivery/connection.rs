@@ -193,7 +193,7 @@ impl Connection {
         match self.step().await {
             ClientStep::Ready => Ok(()),
             // TLS was there and the session broke behind it: the host answered, and nothing more is known.
-            ClientStep::Failed(failure) if self.client.answered_hello() => {
+            ClientStep::Failed(failure) if self.client.answered_hello() && !failure.is_the_hosts_word() => {
                 let (state, detail) = (ChannelState::Inconclusive, failure.to_string());
                 Err(OpenError::Handshake { state, detail, from: self.from })
             }

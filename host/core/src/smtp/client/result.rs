@@ -84,6 +84,11 @@ impl SessionFailure {
             _ => ChannelState::Inconclusive,
         }
     }
+
+    /// The host said in a lawful reply that it will not go on, or not now (RFC 5321 §3.8): inside TLS that is no failure of TLS.
+    pub fn is_the_hosts_word(&self) -> bool {
+        matches!(self.kind, FailureKind::Refused | FailureKind::ServiceClosing)
+    }
 }
 
 impl fmt::Display for SessionFailure {
