@@ -95,6 +95,15 @@ fn what_a_host_publishes_holds_and_nothing_is_let_down() {
         // RFC 7672 section 2.2.1: what names the host is not proven, what the host asks is, and holds.
         row("hosted.test", host(&wrong), sound, secured(), "\"dane\""),
         row("unproven.test", "@ MX 10 mx.hosted.test.".to_owned(), Signing::None, secured(), "\"dane\""),
+        // Section 2.1.1: of a host whose addresses nobody proves nothing is asked, whoever names it.
+        row("proven.test", "@ MX 10 out.unproven-host.test.".to_owned(), sound, clear(), "in clear"),
+        row(
+            "unproven-host.test",
+            format!("@ MX 10 mx\nmx A {{address}}\nout A {{address-before}}\n_{{port}}._tcp.out TLSA {wrong}"),
+            Signing::None,
+            clear(),
+            "in clear",
+        ),
         // Records of a wildcard are records (RFC 7672 section 1.3.2), and what it denies is denied.
         row("wild.test", format!("@ MX 10 mx\nmx A {{address}}\n*._tcp.mx TLSA {key}"), sound, secured(), "by TLS"),
         row(

@@ -33,7 +33,7 @@ fn what_the_sender_asks_is_passed_on_or_answered() {
     let not = Script::clear().start();
     let refuses = Script::clear().answer("RCPT", reply("550 5.1.1 no such user")).start();
     let later = Script::clear().answer("RCPT", reply("451 4.7.1 come back later")).start();
-    let scene = given()
+    let mut scene = given()
         .route("knows", &["knows.test"], knows.address(), "")
         .route("postfix", &["postfix.test"], postfix.address(), "")
         .route("not", &["not.test"], not.address(), "")
@@ -104,6 +104,16 @@ fn what_the_sender_asks_is_passed_on_or_answered() {
     let notified = scene.ledger("notified", "bob@later.test");
     assert_eq!(notified.len(), 1, "told once: {notified:#?}");
     assert!(scene.ledger("notified", "bob@postfix.test").is_empty());
+
+    // What was asked for outlives a restart, with its recipient (RFC 3461 section 5).
+    scene.relay.stop();
+    later.become_(Script::clear().extension("DSN"));
+    scene.relay.start();
+    let received = later.wait_for_messages(1);
+    let mut recipients: Vec<String> = received.iter().flat_map(|message| message.recipients.clone()).collect();
+    recipients.sort();
+    assert_eq!(recipients, ["<bob@later.test>", "<silent@later.test> NOTIFY=FAILURE"], "{received:#?}");
+    assert!(received.iter().all(|message| message.mail_from.ends_with(" RET=HDRS ENVID=QQ+2B314")), "{received:#?}");
 }
 
 fn size_in(mail: &str) -> &str {

@@ -228,6 +228,8 @@ mod tests {
         let accepting = acceptor(&certificate, &key).expect("an acceptor");
         let server = accepting.config();
         assert_eq!(server.max_early_data_size, 0);
+        // Sessions are kept in memory, not sealed into tickets: there is no key that would have to be changed (§3.4).
+        assert!(!server.ticketer.enabled());
         let one = Connector::new(&Roots::File(certificate.clone())).expect("roots");
         let suites = crate::tls::cipher_suites().into_iter().collect();
         let identity = Identity::load(&certificate, &key).expect("an identity");

@@ -191,6 +191,10 @@ fn sizes_have_an_end() {
     let large_header = "E: refused 552\nS: 552 5.3.4 the header is larger than 300 octets\nS: 250 2.0.0 OK\n";
     check(&[b"A: b\r\n\r\n", &text(992)[..]].concat(), queued);
     check(&[b"A: b\r\n\r\n", &text(993)[..]].concat(), too_large);
+    // RFC 1870 §6.3: whatever the client had said.
+    let content = [b"A: b\r\n\r\n", &text(993)[..]].concat();
+    let declared = String::from_utf8(message(&content)).expect("ASCII").replacen("FROM:<>", "FROM:<> SIZE=10", 1);
+    ends_with(declared.replacen("HELO", "EHLO", 1).as_bytes(), &limits, too_large);
     check(&[&field(300)[..], b"\r\n"].concat(), queued);
     check(&field(300), queued);
     for octets in [301, 302, 303, 304, 900] {
