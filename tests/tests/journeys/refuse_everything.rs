@@ -185,6 +185,7 @@ const WITHOUT_MAIL: [(&str, &str); 7] = [
     ("check::a_certificate_that_will_not_do_is_told_with_its_place", "a relay that is not started"),
     ("units::what_a_unit_may_not_do_is_refused_where_it_is_written", "settings that are refused"),
     ("door::a_client_that_is_not_trusted_has_so_many_connections", "sessions that end before MAIL"),
+    ("door::no_client_gets_an_old_version_or_a_weak_suite", "sessions that end before MAIL"),
     ("hostile::every_hostile_guest_has_met_a_relay", "a list of files"),
     ("tls_reports::a_key_that_does_not_sign_is_told_at_start_and_by_check", "a relay that is not started"),
     ("injection::h10_octets_behind_starttls_end_the_session", "sessions that end before MAIL"),
