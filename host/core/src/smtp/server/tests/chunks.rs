@@ -143,6 +143,26 @@ fn a_chunk_is_bounded_as_any_message_is() {
     assert!(caller.closed && caller.log.contains("S: 552 5.3.4"), "{}", caller.log);
 }
 
+/// Together, not each.
+#[test]
+fn the_chunks_of_a_message_are_bounded_together() {
+    let lines = [b"x".repeat(98), b"\r\n".to_vec()].concat().repeat(5);
+    for (chunks, expected) in
+        [(1, "S: 250 2.0.0 queued as 1\n"), (2, "S: 552 5.3.4 the message is larger than 1000 octets\n")]
+    {
+        let mut caller = Caller::new(server(config(limits()), false));
+        caller.feed(b"HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@hosted.example>\r\nBDAT 8\r\nA: b\r\n\r\n");
+        for _ in 0..chunks {
+            caller.feed(&[b"BDAT 500\r\n", &lines[..]].concat());
+        }
+        assert_eq!(caller.log.contains("S: 552"), chunks > 1, "{}", caller.log);
+        if chunks == 1 {
+            caller.feed(b"BDAT 0 LAST\r\n");
+        }
+        assert!(caller.log.ends_with(expected), "{}", caller.log);
+    }
+}
+
 #[test]
 fn a_chunk_whose_length_cannot_be_read_ends_the_session() {
     for line in ["BDAT 6 LAST x", "BDAT +6", "BDAT", "BDAT 999999999999999999999", "bdat 6\\x01"] {

@@ -202,6 +202,8 @@ fn sizes_have_an_end() {
         check(&field(octets), large_header);
     }
     check(&[&b"Received: x\r\n".repeat(2)[..], b"RECEIVED: x\r\n\r\nReceived: x\r\n"].concat(), queued);
+    // RFC 5321 §6.3: what is no loop passes.
+    assert!(Limits::default().received_fields_max >= 100);
     let looping = "E: refused 554\nS: 554 5.4.6 too many Received fields: this message is in a loop\nS: 250 2.0.0 OK\n";
     check(&b"Received: x\r\n".repeat(4), looping);
     // Whoever does not stop is stopped, whatever it is made of.
