@@ -180,7 +180,7 @@ fn a_report_on_its_way_home_is_refused_too() {
 }
 
 /// Journey tests that send nothing a policy is asked about, each with what it is about.
-const WITHOUT_MAIL: [(&str, &str); 7] = [
+const WITHOUT_MAIL: [(&str, &str); 8] = [
     ("alternate_route::a_route_that_does_not_demand_tls_is_no_alternate_secure_route", "settings that are refused"),
     ("check::a_certificate_that_will_not_do_is_told_with_its_place", "a relay that is not started"),
     ("units::what_a_unit_may_not_do_is_refused_where_it_is_written", "settings that are refused"),
