@@ -5,7 +5,9 @@
 
 pub mod address;
 pub mod alert_mail;
+pub mod audit;
 pub mod auth;
+pub mod canonical;
 pub mod dane;
 pub mod decision;
 pub mod dkim;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sealwire_policy::{Sandbox, SandboxConfig};
-use sealwire_store::{SqliteStore, Store, StoreError};
+use sealwire_store::{NewRevision, SqliteStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
@@ -160,7 +160,8 @@ impl Relay {
         let notes = self.needs_restart(&config);
         let built = self.built(config, settings, live.settings_revision + 1).await?;
         // The revision is durable before it is live; a crash in between comes up with it.
-        let put = self.store.put_settings(document, by, note, self.world.now(), None).await;
+        let new = NewRevision { document, by, note, now: self.world.now(), ..NewRevision::default() };
+        let put = self.store.put_settings(new).await;
         let revision = put.map_err(|error| one("settings", error.to_string()))?;
         if let Some(acceptors) = acceptors {
             self.acceptors.store(Arc::new(acceptors));

@@ -11,6 +11,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use sealwire_core::address::Mailbox;
+use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
 use serde::{Deserialize, Serialize};
@@ -103,16 +104,12 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets ledger records older than `before_ms`, a bounded number in each transaction; returns how many.
     fn prune(&self, before_ms: u64) -> Answer<'_, u64>;
 
-    /// Adds a revision of the settings document; returns its number, counted from 1. With `expected` the newest
-    /// revision must be that one (0: there is none yet), else [`StoreError::Conflict`] and nothing is written.
-    fn put_settings(
-        &self,
-        document: String,
-        by: String,
-        note: String,
-        now: u64,
-        expected: Option<u64>,
-    ) -> Answer<'_, u64>;
+    /// Adds a revision of the settings document; returns its number, counted from 1: see [`NewRevision`]. Revision, audit entry
+    /// and the pieces it needs are there when this answers, or, with an error, no revision and no entry.
+    fn put_settings(&self, new: NewRevision) -> Answer<'_, u64>;
+
+    /// Pieces of settings documents, in the order of asking. [`StoreError::NoPiece`] where one is not there.
+    fn pieces(&self, digests: Vec<Hash>) -> Answer<'_, Vec<Piece>>;
 
     /// A revision of the settings, the newest for None.
     fn settings(&self, revision: Option<u64>) -> Answer<'_, Option<Revision>>;
@@ -122,6 +119,26 @@ pub trait Store: Send + Sync + 'static {
 
     /// The number of the newest revision of the settings; 0 before the first.
     fn settings_changes(&self) -> watch::Receiver<u64>;
+
+    /// Writes an entry of the audit log behind the last one; returns its number. Durable when it answers.
+    fn audit(&self, act: NewAudit) -> Answer<'_, u64>;
+
+    /// Reads the audit log.
+    fn audit_log(&self, query: AuditQuery) -> Answer<'_, Vec<AuditLine>>;
+
+    /// The last entry of the audit log; where all have been removed or there was none, what the next one follows.
+    fn audit_head(&self) -> Answer<'_, Head>;
+
+    /// What the log as it is kept begins behind: the last entry that was removed.
+    fn audit_anchor(&self) -> Answer<'_, Head>;
+
+    /// Walks along the whole audit log, a bounded number of entries at a time; `told` is a head that was kept elsewhere.
+    fn audit_verify(&self, told: Option<Head>) -> Answer<'_, Verified>;
+
+    /// Removes the entries before the first that is not older than `before_ms`; returns how many. What was removed last
+    /// stands as the anchor that the rest follows, and `act` is written with it, its action [`sealwire_core::audit::PRUNE`] and
+    /// its object the anchor, in the same transaction. Nothing to remove: nothing is written.
+    fn audit_prune(&self, before_ms: u64, act: NewAudit) -> Answer<'_, u64>;
 
     /// Writes these, each in the place of what was known under its kind and key, in this order, all or nothing.
     fn learn(&self, known: Vec<Known>) -> Answer<'_, ()>;
@@ -328,6 +345,78 @@ pub struct LedgerLine {
     pub record: LedgerRecord,
 }
 
+/// A revision of the settings on its way in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewRevision {
+    /// The whole document but for its pieces. The store does not look into it.
+    pub document: String,
+    /// Texts that it refers to by their digests and that may not be there yet; those that are there already are left as they
+    /// are. They are written ahead of the revision, some at a time, so that no mail waits for all of them; what no revision
+    /// needs in the end is removed when the store is opened again.
+    pub pieces: Vec<Piece>,
+    /// All that it refers to, among them those that are there already. [`StoreError::NoPiece`] where one is missing.
+    pub needs: Vec<Hash>,
+    /// Who puts it.
+    pub by: String,
+    /// What for.
+    pub note: String,
+    /// Seconds since the Unix epoch.
+    pub now: u64,
+    /// The newest revision must be this one (0: there is none yet), else [`StoreError::Conflict`].
+    pub expected: Option<u64>,
+    /// Written with it, its `revision` filled in.
+    pub audit: Option<NewAudit>,
+}
+
+/// Part of a settings document, kept once for all revisions that need it, and never removed while one does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// By which it is found. The store does not compute it.
+    pub digest: Hash,
+    /// At most [`crate::PIECE_MAX`] octets.
+    pub text: String,
+}
+
+/// What to read from the audit log; the default is the first thousand entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Not before.
+    pub since_ms: Option<u64>,
+    /// Before.
+    pub until_ms: Option<u64>,
+    /// Part of who did it, any case.
+    pub by: Option<String>,
+    /// The action, as it is written.
+    pub action: Option<String>,
+    /// Part of what it touched, any case.
+    pub object: Option<String>,
+    /// Part of the record as it is written, JSON, any case.
+    pub text: Option<String>,
+    /// Only entries with a greater number; to follow the log.
+    pub after: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+    /// The last `limit` that match instead of the first. The answer is in the order of writing either way.
+    pub last: bool,
+}
+
+impl Default for AuditQuery {
+    fn default() -> AuditQuery {
+        AuditQuery {
+            since_ms: None,
+            until_ms: None,
+            by: None,
+            action: None,
+            object: None,
+            text: None,
+            after: None,
+            limit: 1000,
+            last: false,
+        }
+    }
+}
+
 /// One revision of the settings document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
@@ -368,7 +457,7 @@ pub struct StoreStatus {
     pub writes: u64,
     /// Transactions they took; each is one sync, shared by all requests that waited (group commit).
     pub transactions: u64,
-    /// Orphaned content removed at opening.
+    /// Orphaned content and pieces of settings removed at opening.
     pub orphans_swept: u64,
     /// Leases a former process left, ended at opening.
     pub leases_cleared: u64,

@@ -5,19 +5,20 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified};
 use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, AuditQuery, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, Piece,
+    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, BodyWriter};
 use crate::error::StoreError;
 use crate::holds::{self, Held, NewHold, Selection};
 use crate::sqlite::SqliteStore;
 use crate::writer::{Need, Turn};
-use crate::{knowledge, ledger, operate, queue, settings};
+use crate::{audit, knowledge, ledger, operate, pieces, queue, settings};
 
 /// Octets a small request is taken to write.
 const SMALL: usize = 1024;
@@ -135,18 +136,60 @@ impl Store for SqliteStore {
         })
     }
 
-    fn put_settings(
-        &self,
-        document: String,
-        by: String,
-        note: String,
-        now: u64,
-        expected: Option<u64>,
-    ) -> Answer<'_, u64> {
-        let new = Revision { revision: 0, at: now, by, note, document };
+    fn put_settings(&self, mut new: NewRevision) -> Answer<'_, u64> {
         Box::pin(async move {
-            let new = settings::NewRevision::of(new, &self.folder).await?;
-            self.writer.write(SMALL + new.octets(), move |turn| settings::put(turn, new, expected)).await
+            let expected = new.expected.filter(|_| !new.pieces.is_empty());
+            if let Some(expected) = expected {
+                // What has lost already writes nothing ahead; who loses meanwhile is told below.
+                let found = self.people.read(|connection| Ok(settings::newest(connection)?)).await?;
+                if found != expected {
+                    return Err(StoreError::Conflict { expected, found });
+                }
+            }
+            for batch in pieces::batches(std::mem::take(&mut new.pieces))? {
+                let octets = batch.iter().map(|piece| SMALL + piece.text.len()).sum();
+                self.writer.write(octets, move |turn| pieces::write_ahead(turn, &batch)).await?;
+            }
+            let ready = settings::Ready::of(new, &self.folder).await?;
+            self.writer.write(SMALL + ready.octets(), move |turn| settings::put(turn, ready)).await
+        })
+    }
+
+    fn pieces(&self, digests: Vec<Hash>) -> Answer<'_, Vec<Piece>> {
+        Box::pin(self.people.read(move |connection| pieces::get(connection, &digests)))
+    }
+
+    fn audit(&self, act: NewAudit) -> Answer<'_, u64> {
+        Box::pin(self.writer.write(SMALL, move |turn| audit::append(turn, &act)))
+    }
+
+    fn audit_log(&self, query: AuditQuery) -> Answer<'_, Vec<AuditLine>> {
+        Box::pin(self.people.read(move |connection| audit::query(connection, &query)))
+    }
+
+    fn audit_head(&self) -> Answer<'_, Head> {
+        Box::pin(self.people.read(|connection| Ok(audit::head(connection)?)))
+    }
+
+    fn audit_anchor(&self) -> Answer<'_, Head> {
+        Box::pin(self.people.read(|connection| Ok(audit::anchor(connection)?)))
+    }
+
+    fn audit_verify(&self, told: Option<Head>) -> Answer<'_, Verified> {
+        Box::pin(audit::verify(told, |after| self.people.read(move |connection| audit::next(connection, after))))
+    }
+
+    fn audit_prune(&self, before_ms: u64, act: NewAudit) -> Answer<'_, u64> {
+        Box::pin(async move {
+            self.writer.write(SMALL, move |turn| audit::move_anchor(turn, before_ms, act)).await?;
+            let mut pruned = 0;
+            loop {
+                let some = self.writer.write(SMALL, audit::remove_some).await?;
+                pruned += some;
+                if some < ledger::PRUNED_AT_ONCE {
+                    return Ok(pruned);
+                }
+            }
         })
     }
 

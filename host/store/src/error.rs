@@ -83,6 +83,11 @@ pub enum StoreError {
         /// The newest revision.
         found: u64,
     },
+    /// A piece that a settings document refers to is not there.
+    NoPiece {
+        /// Of the piece, hexadecimal.
+        digest: String,
+    },
     /// What was asked makes no sense, such as an entry without recipients.
     Refused(&'static str),
     /// The store was closed.
@@ -135,6 +140,10 @@ impl fmt::Display for StoreError {
                 f,
                 "the settings were changed meanwhile: this change was made from revision {expected}, \
                  the newest is {found}; look at it and apply again"
+            ),
+            StoreError::NoPiece { digest } => write!(
+                f,
+                "the settings need a piece {digest} that is not there: put it with them, or restore the store from a backup"
             ),
             StoreError::Refused(why) => write!(f, "the store refused: {why}"),
             StoreError::Closed => f.write_str("the store is closed: the relay is stopping, or its writer failed"),

@@ -13,7 +13,7 @@ use crate::reader::ReadError;
 use crate::writer::Turn;
 
 /// Lines in one answer: what a person or a page can use.
-const LINES_MAX: usize = 10_000;
+pub(crate) const LINES_MAX: usize = 10_000;
 
 /// Records forgotten in one transaction: mail that waits for its 250 must not wait for years of ledger.
 pub(crate) const PRUNED_AT_ONCE: u64 = 1000;

@@ -1,5 +1,5 @@
-//! The only crate that speaks to a database: queue, settings and ledger of one relay, and what it
-//! has learned about the world outside.
+//! The only crate that speaks to a database: queue, settings, audit log and ledger of one relay, and
+//! what it has learned about the world outside.
 //!
 //! [`Store`] is what the relay knows; [`SqliteStore`] is the engine behind it. The journey of an entry:
 //!
@@ -17,6 +17,7 @@ mod api;
 mod error;
 
 // The engine: its threads, then what they run, then what lies beside the database.
+mod audit;
 mod content;
 mod engine;
 mod extents;
@@ -26,6 +27,7 @@ mod knowledge;
 mod ledger;
 mod numbers;
 mod operate;
+mod pieces;
 mod queue;
 mod reader;
 mod rows;
@@ -38,14 +40,15 @@ mod writer;
 mod memory;
 
 pub use api::{
-    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, AuditQuery, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, Piece,
+    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
 pub use holds::{Held, NewHold, Selection, Sender};
 #[cfg(any(test, feature = "memory"))]
 pub use memory::{MemoryPlace, MemoryStore};
+pub use pieces::PIECE_MAX;
 pub use sqlite::SqliteStore;
 
 #[cfg(test)]

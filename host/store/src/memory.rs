@@ -3,17 +3,19 @@
 //! It answers at once, keeps nothing beyond the process, and passes the same conformance run as SQLite. A
 //! [`MemoryPlace`] outlives the stores opened on it, as a folder does: drop one and open another, and all leases have ended.
 
+mod audit;
 mod state;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified, hexadecimal};
 use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, AuditQuery, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, Piece,
+    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
@@ -181,25 +183,45 @@ impl Store for MemoryStore {
         self.write(prune, false)
     }
 
-    fn put_settings(
-        &self,
-        document: String,
-        by: String,
-        note: String,
-        now: u64,
-        expected: Option<u64>,
-    ) -> Answer<'_, u64> {
+    fn put_settings(&self, new: NewRevision) -> Answer<'_, u64> {
         let put = |state: &mut State| {
-            let found = state.newest();
-            if let Some(expected) = expected.filter(|expected| *expected != found) {
-                return Err(StoreError::Conflict { expected, found });
-            }
-            let revision = found + 1;
-            state.settings.push(Revision { revision, at: now, by, note, document });
+            let revision = state.put_settings(new)?;
             self.settings.send_replace(revision);
             Ok(revision)
         };
         self.write(put, false)
+    }
+
+    fn pieces(&self, digests: Vec<Hash>) -> Answer<'_, Vec<Piece>> {
+        let piece = |state: &State, digest: Hash| match state.pieces.get(&digest) {
+            Some(text) => Ok(Piece { digest, text: text.clone() }),
+            None => Err(StoreError::NoPiece { digest: hexadecimal(&digest) }),
+        };
+        self.read(|state| digests.into_iter().map(|digest| piece(state, digest)).collect())
+    }
+
+    fn audit(&self, act: NewAudit) -> Answer<'_, u64> {
+        self.write(|state| state.audit.append(&act), false)
+    }
+
+    fn audit_log(&self, query: AuditQuery) -> Answer<'_, Vec<AuditLine>> {
+        self.read(|state| Ok(state.audit.lines(&query)))
+    }
+
+    fn audit_head(&self) -> Answer<'_, Head> {
+        self.read(|state| Ok(state.audit.head()))
+    }
+
+    fn audit_anchor(&self) -> Answer<'_, Head> {
+        self.read(|state| Ok(state.audit.anchor))
+    }
+
+    fn audit_verify(&self, told: Option<Head>) -> Answer<'_, Verified> {
+        self.read(|state| Ok(state.audit.verify(told)))
+    }
+
+    fn audit_prune(&self, before_ms: u64, act: NewAudit) -> Answer<'_, u64> {
+        self.write(|state| state.audit.prune(before_ms, act), false)
     }
 
     fn settings(&self, revision: Option<u64>) -> Answer<'_, Option<Revision>> {

@@ -106,8 +106,24 @@ ALTER TABLE recipients ADD COLUMN hold_until INTEGER;
 CREATE INDEX recipients_hold_until ON recipients (hold_until) WHERE hold_until IS NOT NULL;
 ";
 
+/// Version 6: pieces of settings documents, those that no revision needs yet beside them; the audit log, and the last entry
+/// that was removed from it.
+const VERSION_6: &str = "
+CREATE TABLE pieces (digest BLOB NOT NULL UNIQUE, text TEXT NOT NULL) STRICT;
+CREATE TABLE pieces_ahead (digest BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE audit (
+  number INTEGER PRIMARY KEY,
+  at_ms INTEGER NOT NULL,
+  record TEXT NOT NULL,
+  hash BLOB NOT NULL
+) STRICT;
+CREATE INDEX audit_at ON audit (at_ms);
+CREATE TABLE audit_anchor (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+INSERT INTO audit_anchor VALUES (1, 0, zeroblob(32));
+";
+
 /// What leads from one version to the next; the first makes version 1 from nothing.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /// The schema this program writes.
 pub(crate) const NEWEST: u32 = MIGRATIONS.len() as u32;
@@ -209,7 +225,7 @@ pub(crate) mod tests {
     fn what_is_not_ours_is_refused() {
         let newer = "PRAGMA application_id = 1936023916; PRAGMA user_version = 7;";
         let cases = [
-            (newer, "made by a newer sealwire: schema 7, this one knows 5"),
+            (newer, "made by a newer sealwire: schema 7, this one knows 6"),
             ("CREATE TABLE recipes (name TEXT);", "no store of sealwire's"),
             ("PRAGMA application_id = 5;", "no store of sealwire's"),
             ("PRAGMA user_version = 1;", "no store of sealwire's"),

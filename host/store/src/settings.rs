@@ -4,55 +4,58 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use sealwire_core::audit::{Hash, NewAudit};
 
-use crate::api::Revision;
+use crate::api::{NewRevision, Revision};
 use crate::content::{CONTENT_INLINE_MAX, Content, Kept};
 use crate::error::StoreError;
 use crate::folder::{Folder, StagedFile};
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
 use crate::writer::{Staged, Turn};
+use crate::{audit, pieces};
 
-/// A revision ready to be bound to statements.
-pub(crate) struct NewRevision {
-    revision: Revision,
+/// A revision ready to be bound to statements, its pieces written ahead.
+pub(crate) struct Ready {
+    new: NewRevision,
     /// Its document, where that is large; the revision's is empty then.
     file: Option<StagedFile>,
 }
 
-impl NewRevision {
+impl Ready {
     /// Writes a large document apart.
-    pub(crate) async fn of(mut revision: Revision, folder: &Arc<Folder>) -> Result<NewRevision, StoreError> {
-        if revision.document.len() <= CONTENT_INLINE_MAX {
-            return Ok(NewRevision { revision, file: None });
+    pub(crate) async fn of(mut new: NewRevision, folder: &Arc<Folder>) -> Result<Ready, StoreError> {
+        if new.document.len() <= CONTENT_INLINE_MAX {
+            return Ok(Ready { new, file: None });
         }
-        let document = std::mem::take(&mut revision.document);
+        let document = std::mem::take(&mut new.document);
         match Content::from(document.into_bytes()).apart(folder).await?.kept {
-            Kept::File(file) => Ok(NewRevision { revision, file: Some(file) }),
+            Kept::File(file) => Ok(Ready { new, file: Some(file) }),
             Kept::Memory(_) => Err(StoreError::Closed),
         }
     }
 
     /// About what it writes.
     pub(crate) fn octets(&self) -> usize {
-        self.revision.document.len()
+        self.new.document.len() + self.new.needs.len() * size_of::<Hash>()
     }
 }
 
-/// Adds a revision, if the newest is the expected one.
-pub(crate) fn put(turn: &mut Turn<'_>, new: NewRevision, expected: Option<u64>) -> Result<u64, StoreError> {
-    let NewRevision { revision: new, file } = new;
+/// Adds a revision, if the newest is the expected one and all its pieces are there, and the audit entry of it.
+pub(crate) fn put(turn: &mut Turn<'_>, ready: Ready) -> Result<u64, StoreError> {
+    let Ready { new, file } = ready;
     let found = newest(turn.connection).map_err(|error| turn.failed(&error))?;
-    if let Some(expected) = expected.filter(|expected| *expected != found) {
+    if let Some(expected) = new.expected.filter(|expected| *expected != found) {
         return Err(StoreError::Conflict { expected, found });
     }
+    pieces::need(turn, &new.needs)?;
     let revision = found + 1;
     turn.connection
         .execute(
             "INSERT INTO settings (revision, at, by, note, document, file) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             params![
                 integer(revision),
-                integer(new.at),
+                integer(new.now),
                 new.by,
                 new.note,
                 new.document,
@@ -60,6 +63,9 @@ pub(crate) fn put(turn: &mut Turn<'_>, new: NewRevision, expected: Option<u64>) 
             ],
         )
         .map_err(|error| turn.failed(&error))?;
+    if let Some(act) = new.audit {
+        audit::append(turn, &NewAudit { revision: Some(revision), ..act })?;
+    }
     turn.effects.kept.extend(file.map(Staged::File));
     turn.effects.revision = Some(revision);
     Ok(revision)

@@ -21,7 +21,7 @@ use crate::folder::{Folder, Freeing};
 use crate::numbers::natural;
 use crate::reader::Reader;
 use crate::writer::{Outside, Writer};
-use crate::{schema, settings};
+use crate::{pieces, schema, settings};
 
 /// Statements kept prepared for each connection; more than this crate has.
 const STATEMENTS: usize = 64;
@@ -88,8 +88,9 @@ impl SqliteStore {
         let newest = settings::newest(&connection).map_err(failed)?;
 
         let bodies = (path.join("bodies"), recovered.extents);
-        let (folder, freeing, orphans_swept) =
+        let (folder, freeing, files_swept) =
             Folder::open(contents, bodies, free, recovered.opening, |name| recovered.files.contains(name))?;
+        let orphans_swept = files_swept + recovered.pieces_swept;
         sync_folder(path)?;
         for holder in holders {
             match sync_folder(&holder) {
@@ -190,11 +191,12 @@ fn connect_reading(path: &Path) -> Result<Connection, StoreError> {
 struct Recovered {
     opening: u64,
     leases: u64,
+    pieces_swept: u64,
     files: HashSet<String>,
     extents: Vec<Extent>,
 }
 
-/// Ends all leases, and makes what they covered due as its recipients say.
+/// Ends all leases, and makes what they covered due as its recipients say; sweeps pieces whose revision never came.
 fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
     let transaction = connection.transaction()?;
     let opening: i64 = transaction.query_row(
@@ -208,6 +210,7 @@ fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
          WHERE lease IS NOT NULL",
         [],
     )?;
+    let pieces_swept = pieces::sweep(&transaction)?;
     let files = {
         let mut statement = transaction.prepare(
             "SELECT file FROM messages WHERE file IS NOT NULL UNION ALL SELECT file FROM settings WHERE file IS NOT NULL",
@@ -220,5 +223,5 @@ fn recover(connection: &mut Connection) -> rusqlite::Result<Recovered> {
         statement.query_map([], extent)?.collect::<Result<_, _>>()?
     };
     transaction.commit()?;
-    Ok(Recovered { extents, opening: natural(opening), leases: leases as u64, files })
+    Ok(Recovered { extents, opening: natural(opening), leases: leases as u64, pieces_swept, files })
 }

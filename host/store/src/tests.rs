@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use sealwire_core::audit::Fault::{self, Beginning, Changed, Missing, OtherHead};
 use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
 
 use crate::conformance::{self, NOW, Place, arrival};
 use crate::content::PIECE;
-use crate::{CONTENT_INLINE_MAX, MemoryPlace, Settled, SqliteStore, Store, StoreError};
+use crate::{AuditQuery, CONTENT_INLINE_MAX, MemoryPlace, NewRevision, Settled, SqliteStore, Store, StoreError};
 
 impl Place for tempfile::TempDir {
     fn open(&self) -> Arc<dyn Store> {
@@ -123,7 +124,7 @@ fn what_will_not_open_says_why() {
     let file = |place: &Path| fs::write(place.join("content"), b"").expect("written");
     type Spoil<'a> = &'a dyn Fn(&Path);
     let cases: [(Spoil<'_>, &str); 4] = [
-        (&newer, "was made by a newer sealwire: schema 7, this one knows 5"),
+        (&newer, "was made by a newer sealwire: schema 7, this one knows 6"),
         (&garbage, "is damaged"),
         (&stray, "cannot sweep"),
         (&file, "cannot create"),
@@ -230,6 +231,98 @@ async fn what_cannot_be_learned_whole_is_not_learned() {
     assert_eq!((before, behind), (Ok(()), Ok(())));
     let known = store.known("sts").await.expect("read");
     assert_eq!(known, ["a", "d"].map(|key| conformance::known("sts", key, "{}", NOW)));
+}
+
+/// With the store closed anybody who may write there can; the next walk tells what he did.
+#[tokio::test]
+async fn tampering_with_the_audit_log_is_found() {
+    let rows: Vec<(&str, Vec<Fault>)> = vec![
+        ("SELECT 1", vec![]),
+        ("UPDATE audit SET record = replace(record, 'ann', 'bob') WHERE number = 3", vec![Changed { number: 3 }]),
+        ("UPDATE audit SET record = record || ' ' WHERE number = 3", vec![Changed { number: 3 }]),
+        ("UPDATE audit SET record = 'gone' WHERE number = 3", vec![Changed { number: 3 }]),
+        ("UPDATE audit SET at_ms = 7 WHERE number = 3", vec![Changed { number: 3 }]),
+        ("UPDATE audit SET hash = x'00' WHERE number = 3", vec![Changed { number: 3 }, Changed { number: 4 }]),
+        ("DELETE FROM audit WHERE number = 3", vec![Missing { from: 3, to: 3 }]),
+        ("DELETE FROM audit WHERE number > 3", vec![Missing { from: 4, to: 5 }]),
+        ("DELETE FROM audit WHERE number < 3", vec![Missing { from: 1, to: 2 }]),
+        (
+            "DELETE FROM audit WHERE number < 3;
+             UPDATE audit_anchor SET number = 2, hash = (SELECT hash FROM audit WHERE number = 3)",
+            vec![Changed { number: 3 }, Beginning { number: 2 }],
+        ),
+        (
+            "UPDATE audit SET number = -2 WHERE number = 2; UPDATE audit SET number = 2 WHERE number = 3;
+             UPDATE audit SET number = 3 WHERE number = -2",
+            vec![Changed { number: 2 }, Changed { number: 3 }, Changed { number: 4 }],
+        ),
+        (
+            "UPDATE audit SET number = number + 100 WHERE number > 3; UPDATE audit SET number = number - 99 WHERE number > 3;
+             INSERT INTO audit SELECT 4, at_ms, record, hash FROM audit WHERE number = 3",
+            vec![Changed { number: 4 }, OtherHead { number: 5 }],
+        ),
+    ];
+    for (tamper, expected) in rows {
+        let place = fresh();
+        let store = place.open();
+        for number in 1..=5 {
+            store.audit(conformance::act(number, "reload", &number.to_string())).await.expect("written");
+        }
+        let head = store.audit_head().await.expect("a head");
+        drop(store);
+        let database = rusqlite::Connection::open(place.path().join("sealwire.db")).expect("opens");
+        database.execute_batch(tamper).expect(tamper);
+        drop(database);
+        let store = place.open();
+        let faults = store.audit_verify(Some(head)).await.expect("verified").faults;
+        assert_eq!(faults, expected, "{tamper}");
+        let found = store.audit_log(AuditQuery { action: Some("reload".into()), ..AuditQuery::default() }).await;
+        assert!(found.expect(tamper).len() >= 3, "what is damaged hides nothing else");
+    }
+}
+
+/// However long the log is, it is walked along and removed some entries at a time.
+#[tokio::test]
+async fn a_long_audit_log_is_read_and_removed_in_pieces() {
+    let place = fresh();
+    let store = place.open();
+    let writers: Vec<_> = (1..=2500)
+        .map(|at_ms| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.audit(conformance::act(at_ms, "reload", "")).await })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.expect("a writer").expect("written");
+    }
+    let head = store.audit_head().await.expect("a head");
+    let verified = store.audit_verify(Some(head)).await.expect("verified");
+    assert_eq!((verified.entries, verified.faults, verified.head), (2500, vec![], head));
+    assert_eq!(store.audit_prune(u64::MAX, conformance::act(9, "", "")).await, Ok(2500));
+    drop(store);
+    let database = rusqlite::Connection::open(place.path().join("sealwire.db")).expect("opens");
+    let left: i64 = database.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).expect("counted");
+    assert_eq!(left, 1);
+}
+
+/// What was written ahead of a revision that never came is gone with the next opening, and nothing else is.
+#[tokio::test]
+async fn pieces_of_a_change_that_was_cut_off_are_swept() {
+    let place = fresh();
+    let store = place.open();
+    let needed = NewRevision {
+        pieces: vec![conformance::piece(1, 9)],
+        needs: vec![[1; 32]],
+        ..conformance::put("one".into(), String::new(), None)
+    };
+    store.put_settings(needed.clone()).await.expect("put");
+    let refused = NewRevision { pieces: vec![conformance::piece(2, 9)], needs: vec![[3; 32]], ..needed };
+    store.put_settings(refused).await.expect_err("3 is missing");
+    let killed = as_if_killed(place.path());
+    let again = killed.open();
+    assert_eq!(again.status().orphans_swept, 1);
+    assert_eq!(again.pieces(vec![[1; 32]]).await, Ok(vec![conformance::piece(1, 9)]));
+    assert!(again.pieces(vec![[2; 32]]).await.is_err());
 }
 
 /// What must be kept free is kept free of arrivals, large and small; what is queued still leaves, its report with it.

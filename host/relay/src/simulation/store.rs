@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified};
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_store::{
-    Answer, BodyReader, Claim, ClaimToken, ContentWriter, Held, Known, LedgerLine, LedgerQuery, MemoryPlace,
-    MemoryStore, NewEntry, NewHold, QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Selection, Settled,
-    Store, StoreError, StoreStatus,
+    Answer, AuditQuery, BodyReader, Claim, ClaimToken, ContentWriter, Held, Known, LedgerLine, LedgerQuery,
+    MemoryPlace, MemoryStore, NewEntry, NewHold, NewRevision, Piece, QueueCounts, QueueFilter, QueueItem, Retried,
+    Retry, Revision, Selection, Settled, Store, StoreError, StoreStatus,
 };
 use tokio::sync::watch;
 
@@ -207,15 +208,36 @@ impl Store for FaultyStore {
         self.engine.prune(before_ms)
     }
 
-    fn put_settings(
-        &self,
-        document: String,
-        by: String,
-        note: String,
-        now: u64,
-        expected: Option<u64>,
-    ) -> Answer<'_, u64> {
-        self.engine.put_settings(document, by, note, now, expected)
+    fn put_settings(&self, new: NewRevision) -> Answer<'_, u64> {
+        self.engine.put_settings(new)
+    }
+
+    fn pieces(&self, digests: Vec<Hash>) -> Answer<'_, Vec<Piece>> {
+        self.engine.pieces(digests)
+    }
+
+    fn audit(&self, act: NewAudit) -> Answer<'_, u64> {
+        self.engine.audit(act)
+    }
+
+    fn audit_log(&self, query: AuditQuery) -> Answer<'_, Vec<AuditLine>> {
+        self.engine.audit_log(query)
+    }
+
+    fn audit_head(&self) -> Answer<'_, Head> {
+        self.engine.audit_head()
+    }
+
+    fn audit_anchor(&self) -> Answer<'_, Head> {
+        self.engine.audit_anchor()
+    }
+
+    fn audit_verify(&self, told: Option<Head>) -> Answer<'_, Verified> {
+        self.engine.audit_verify(told)
+    }
+
+    fn audit_prune(&self, before_ms: u64, act: NewAudit) -> Answer<'_, u64> {
+        self.engine.audit_prune(before_ms, act)
     }
 
     fn settings(&self, revision: Option<u64>) -> Answer<'_, Option<Revision>> {

@@ -5,12 +5,14 @@
 use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
+use sealwire_core::audit::{AuditResult, NewAudit};
 use sealwire_core::dsn::{Dsn, RecipientDsn};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 
-use crate::{Claim, Content, Known, LedgerQuery, NewEntry, Settled, Store};
+use crate::{Claim, Content, Known, LedgerQuery, NewEntry, NewRevision, Piece, Settled, Store};
 
+mod audit;
 mod contents;
 mod holds;
 mod knowledge;
@@ -34,6 +36,7 @@ pub(crate) async fn run(fresh: impl Fn() -> Box<dyn Place>) {
     ledger::run(&fresh).await;
     settings::run(&fresh).await;
     knowledge::run(&fresh).await;
+    audit::run(&fresh).await;
 }
 
 /// The moment at which every entry of these checks arrives.
@@ -80,6 +83,32 @@ pub(crate) fn alert(id: &str, at_ms: u64, text: &str) -> LedgerRecord {
 
 pub(crate) fn known(kind: &str, key: &str, value: &str, at: u64) -> Known {
     Known { kind: kind.into(), key: key.into(), value: value.into(), at }
+}
+
+/// A revision without pieces, by root.
+pub(crate) fn put(document: String, note: String, expected: Option<u64>) -> NewRevision {
+    NewRevision { document, by: "root".into(), note, now: NOW, expected, ..NewRevision::default() }
+}
+
+/// A piece of so many octets.
+pub(crate) fn piece(fill: u8, octets: usize) -> Piece {
+    Piece { digest: [fill; 32], text: char::from(b'0' + fill).to_string().repeat(octets) }
+}
+
+pub(crate) fn act(at_ms: u64, action: &str, object: &str) -> NewAudit {
+    NewAudit {
+        at_ms,
+        by: "ann (uid 1000)".into(),
+        from: "socket".into(),
+        action: action.into(),
+        object: object.into(),
+        before: serde_json::Value::Null,
+        after: serde_json::json!({ "to": object }),
+        note: String::new(),
+        revision: None,
+        generation: Some(1),
+        result: AuditResult::Done,
+    }
 }
 
 async fn commit(store: &dyn Store, id: &str, recipients: &[&str]) {

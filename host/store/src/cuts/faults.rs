@@ -14,9 +14,9 @@ use super::scenarios::checkpoint_often;
 use super::search::{Bench, Plan, Where};
 use super::witness::Witness;
 use super::{Recorded, plan, runtime, search_all};
-use crate::conformance::{NOW, alert, arrival, known, moved, settled};
+use crate::conformance::{NOW, act, alert, arrival, known, moved, piece, put, settled};
 use crate::extents::EXTENT_MIN;
-use crate::{CONTENT_INLINE_MAX, NewEntry, Retry, Settled, Store, StoreError};
+use crate::{CONTENT_INLINE_MAX, NewEntry, NewRevision, Retry, Settled, Store, StoreError};
 
 /// How often an opening or a last commit is tried: more often than calls fail.
 const TRIES: usize = 8;
@@ -57,7 +57,12 @@ impl Met {
         let (one, two, three) = tokio::join!(
             store.commit(arrival("l2", &["b@x.example"], &large)),
             store.commit(arrival("e3", &["b@x.example"], b"hi")),
-            store.put_settings("one".into(), "root".into(), String::new(), NOW, None),
+            store.put_settings(NewRevision {
+                pieces: vec![piece(1, 20_000), piece(2, 20_000)],
+                needs: vec![[1; 32], [2; 32]],
+                audit: Some(act(NOW * 1000, "settings-apply", "one")),
+                ..put("one".into(), String::new(), None)
+            }),
         );
         let _ = (self.note(one), self.note(two), self.note(three));
         for claim in self.note(store.claim(NOW, NOW + 60, 9).await).unwrap_or_default() {
@@ -71,6 +76,7 @@ impl Met {
             };
             self.note(store.settle(outcome).await);
         }
+        self.note(store.audit(act(NOW * 1000, "reload", "")).await);
         self.note(store.append(vec![alert("", NOW * 1000, "alone")]).await);
         let both = [known("sts", "x.example", "{}", NOW), known("sts", "y.example", "{}", NOW)];
         self.note(store.learn(both.to_vec()).await);

@@ -229,6 +229,11 @@ fn knowledge() {
 }
 
 #[test]
+fn revisions() {
+    survives("revisions", fresh(), scenarios::revisions);
+}
+
+#[test]
 fn migration() {
     for version in 1..crate::schema::NEWEST as usize {
         let older = Recorded::over(|store| scenarios::make_older(store, version));

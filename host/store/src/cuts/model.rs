@@ -1,12 +1,14 @@
-//! What the answers promise: which entries, records, revisions and knowledge must be there, and which must not come back.
+//! What the answers promise: which entries, records, revisions, audit entries and knowledge must be there, and which must not come back.
 //!
 //! A request that was asked and not answered may have been done or not, but not by half.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use sealwire_core::audit::NewAudit;
+
 use super::recorder::Event;
 use super::seen::{Seen, SeenEntry};
-use super::witness::{Ask, Outcome, Sent};
+use super::witness::{Ask, Outcome, Put, Sent};
 
 /// What is known from the answers so far.
 #[derive(Default)]
@@ -18,6 +20,10 @@ pub(super) struct Model {
     records: BTreeMap<String, usize>,
     settings: BTreeMap<u64, String>,
     known: BTreeMap<String, String>,
+    /// Every revision that was asked for.
+    puts: Vec<Put>,
+    /// By number.
+    audit: BTreeMap<u64, String>,
     pruned: bool,
     settings_unknown: bool,
     /// Whether an error may mean that a change was made all the same.
@@ -61,6 +67,7 @@ impl Model {
             Event::Changed(_) | Event::Failed => {}
             Event::Asked { request, ask } => {
                 self.pruned |= matches!(ask, Ask::Prune);
+                self.puts.extend(if let Ask::Settings(put) = ask { Some(put.clone()) } else { None });
                 self.open.insert(*request, ask.clone());
             }
             Event::Answered { request, outcome } => {
@@ -69,7 +76,7 @@ impl Model {
                     Outcome::Done(count) => self.done(ask, *count),
                     Outcome::Refused(_) if self.errors_leave_doubt => {
                         self.unknown.extend(touched(&ask).into_iter().map(str::to_owned));
-                        self.settings_unknown |= matches!(ask, Ask::Settings { .. });
+                        self.settings_unknown |= matches!(ask, Ask::Settings(_));
                         if matches!(ask, Ask::Move) {
                             self.forget_states();
                         }
@@ -102,9 +109,10 @@ impl Model {
             Ask::Move => self.forget_states(),
             Ask::Remove { id } if count > 0 => drop(self.entries.insert(id, Promise::Gone)),
             Ask::Append { records } => self.recorded(records),
-            Ask::Settings { row } => drop(self.settings.insert(count, row)),
+            Ask::Settings(put) => drop(self.settings.insert(count, put.row)),
+            Ask::Audit { text } => drop(self.audit.insert(count, text)),
             Ask::Knowledge { rows } => rows.into_iter().for_each(|(place, row)| self.knows(place, row)),
-            Ask::Remove { .. } | Ask::Prune => {}
+            Ask::Remove { .. } | Ask::Prune | Ask::AuditPrune => {}
         }
     }
 
@@ -172,10 +180,11 @@ impl Model {
         {
             return Err(format!("revision {revision} of the settings was answered and is not there"));
         }
-        let putting = self.settings_unknown || self.open.values().any(|ask| matches!(ask, Ask::Settings { .. }));
+        let putting = self.settings_unknown || self.open.values().any(|ask| matches!(ask, Ask::Settings(_)));
         if !putting && seen.settings.len() != self.settings.len() {
             return Err(format!("{} revisions, {} were answered", seen.settings.len(), self.settings.len()));
         }
+        self.check_revisions(seen)?;
         let mut places = self.known.keys().chain(seen.known.keys()).filter(|place| !is_open(place));
         if let Some(place) = places.find(|place| self.known.get(*place) != seen.known.get(*place)) {
             let (answered, found) = (self.known.get(place), seen.known.get(place));
@@ -184,6 +193,41 @@ impl Model {
         let asked = counted(self.open.values().flat_map(records_of));
         let open = Open { touched: open, asked, written };
         self.open.values().try_for_each(|ask| self.whole(ask, seen, &open))
+    }
+
+    /// A revision comes with its pieces and its audit entry, and neither without it; the log keeps what was answered.
+    fn check_revisions(&self, seen: &Seen) -> Result<(), String> {
+        let mut needed = BTreeSet::new();
+        // The first text stays.
+        let texts: BTreeMap<_, _> = self.puts.iter().rev().flat_map(|put| &put.pieces).collect();
+        let written: BTreeSet<_> = seen.audit.values().map(String::as_str).collect();
+        for (revision, row) in &seen.settings {
+            let Some(put) = self.puts.iter().find(|put| put.row == *row) else { continue };
+            for digest in &put.needs {
+                if seen.pieces.get(digest) != texts.get(digest).copied() {
+                    return Err(format!("revision {revision} lacks its piece {digest}"));
+                }
+                needed.insert(digest);
+            }
+            let act = put.audit.clone().map(|act| NewAudit { revision: Some(*revision), ..act });
+            if act.is_some_and(|act| !written.contains(act.text().unwrap_or_default().as_str())) {
+                return Err(format!("revision {revision} has no audit entry"));
+            }
+        }
+        if let Some(digest) = seen.pieces.keys().find(|digest| !needed.contains(digest)) {
+            return Err(format!("no revision needs the piece {digest}"));
+        }
+        for (number, text) in &seen.audit {
+            let act: NewAudit = serde_json::from_str(text).map_err(|error| format!("audit entry {number}: {error}"))?;
+            if act.revision.is_some_and(|revision| !seen.settings.contains_key(&revision)) {
+                return Err(format!("audit entry {number} is of a revision that is not there"));
+            }
+        }
+        let kept = self.audit.iter().filter(|(number, _)| **number > seen.anchor);
+        match kept.filter(|(number, text)| seen.audit.get(number) != Some(text)).next() {
+            Some((number, _)) => Err(format!("audit entry {number} was answered and is not there")),
+            None => Ok(()),
+        }
     }
 
     /// An unanswered request has left all of its traces or none.
@@ -247,7 +291,9 @@ fn touched(ask: &Ask) -> Vec<&str> {
         }
         Ask::Remove { id } => vec![id],
         Ask::Knowledge { rows } => rows.keys().map(String::as_str).collect(),
-        Ask::Move | Ask::Append { .. } | Ask::Prune | Ask::Settings { .. } => Vec::new(),
+        Ask::Move | Ask::Append { .. } | Ask::Prune | Ask::Settings(_) | Ask::Audit { .. } | Ask::AuditPrune => {
+            Vec::new()
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued, Reported};
 
-use crate::conformance::{LEASE, NOW, alert, arrival, claim, known, moved, settled};
+use crate::conformance::{LEASE, NOW, act, alert, arrival, claim, known, moved, piece, put, settled};
 use crate::extents::EXTENT_MIN;
-use crate::{CONTENT_INLINE_MAX, NewEntry, NewHold, Retry, Selection, Settled, SqliteStore, Store};
+use crate::{CONTENT_INLINE_MAX, NewEntry, NewHold, NewRevision, Piece, Retry, Selection, Settled, SqliteStore, Store};
 
 use super::Recorded;
 use super::witness::Sent;
@@ -80,7 +80,7 @@ pub(super) async fn large_contents(place: &Recorded) {
     drop(given_up);
     store.learn(vec![known("sts", "x.example", "1", NOW), known("sts", "y.example", "1", NOW)]).await.expect("learned");
     let settings = "s".repeat(CONTENT_INLINE_MAX + 3);
-    store.put_settings(settings, "root".into(), String::new(), NOW, None).await.expect("put");
+    store.put_settings(put(settings, String::new(), None)).await.expect("put");
     for claim in claim(&*store, NOW).await {
         if claim.entry.id != "l1" {
             store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");
@@ -140,7 +140,7 @@ pub(super) async fn settling(place: &Recorded) {
     for id in ["done", "part", "held", "told", "late"] {
         store.commit(arrival(id, &two, b"body\r\n")).await.expect("committed");
     }
-    store.put_settings("one".into(), "root".into(), "note".into(), NOW, Some(0)).await.expect("put");
+    store.put_settings(put("one".into(), "note".into(), Some(0))).await.expect("put");
     for claim in claim(&*store, NOW).await {
         let with = |recipients| settled(&claim, recipients);
         let settled = match claim.entry.id.as_str() {
@@ -167,13 +167,45 @@ pub(super) async fn settling(place: &Recorded) {
     store.release(Selection::Entry("held".into()), NOW * 1000, "root".into()).await.expect("released");
     store.remove("late", NOW * 1000, "root".into()).await.expect("removed");
     let again = store.commit(arrival("done", &["again@x.example"], b"used again"));
-    let put = store.put_settings("two".into(), "root".into(), String::new(), NOW, None);
-    let (again, put) = tokio::join!(again, put);
-    again.and(put.map(drop)).expect("both");
+    let two = store.put_settings(put("two".into(), String::new(), None));
+    let (again, two) = tokio::join!(again, two);
+    again.and(two.map(drop)).expect("both");
     store.prune(NOW * 1000 + 1).await.expect("pruned");
     drop(store);
     let store = place.open();
-    store.put_settings("three".into(), "root".into(), String::new(), NOW, Some(2)).await.expect("put");
+    store.put_settings(put("three".into(), String::new(), Some(2))).await.expect("put");
+}
+
+/// Revisions with pieces, some that are there already, some of a change that is refused, while mail comes in; the audit log
+/// besides, its beginning removed.
+pub(super) async fn revisions(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    let revision = |name: &str, pieces: Vec<Piece>, needs: &[u8], expected| NewRevision {
+        pieces,
+        needs: needs.iter().map(|fill| [*fill; 32]).collect(),
+        audit: Some(act(NOW * 1000, "settings-apply", name)),
+        ..put(name.into(), String::new(), expected)
+    };
+    let pieces = |fills: &[u8]| fills.iter().map(|fill| piece(*fill, 300_000)).collect::<Vec<_>>();
+    store.audit(act(1, "reload", "first")).await.expect("written");
+    store.put_settings(revision("one", pieces(&[1, 2, 3, 4, 5]), &[1, 2, 3, 4, 5], Some(0))).await.expect("put");
+    let (two, mail, told) = tokio::join!(
+        store.put_settings(revision("two", pieces(&[6]), &[1, 2, 6], Some(1))),
+        store.commit(arrival("e1", &["b@x.example"], &[b'e'; 9000])),
+        store.audit(act(2, "queue-hold", "e1")),
+    );
+    two.and(told).map(drop).and(mail).expect("all of it");
+    store.put_settings(revision("lacking", pieces(&[7, 8]), &[7, 9], None)).await.expect_err("9 is missing");
+    let (one, other) = tokio::join!(
+        store.put_settings(revision("left", pieces(&[10, 11]), &[10, 11], Some(2))),
+        store.put_settings(revision("right", pieces(&[11, 12]), &[11, 12], Some(2))),
+    );
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    drop(store);
+    let store = place.open();
+    store.audit_prune(NOW * 1000, act(NOW * 1000, "", "")).await.expect("pruned");
+    store.put_settings(revision("four", pieces(&[7]), &[7, 1], Some(3))).await.expect("put");
 }
 
 /// Learning, learning again and forgetting, a call of many pages among them, while mail comes in.
@@ -238,7 +270,8 @@ pub(super) fn make_older(store: &Path, version: usize) -> Vec<NewEntry> {
         let row = |sql, values: &[&dyn rusqlite::ToSql]| database.execute(sql, values).expect("an older row");
         row("INSERT INTO entries VALUES (?1, ?2, ?3, ?3 + 60, 1, ?3 + 60)", &[&number, &sent.id, &(NOW as i64)]);
         row(
-            "INSERT INTO recipients VALUES (?1, 0, 'b', 'x.example', 'queued', ?2, 0, NULL)",
+            "INSERT INTO recipients (entry, position, local, domain, status, due_at, failing, progress)
+               VALUES (?1, 0, 'b', 'x.example', 'queued', ?2, 0, NULL)",
             &[&number, &(NOW as i64)],
         );
         row(
@@ -258,6 +291,7 @@ pub(super) async fn migration(place: &Recorded) {
     let store = place.open();
     store.commit(arrival("new", &["b@x.example"], b"hi")).await.expect("committed");
     store.learn(vec![known("sts", "x.example", "{}", NOW)]).await.expect("learned");
+    store.audit(act(NOW * 1000, "reload", "")).await.expect("written");
     for claim in claim(&*store, NOW).await {
         if claim.entry.id != "small" {
             store.settle(settled(&claim, moved(&claim, Delivered, NOW))).await.expect("settled");

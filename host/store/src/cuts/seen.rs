@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
+use sealwire_core::audit::Walk;
 use tokio::runtime::Runtime;
 
-use crate::{SqliteStore, Store};
+use crate::{SqliteStore, Store, audit};
 
 /// All rows and all contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,11 @@ pub(super) struct Seen {
     pub(super) settings: BTreeMap<u64, String>,
     /// By kind and key.
     pub(super) known: BTreeMap<String, String>,
+    /// Pieces of settings, by digest.
+    pub(super) pieces: BTreeMap<String, String>,
+    /// The audit log, by number, behind this one.
+    pub(super) audit: BTreeMap<u64, String>,
+    pub(super) anchor: u64,
 }
 
 /// An entry with its content.
@@ -62,10 +68,12 @@ impl Seen {
         }
         let (count, last) = (self.ledger.len(), self.ledger.last().map_or(0, |(number, _)| *number));
         format!(
-            "{} entries ({}), {count} records up to {last}, settings {:?}, {} known",
+            "{} entries ({}), {count} records up to {last}, settings {:?} in {} pieces, audit {:?}, {} known",
             self.entries.len(),
             entries.join("; "),
             self.settings.keys().next_back(),
+            self.pieces.len(),
+            self.audit.keys().next_back(),
             self.known.len()
         )
     }
@@ -114,8 +122,10 @@ fn read_all(connection: &Connection, place: &Path) -> Result<Seen, String> {
         })
         .map_err(failed)?,
         known: rows(connection, KNOWN, |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?.into_iter().collect(),
+        pieces: rows(connection, PIECES, |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?.into_iter().collect(),
         ..Seen::default()
     };
+    read_audit(&mut seen, connection)?;
     let mut named = BTreeSet::new();
     let revisions = "SELECT revision, at, by, note, document, file FROM settings";
     for (number, mut row, file) in rows(connection, revisions, revision).map_err(failed)? {
@@ -139,6 +149,23 @@ fn read_all(connection: &Connection, place: &Path) -> Result<Seen, String> {
     read_contents(&mut seen, &place.join("content"), named)?;
     read_bodies(&mut seen, place)?;
     Ok(seen)
+}
+
+/// The audit log is one whole chain behind its anchor.
+fn read_audit(seen: &mut Seen, connection: &Connection) -> Result<(), String> {
+    let failed = |_| "the audit log cannot be read".to_owned();
+    let (anchor, mut lines) = audit::next(connection, 0).map_err(failed)?;
+    let mut walk = Walk::from(anchor, None);
+    seen.anchor = anchor.number;
+    while !lines.is_empty() {
+        lines.iter().for_each(|line| walk.step(line));
+        seen.audit.extend(lines.into_iter().map(|line| (line.number, line.text)));
+        lines = audit::next(connection, walk.at()).map_err(failed)?.1;
+    }
+    match walk.end().faults {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(format!("the audit log is broken: {faults:?}")),
+    }
 }
 
 /// Every body that a row names lies in the file of bodies.
@@ -196,7 +223,8 @@ fn read_contents(seen: &mut Seen, contents: &Path, mut named: BTreeSet<String>) 
 }
 
 /// What no store holds that has just been opened.
-const NONE_OF_THESE: [(&str, &str); 3] = [
+const NONE_OF_THESE: [(&str, &str); 4] = [
+    ("pieces written ahead", "SELECT count(*) FROM pieces_ahead"),
     ("more entries than messages", "SELECT (SELECT count(*) FROM entries) - (SELECT count(*) FROM messages)"),
     ("leases", "SELECT count(*) FROM entries WHERE lease IS NOT NULL OR lease_until IS NOT NULL"),
     (
@@ -209,6 +237,7 @@ const ENTRIES: &str = "SELECT id, arrived_at, ready_at, octets, file, meta, head
     FROM entries JOIN messages ON messages.entry = entries.number";
 const RECIPIENTS: &str = "SELECT id, local || '@' || domain, status, due_at, progress
     FROM recipients LEFT JOIN entries ON entries.number = recipients.entry ORDER BY recipients.entry, position";
+const PIECES: &str = "SELECT lower(hex(digest)), text FROM pieces";
 const KNOWN: &str = "SELECT kind || ' ' || key, at || ' ' || value FROM known";
 
 fn rows<T>(connection: &Connection, sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Vec<T>> {

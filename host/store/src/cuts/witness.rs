@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified, hexadecimal};
 use sealwire_core::entry::{QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,9 @@ use tokio::sync::watch;
 use super::recorder::Recorder;
 use crate::content::Kept;
 use crate::{
-    Answer, Claim, ClaimToken, Content, ContentWriter, Held, Known, LedgerLine, LedgerQuery, NewEntry, NewHold,
-    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Selection, Settled, SqliteStore, Store, StoreStatus,
-    rows,
+    Answer, AuditQuery, Claim, ClaimToken, Content, ContentWriter, Held, Known, LedgerLine, LedgerQuery, NewEntry,
+    NewHold, NewRevision, Piece, QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Selection, Settled,
+    SqliteStore, Store, StoreStatus, rows,
 };
 
 /// A request that writes, as far as its traces can be found again.
@@ -38,13 +39,37 @@ pub(super) enum Ask {
         records: Vec<String>,
     },
     Prune,
-    Settings {
-        row: String,
+    Settings(Put),
+    Audit {
+        text: String,
     },
+    AuditPrune,
     /// What is known at each place from then on; None: nothing.
     Knowledge {
         rows: BTreeMap<String, Option<String>>,
     },
+}
+
+/// A revision on its way in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Put {
+    pub(super) row: String,
+    /// By digest.
+    pub(super) pieces: BTreeMap<String, String>,
+    pub(super) needs: Vec<String>,
+    pub(super) audit: Option<NewAudit>,
+}
+
+impl Put {
+    fn of(new: &NewRevision) -> Put {
+        let NewRevision { document, pieces, needs, by, note, now, audit, .. } = new;
+        Put {
+            row: format!("{now} {by} {note} {document}"),
+            pieces: pieces.iter().map(|piece| (hexadecimal(&piece.digest), piece.text.clone())).collect(),
+            needs: needs.iter().map(|digest| hexadecimal(digest)).collect(),
+            audit: audit.clone(),
+        }
+    }
 }
 
 /// The place of what is known, in a word: no kind and no key here has a space.
@@ -212,16 +237,18 @@ impl Store for Witness {
         self.noted(Ask::Prune, self.store.prune(before_ms), |pruned| *pruned)
     }
 
-    fn put_settings(
-        &self,
-        document: String,
-        by: String,
-        note: String,
-        now: u64,
-        expected: Option<u64>,
-    ) -> Answer<'_, u64> {
-        let ask = Ask::Settings { row: format!("{now} {by} {note} {document}") };
-        self.noted(ask, self.store.put_settings(document, by, note, now, expected), |revision| *revision)
+    fn put_settings(&self, new: NewRevision) -> Answer<'_, u64> {
+        let ask = Ask::Settings(Put::of(&new));
+        self.noted(ask, self.store.put_settings(new), |revision| *revision)
+    }
+
+    fn audit(&self, act: NewAudit) -> Answer<'_, u64> {
+        let ask = Ask::Audit { text: act.text().expect("an act is written as JSON") };
+        self.noted(ask, self.store.audit(act), |number| *number)
+    }
+
+    fn audit_prune(&self, before_ms: u64, act: NewAudit) -> Answer<'_, u64> {
+        self.noted(Ask::AuditPrune, self.store.audit_prune(before_ms, act), |pruned| *pruned)
     }
 
     fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
@@ -283,6 +310,26 @@ impl Store for Witness {
 
     fn settings_changes(&self) -> watch::Receiver<u64> {
         self.store.settings_changes()
+    }
+
+    fn pieces(&self, digests: Vec<Hash>) -> Answer<'_, Vec<Piece>> {
+        self.store.pieces(digests)
+    }
+
+    fn audit_log(&self, query: AuditQuery) -> Answer<'_, Vec<AuditLine>> {
+        self.store.audit_log(query)
+    }
+
+    fn audit_head(&self) -> Answer<'_, Head> {
+        self.store.audit_head()
+    }
+
+    fn audit_anchor(&self) -> Answer<'_, Head> {
+        self.store.audit_anchor()
+    }
+
+    fn audit_verify(&self, told: Option<Head>) -> Answer<'_, Verified> {
+        self.store.audit_verify(told)
     }
 
     fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
+use sealwire_core::audit::{Hash, NewAudit, hexadecimal};
 use sealwire_core::entry::{Entry, OperatorHold, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_core::settle::Progress;
 
+use super::audit::AuditLog;
 use crate::api::{
-    Claim, ClaimToken, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retried, Retry,
-    Revision, Settled,
+    Claim, ClaimToken, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, QueueCounts, QueueFilter, QueueItem,
+    Retried, Retry, Revision, Settled,
 };
 use crate::content::Kept;
 use crate::error::StoreError;
 use crate::holds::{self, Held, NewHold, Selection};
 use crate::queue::NO_LEASE;
-use crate::{ledger, operate};
+use crate::{ledger, operate, pieces};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -26,6 +28,8 @@ pub(super) struct State {
     pub(super) ledger: Vec<LedgerLine>,
     last_line: u64,
     pub(super) settings: Vec<Revision>,
+    pub(super) pieces: BTreeMap<Hash, String>,
+    pub(super) audit: AuditLog,
     /// By kind and key.
     pub(super) known: BTreeMap<(String, String), Known>,
 }
@@ -79,6 +83,29 @@ impl State {
 
     pub(super) fn newest(&self) -> u64 {
         self.settings.last().map_or(0, |revision| revision.revision)
+    }
+
+    pub(super) fn put_settings(&mut self, new: NewRevision) -> Result<u64, StoreError> {
+        let found = self.newest();
+        if let Some(expected) = new.expected.filter(|expected| *expected != found) {
+            return Err(StoreError::Conflict { expected, found });
+        }
+        let brought: BTreeMap<Hash, String> =
+            pieces::batches(new.pieces)?.into_iter().flatten().map(|piece| (piece.digest, piece.text)).collect();
+        if let Some(digest) =
+            new.needs.iter().find(|digest| !self.pieces.contains_key(*digest) && !brought.contains_key(*digest))
+        {
+            return Err(StoreError::NoPiece { digest: hexadecimal(digest) });
+        }
+        let revision = found + 1;
+        if let Some(act) = new.audit {
+            self.audit.append(&NewAudit { revision: Some(revision), ..act })?;
+        }
+        for (digest, text) in brought.into_iter().filter(|(digest, _)| new.needs.contains(digest)) {
+            self.pieces.entry(digest).or_insert(text);
+        }
+        self.settings.push(Revision { revision, at: new.now, by: new.by, note: new.note, document: new.document });
+        Ok(revision)
     }
 
     /// Whether these may be queued together.
