@@ -37,6 +37,12 @@ impl ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error)
     }
 
+    /// All that is wrong, for the audit log.
+    pub(crate) fn reason(&self) -> String {
+        let problems = self.refusal.problems.iter().map(|problem| format!("\n{problem}"));
+        problems.fold(self.refusal.error.clone(), |reason, problem| reason + &problem)
+    }
+
     fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
         ApiError { status, refusal: Refusal { error: error.into(), problems: Vec::new() } }
     }

@@ -2,6 +2,7 @@
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
+use sealwire_relay::Actor;
 use tokio::net::{UnixListener, UnixStream};
 
 /// The user at the other end.
@@ -13,6 +14,11 @@ pub(crate) struct Peer {
 impl Peer {
     fn of(stream: &UnixStream) -> Peer {
         Peer { uid: stream.peer_cred().ok().map(|credentials| credentials.uid()) }
+    }
+
+    /// As the audit log has it.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::new(self.name(), "socket")
     }
 
     /// As the ledger and revisions name it: `ann (uid 1000)`.

@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
-use crate::commands::{bench, check, decide, demo, downgrades, log, queue, serve, settings, tls_reports, tls_test};
+use crate::commands::{
+    audit, bench, check, decide, demo, downgrades, log, queue, serve, settings, tls_reports, tls_test,
+};
 use crate::failure::Failure;
 
 /// Read where the command line names no other.
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     /// TLS reports to other domains: what is counted, and sending it at once
     #[command(subcommand)]
     TlsReports(tls_reports::TlsReports),
+    /// Who changed what, when and from where, and who tried to
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// How the running relay does
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports

@@ -3,6 +3,7 @@
 //! Read [`spine`](self) first: it holds the journey of a message from the socket to its settlement.
 
 mod alerts;
+pub mod audit;
 pub mod config;
 mod counters;
 mod delivery;
@@ -18,6 +19,7 @@ mod listener;
 mod live;
 mod probes;
 mod relay;
+mod retention;
 mod round;
 mod scheduler;
 mod scopes;
@@ -36,6 +38,7 @@ pub mod tls_test;
 mod world;
 
 pub use alerts::Alert;
+pub use audit::{Act, Actor};
 pub use counters::{Domains, Inbound, Outbound, Totals};
 pub use destinations::Downgrade;
 pub use evaluate::judge_arrival;

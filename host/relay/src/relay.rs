@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sealwire_core::address::Mailbox;
+use sealwire_core::audit::Head;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::tlsrpt::Destination;
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
@@ -79,6 +80,8 @@ pub struct RelayStatus {
     pub queue: Option<QueueCounts>,
     /// How the store does.
     pub store: StoreStatus,
+    /// Number and hash of the audit log's last entry; None if the store did not answer.
+    pub audit_head: Option<Head>,
     /// Hosts that give less protection than they gave.
     pub downgrades: Vec<Downgrade>,
     /// What probes of listed domains found.
@@ -131,6 +134,7 @@ impl Relay {
             sandbox: self.sandbox.status(),
             queue: self.store.counts().await.ok(),
             store: self.store.status(),
+            audit_head: self.store.audit_head().await.ok(),
             downgrades: self.destinations.downgrades(),
             probes: self.probes.status(),
             tls_reports: self.tls_reports_status(),

@@ -10,10 +10,12 @@ use arc_swap::ArcSwap;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_store::{NewRevision, SqliteStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerts::{self, Alerts};
+use crate::audit::{self, Act, Actor};
 use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
 use crate::delivery::{Logins, Pool};
@@ -25,6 +27,7 @@ use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
 use crate::probes::{self, Probes};
 use crate::relay::Relay;
+use crate::retention;
 use crate::scheduler;
 use crate::settings::SettingsDocument;
 use crate::sts::{self, Policies};
@@ -101,11 +104,13 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         alerts: Alerts::default(),
         counters: Counters::default(),
     });
+    relay.audit(&Actor::new("relay", "file"), relay.in_force("start")).await;
     let (stop, stopping) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
     tasks.push(tokio::spawn(sts::refresh(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(tls_reports::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(probes::run(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(retention::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(alerts::send(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
@@ -129,8 +134,38 @@ impl Running {
 }
 
 impl Relay {
-    /// Reads the configuration again and builds a new generation from it and the newest settings.
-    pub async fn reload(&self) -> Result<Replaced, Vec<Problem>> {
+    /// Reads the configuration again and builds a new generation from it and the newest settings; done or refused, the audit
+    /// log tells of it.
+    pub async fn reload(&self, actor: &Actor) -> Result<Replaced, Vec<Problem>> {
+        let before = self.in_force("reload").after;
+        let reloaded = self.try_reload().await;
+        let act = match &reloaded {
+            Ok(_) => Act { before, ..self.in_force("reload") },
+            Err(problems) => Act::of("reload", self.configured_by()).refused(audit::reason(problems)),
+        };
+        self.audit(actor, act).await;
+        reloaded
+    }
+
+    /// What is in force, by configuration and settings.
+    fn in_force(&self, action: &str) -> Act {
+        let live = self.live();
+        let file = self.configuration.as_ref().and_then(|path| std::fs::read(path).ok());
+        let after = json!({
+            "generation": live.generation.number(),
+            "settings-revision": live.settings_revision,
+            "configuration-sha-256": file.map(|octets| audit::digest(&octets)),
+        });
+        Act::of(action, self.configured_by()).changing(Value::Null, after)
+    }
+
+    fn configured_by(&self) -> String {
+        self.configuration
+            .as_ref()
+            .map_or_else(|| "no configuration file".to_owned(), |path| path.display().to_string())
+    }
+
+    async fn try_reload(&self) -> Result<Replaced, Vec<Problem>> {
         let _one_at_a_time = self.building.lock().await;
         let live = self.live();
         let (settings, revision) = stored_settings(&*self.store, live.settings.clone()).await?;
@@ -144,12 +179,27 @@ impl Relay {
 
     /// Builds a generation with these settings; if it comes to life they are the newest revision. With `reload` the
     /// configuration is read again in the same step: a policy that needs settings can join or leave the chain no other
-    /// way.
+    /// way. Done or refused, the audit log tells of it.
     pub async fn apply_settings(
         &self,
         document: String,
-        by: String,
+        actor: &Actor,
         note: String,
+        reload: bool,
+    ) -> Result<Replaced, Vec<Problem>> {
+        let act = Act::of("settings-apply", "settings").noting(note);
+        let applied = self.try_apply(document, actor, &act, reload).await;
+        if let Err(problems) = &applied {
+            self.audit(actor, act.refused(audit::reason(problems))).await;
+        }
+        applied
+    }
+
+    async fn try_apply(
+        &self,
+        document: String,
+        actor: &Actor,
+        act: &Act,
         reload: bool,
     ) -> Result<Replaced, Vec<Problem>> {
         let _one_at_a_time = self.building.lock().await;
@@ -160,7 +210,17 @@ impl Relay {
         let notes = self.needs_restart(&config);
         let built = self.built(config, settings, live.settings_revision + 1).await?;
         // The revision is durable before it is live; a crash in between comes up with it.
-        let new = NewRevision { document, by, note, now: self.world.now(), ..NewRevision::default() };
+        let (document, sha256) = digested(document).await?;
+        let after = json!({ "octets": document.len(), "sha-256": sha256, "configuration-read-again": reload });
+        let act = act.clone().changing(json!({ "settings-revision": live.settings_revision }), after);
+        let new = NewRevision {
+            by: actor.by.clone(),
+            note: act.note.clone(),
+            now: self.world.now(),
+            audit: Some(self.entry(actor, act, Some(built.generation.number()))),
+            document,
+            ..NewRevision::default()
+        };
         let put = self.store.put_settings(new).await;
         let revision = put.map_err(|error| one("settings", error.to_string()))?;
         if let Some(acceptors) = acceptors {
@@ -242,6 +302,15 @@ async fn parse_apart(document: String, before: SettingsDocument) -> Result<Setti
     tokio::task::spawn_blocking(move || SettingsDocument::parse_after(&before, &document))
         .await
         .unwrap_or_else(|error| Err(one("settings", error.to_string())))
+}
+
+/// With its digest, which the audit log keeps.
+async fn digested(document: String) -> Result<(String, String), Vec<Problem>> {
+    let digest = move || {
+        let digest = audit::digest(document.as_bytes());
+        (document, digest)
+    };
+    tokio::task::spawn_blocking(digest).await.map_err(|error| one("settings", error.to_string()))
 }
 
 async fn build_apart(

@@ -379,7 +379,7 @@ pub struct Piece {
 
 /// What to read from the audit log; the default is the first thousand entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct AuditQuery {
     /// Not before.
     pub since_ms: Option<u64>,

@@ -9,6 +9,7 @@ mod scene;
 
 mod alerts;
 mod alternate_route;
+mod audit;
 mod certificates;
 mod check;
 mod chunks;

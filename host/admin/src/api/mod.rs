@@ -1,5 +1,6 @@
 //! Paths and what they do. Every handler asks the relay or its store and answers JSON; none decides anything.
 
+mod audit;
 mod log;
 mod queue;
 mod settings;
@@ -12,8 +13,9 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use sealwire_core::address::Mailbox;
 use sealwire_relay::tls_test::TlsTest;
-use sealwire_relay::{Downgrade, Relay, RelayStatus, Replaced};
-use serde::Deserialize;
+use sealwire_relay::{Act, Downgrade, Relay, RelayStatus, Replaced};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::decide::{DecideAnswer, DecideRequest, decide};
 use crate::error::ApiError;
@@ -51,6 +53,9 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/reload", post(reload))
         .route("/v1/settings/revisions", get(settings::revisions))
         .route("/v1/log", get(log::read))
+        .route("/v1/audit", get(audit::read))
+        .route("/v1/audit/anchor", get(audit::anchor))
+        .route("/v1/audit/verify", get(audit::verify))
         .route("/v1/decide", post(ask))
         .route("/v1/tls-test", get(test_tls))
         .route("/v1/downgrades", get(downgrades))
@@ -69,8 +74,35 @@ async fn status(Extract(state): Extract<State>) -> Json<RelayStatus> {
     Json(state.relay.status().await)
 }
 
-async fn reload(Extract(state): Extract<State>) -> Answer<Replaced> {
-    Ok(Json(state.relay.reload().await?))
+async fn reload(Extract(state): Extract<State>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer<Replaced> {
+    let relay = state.relay.clone();
+    whole(async move { Ok(relay.reload(&peer.actor()).await?) }).await
+}
+
+/// Does it to its end: a client that goes away in the middle must not leave what is done and not written down, nor what is stored
+/// and not in force.
+async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T, ApiError>> + Send + 'static) -> Answer<T> {
+    tokio::spawn(work).await.map_err(|error| ApiError::internal(error.to_string()))?.map(Json)
+}
+
+/// The same, and the audit log tells of it: of what was answered, or why it was refused.
+async fn audited<T: Serialize + Send + 'static>(
+    relay: &Arc<Relay>,
+    peer: &Peer,
+    act: Act,
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Answer<T> {
+    let (relay, actor) = (Arc::clone(relay), peer.actor());
+    let write_down = async move {
+        let result = work.await;
+        let act = match &result {
+            Ok(value) => act.changing(Value::Null, serde_json::to_value(value).unwrap_or_default()),
+            Err(error) => act.refused(error.reason()),
+        };
+        relay.audit(&actor, act).await;
+        result
+    };
+    whole(write_down).await
 }
 
 async fn ask(Extract(state): Extract<State>, Json(request): Json<DecideRequest>) -> Answer<DecideAnswer> {
@@ -103,11 +135,15 @@ async fn accept_downgrade(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(destination): Path<String>,
 ) -> Answer<Vec<Downgrade>> {
-    let accepted = state.relay.accept_downgrade(&destination, &peer.name());
-    match accepted.is_empty() {
-        true => Err(ApiError::not_found(format!("no host of {destination:?} gives less than it gave"))),
-        false => Ok(Json(accepted)),
-    }
+    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("downgrade-accept", &destination));
+    let accept = async move {
+        let accepted = relay.accept_downgrade(&destination, &by);
+        match accepted.is_empty() {
+            true => Err(ApiError::not_found(format!("no host of {destination:?} gives less than it gave"))),
+            false => Ok(accepted),
+        }
+    };
+    audited(&state.relay, &peer, act, accept).await
 }
 
 async fn metrics(Extract(state): Extract<State>) -> String {

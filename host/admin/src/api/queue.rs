@@ -4,10 +4,13 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, Query, State as Extract};
+use sealwire_core::time::rfc3339;
+use sealwire_relay::{Act, Relay};
 use sealwire_store::{Held, NewHold, QueueFilter, QueueItem, Retried, Retry, Selection};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Answer, State};
+use super::{Answer, State, audited};
 use crate::error::ApiError;
 use crate::peer::Peer;
 
@@ -66,14 +69,22 @@ pub(super) async fn retry(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(which): Json<Retry>,
 ) -> Answer<Retried> {
-    Ok(Json(state.relay.retry(which, peer.name()).await?))
+    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("queue-retry", in_words(&which)));
+    audited(&state.relay, &peer, act, async move { Ok(relay.retry(which, by).await?) }).await
 }
 
 pub(super) async fn hold(
     Extract(state): Extract<State>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    Json(HoldRequest { which, reason, until }): Json<HoldRequest>,
+    Json(asked): Json<HoldRequest>,
 ) -> Answer<Held> {
+    let act = Act::of("queue-hold", in_words(&asked.which)).noting(told(&asked));
+    let (relay, by) = (state.relay.clone(), peer.name());
+    audited(&state.relay, &peer, act, async move { hold_as(&relay, by, asked).await }).await
+}
+
+async fn hold_as(relay: &Relay, by: String, asked: HoldRequest) -> Result<Held, ApiError> {
+    let HoldRequest { which, reason, until } = asked;
     let reason = reason.trim().to_owned();
     if reason.is_empty() || reason.len() > REASON_MAX || reason.contains(char::is_control) {
         return Err(ApiError::bad_request(format!("a hold needs a reason: one line of 1 to {REASON_MAX} octets")));
@@ -82,12 +93,12 @@ pub(super) async fn hold(
         return Err(ApiError::bad_request("the hold would end before it begins; name a time to come"));
     }
     let id = if let Selection::Entry(id) = &which { Some(id.clone()) } else { None };
-    let expire_after_secs = state.relay.live().config.schedule.expire_after_secs;
+    let expire_after_secs = relay.live().config.schedule.expire_after_secs;
     let hold = NewHold { reason, until, expire_after_secs };
-    let held = state.relay.store().hold(which, hold, now_ms(), peer.name()).await?;
+    let held = relay.store().hold(which, hold, now_ms(), by).await?;
     match id {
         Some(id) if held.recipients == 0 => Err(unknown(&id)),
-        _ => Ok(Json(held)),
+        _ => Ok(held),
     }
 }
 
@@ -96,8 +107,9 @@ pub(super) async fn release(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(which): Json<Selection>,
 ) -> Answer<Released> {
-    let recipients = state.relay.store().release(which, now_ms(), peer.name()).await?;
-    Ok(Json(Released { recipients }))
+    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("queue-release", in_words(&which)));
+    let release = async move { Ok(Released { recipients: relay.store().release(which, now_ms(), by).await? }) };
+    audited(&state.relay, &peer, act, release).await
 }
 
 pub(super) async fn remove(
@@ -105,10 +117,31 @@ pub(super) async fn remove(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
 ) -> Answer<Removed> {
-    match state.relay.store().remove(&id, now_ms(), peer.name()).await? {
-        true => Ok(Json(Removed { removed: id })),
-        false => Err(unknown(&id)),
+    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("queue-remove", format!("entry {id}")));
+    let remove = async move {
+        match relay.store().remove(&id, now_ms(), by).await? {
+            true => Ok(Removed { removed: id }),
+            false => Err(unknown(&id)),
+        }
+    };
+    audited(&state.relay, &peer, act, remove).await
+}
+
+/// What is meant, for the audit log: as the request had it, `all`, `entry ID`, or what is to match.
+fn in_words(which: &impl Serialize) -> String {
+    match serde_json::to_value(which).unwrap_or_default() {
+        Value::String(word) => word,
+        Value::Object(one) => {
+            let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            one.iter().map(|(word, value)| format!("{word} {}", words(value))).collect()
+        }
+        other => other.to_string(),
     }
+}
+
+/// Why, and until when.
+fn told(HoldRequest { reason, until, .. }: &HoldRequest) -> String {
+    until.map_or_else(|| reason.clone(), |until| format!("{reason} (until {})", rfc3339(until)))
 }
 
 fn unknown(id: &str) -> ApiError {
@@ -118,4 +151,26 @@ fn unknown(id: &str) -> ApiError {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selections_are_told_in_words() {
+        let json = |text| serde_json::from_str::<Selection>(text).expect("a selection");
+        let rows = [
+            (r#""all""#, "all"),
+            (r#"{"entry": "e1"}"#, "entry e1"),
+            (
+                r#"{"matching": {"domain": "b.example", "sender": "null"}}"#,
+                r#"matching {"domain":"b.example","sender":"null"}"#,
+            ),
+        ];
+        for (which, expected) in rows {
+            assert_eq!(in_words(&json(which)), expected);
+        }
+        assert_eq!(in_words(&Retry::FailedDecisions), "failed-decisions");
+    }
 }

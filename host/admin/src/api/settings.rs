@@ -6,7 +6,7 @@ use sealwire_relay::Replaced;
 use sealwire_store::Revision;
 use serde::Deserialize;
 
-use super::{Answer, State};
+use super::{Answer, State, whole};
 use crate::error::ApiError;
 use crate::peer::Peer;
 
@@ -47,9 +47,6 @@ pub(super) async fn apply(
     Query(How { note, reload }): Query<How>,
     document: String,
 ) -> Answer<Replaced> {
-    // A client that goes away in the middle must not leave a revision that is stored and not in force.
     let relay = state.relay.clone();
-    let apply = tokio::spawn(async move { relay.apply_settings(document, peer.name(), note, reload).await });
-    let applied = apply.await.map_err(|error| ApiError::internal(error.to_string()))?;
-    Ok(Json(applied?))
+    whole(async move { Ok(relay.apply_settings(document, &peer.actor(), note, reload).await?) }).await
 }

@@ -1,14 +1,16 @@
 //! TLS reports (RFC 8460): what is being counted, a report as it would be sent, and sending at once.
 
 use axum::Json;
-use axum::extract::{Path, Query, State as Extract};
+use axum::extract::{ConnectInfo, Path, Query, State as Extract};
 use sealwire_core::address::Domain;
+use sealwire_relay::Act;
 use sealwire_relay::tls_reports::{TlsReportCounted, TlsReportSent};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Answer, State};
+use super::{Answer, State, audited};
 use crate::error::ApiError;
+use crate::peer::Peer;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,14 +29,16 @@ pub(super) async fn show(Extract(state): Extract<State>, Path(about): Path<Strin
 
 pub(super) async fn send(
     Extract(state): Extract<State>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Query(Which { domain: about }): Query<Which>,
 ) -> Answer<Vec<TlsReportSent>> {
-    let about = about.as_deref().map(domain).transpose()?;
+    let act = Act::of("tls-reports-send", about.as_deref().unwrap_or("all domains"));
     let relay = state.relay.clone();
-    // A client that goes away in the middle must not leave a report that is sent and not noted as such.
-    let send = tokio::spawn(async move { relay.send_tls_reports(about.as_ref()).await });
-    let sent = send.await.map_err(|error| ApiError::internal(error.to_string()))?;
-    sent.map(Json).map_err(ApiError::bad_request)
+    let send = async move {
+        let about = about.as_deref().map(domain).transpose()?;
+        relay.send_tls_reports(about.as_ref()).await.map_err(ApiError::bad_request)
+    };
+    audited(&state.relay, &peer, act, send).await
 }
 
 fn domain(text: &str) -> Result<Domain, ApiError> {

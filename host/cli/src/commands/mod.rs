@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, what it does, how it answers.
 
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod decide;
@@ -35,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::TlsReports(reports) => reports.run(&place.client()?, output).await?,
         Command::TlsTest(test) => return test.run(&place.client()?, output).await,
         Command::Downgrades(downgrades) => downgrades.run(&place.client()?, output).await?,
+        Command::Audit(audit) => return audit.run(place, output).await,
         Command::Status => status::run(&place.client()?, output).await?,
         Command::BenchLoad(load) => return load.run(output).await,
         Command::BenchSink(sink) => return sink.run(output).await,

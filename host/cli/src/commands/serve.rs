@@ -5,7 +5,7 @@ use sealwire_admin::{Metrics, Server};
 use sealwire_core::facts::RouteKind;
 use sealwire_core::plan::Route;
 use sealwire_relay::config::{Component, Config};
-use sealwire_relay::{Relay, Start};
+use sealwire_relay::{Actor, Relay, Start};
 use std::io::IsTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -127,7 +127,7 @@ async fn until_told_to_stop(relay: &Relay) -> Result<(), Failure> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => match relay.reload().await {
+            _ = hangup.recv() => match relay.reload(&Actor::new("the owner of the process", "signal")).await {
                 Ok(replaced) => tracing::info!(generation = replaced.generation, "reloaded"),
                 Err(problems) => {
                     problems.iter().for_each(|problem| tracing::error!(%problem, "reload refused"));

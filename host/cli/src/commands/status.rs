@@ -28,6 +28,7 @@ fn tell(status: &Value, output: &Output) {
         ("policies", policies(status)),
         ("lists", lists(status)),
         ("settings", format!("revision {}, generation {}", text("/settings-revision"), text("/generation/number"))),
+        ("audit log", text("/audit-head")),
         ("queue", queue(status)),
         (
             "received",

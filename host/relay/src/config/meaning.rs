@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sealwire_core::schedule::Schedule;
 
 use super::meant::{
-    AlertsTo, CertificateFiles, Component, Config, Limits, Listener, LogLevel, MtaSts, Policy, ProbesOf, Profile,
+    AlertsTo, CertificateFiles, Component, Config, Keep, Limits, Listener, LogLevel, MtaSts, Policy, ProbesOf, Profile,
 };
 use super::problem::Problem;
 use super::reader::{At, Faults};
@@ -57,6 +57,10 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         probes: ProbesOf {
             lists: values(written.probes_lists),
             every_secs: value(written.probes_every).unwrap_or(PROBES_EVERY_SECS),
+        },
+        keep: Keep {
+            ledger_secs: value(written.ledger_keep).flatten(),
+            audit_secs: value(written.audit_keep).flatten(),
         },
         policies: policies(written.policies, faults),
         schedule: schedule(&written.schedule, faults),

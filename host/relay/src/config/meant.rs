@@ -58,6 +58,8 @@ pub struct Config {
     pub alerts: AlertsTo,
     /// Whose TLS is looked at ahead of mail.
     pub probes: ProbesOf,
+    /// How long records are kept.
+    pub keep: Keep,
     /// When to try again and when to give up.
     pub schedule: Schedule,
     /// Least level written to the log.
@@ -82,6 +84,15 @@ pub struct ProbesOf {
     pub lists: Vec<String>,
     /// From one probe of a domain to the next.
     pub every_secs: u64,
+}
+
+/// How long records are kept, in seconds; None: forever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Those of the ledger.
+    pub ledger_secs: Option<u64>,
+    /// Entries of the audit log.
+    pub audit_secs: Option<u64>,
 }
 
 impl Config {

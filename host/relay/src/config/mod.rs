@@ -24,8 +24,8 @@ pub(crate) mod written;
 pub use login::Login;
 pub use meaning::BUILTIN_POLICY;
 pub use meant::{
-    CertificateFiles, Component, Config, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail, RouteChannel,
-    TlsReports,
+    CertificateFiles, Component, Config, Keep, Limits, Listener, LogLevel, Policy, Profile, ReportsByMail,
+    RouteChannel, TlsReports,
 };
 pub use problem::Problem;
 pub use routes::IMPLICIT_ROUTE;

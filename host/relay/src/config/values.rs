@@ -99,6 +99,18 @@ pub fn seconds(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "is no duration; write one such as 90s, 5m, 1h30m or 5d".to_owned())
 }
 
+/// How long records are kept, in seconds, of `90d` or `10y`, a year being 365 days; None of `forever`.
+pub fn keep(text: &str) -> Result<Option<u64>, String> {
+    let units = [("d", 86_400), ("y", 365 * 86_400)];
+    let secs = || sum(text, |unit| units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor));
+    match text {
+        "forever" => Ok(None),
+        _ => secs().filter(|secs| *secs > 0).map(Some).ok_or_else(|| {
+            "is no time to keep records; write forever, or days and years such as 90d or 10y".to_owned()
+        }),
+    }
+}
+
 /// Octets of `500kB`, `50MB`, `50MiB`.
 pub fn octets(text: &str) -> Result<u64, String> {
     let units = [("kB", 1000), ("MB", 1_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
@@ -137,6 +149,17 @@ mod tests {
             [("50MiB", Some(52_428_800)), ("1 kB", Some(1000)), ("5 apples", None), ("99999999GiB99999999999GiB", None)]
         {
             assert_eq!(octets(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn records_are_kept_for_days_and_years_or_forever() {
+        let rows = [("forever", Ok(None)), ("90d", Ok(Some(7_776_000))), ("10y", Ok(Some(315_360_000)))];
+        for (text, expected) in rows {
+            assert_eq!(keep(text), expected, "{text}");
+        }
+        for wrong in ["", "0d", "90", "90s", "ever", "99999999999999999999y"] {
+            assert!(keep(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) struct Written {
     pub(super) probes_every: Option<At<u64>>,
     pub(super) alerts_to: Vec<At<Destination>>,
     pub(super) alerts_repeat_after: Option<At<u64>>,
+    pub(super) ledger_keep: Option<At<Option<u64>>>,
+    pub(super) audit_keep: Option<At<Option<u64>>>,
     pub(super) limits: WrittenLimits,
     pub(super) schedule: WrittenSchedule,
     pub(super) listeners: Vec<WrittenListener>,
@@ -138,6 +140,7 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
     let sts = file.table("mta-sts");
     let alerts = file.table("alerts");
     let probes = file.table("probes");
+    let (ledger, audit) = (file.table("ledger"), file.table("audit"));
     Written {
         hostname: file.parsed("hostname", values::domain),
         data_directory: file.parsed("data-directory", path),
@@ -152,6 +155,8 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         probes_every: probes.as_ref().and_then(|probes| probes.parsed("every", duration)),
         alerts_to: alerts.as_ref().and_then(|alerts| alerts.list("to", alert_destination)).unwrap_or_default(),
         alerts_repeat_after: alerts.as_ref().and_then(|alerts| alerts.parsed("repeat-after", duration)),
+        ledger_keep: ledger.as_ref().and_then(|ledger| ledger.parsed("keep", values::keep)),
+        audit_keep: audit.as_ref().and_then(|audit| audit.parsed("keep", values::keep)),
         sts_enabled: sts.as_ref().and_then(|sts| sts.flag("enabled")),
         sts_port: sts.as_ref().and_then(|sts| sts.number("port", 1..=65_535)),
         tls_reports: file.table("tls-reports").map(|table| tls_reports(&table, folder)).unwrap_or_default(),
