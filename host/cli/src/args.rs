@@ -7,7 +7,7 @@ use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
 use crate::commands::{
-    audit, bench, check, decide, demo, downgrades, log, queue, serve, settings, tls_reports, tls_test,
+    audit, bench, check, decide, demo, downgrades, evidence, log, queue, serve, settings, tls_reports, tls_test,
 };
 use crate::failure::Failure;
 
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     /// Who changed what, when and from where, and who tried to
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// How the mail with a domain was protected in a month, signed, for whoever wants it shown
+    Evidence(evidence::OfDomain),
     /// How the running relay does
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports

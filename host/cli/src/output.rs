@@ -91,21 +91,6 @@ fn aligned<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
     padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
 }
 
-/// With what would end the line, or speak to the terminal, or turn the direction of writing, escaped.
-pub(crate) fn escaped(text: &str) -> String {
-    let speaks = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
-    };
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        match speaks(c) {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-        out
-    })
-}
-
 /// `5 s`, `3 min`, `2 h`, `4 d`: how long, for a glance.
 pub(crate) fn span(secs: u64) -> String {
     match secs {

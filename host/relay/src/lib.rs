@@ -10,6 +10,7 @@ mod delivery;
 mod destinations;
 pub mod dns;
 mod evaluate;
+pub mod evidence;
 mod fresh;
 pub mod generation;
 mod https;

@@ -46,6 +46,8 @@ pub struct Relay {
     pub(crate) acceptors: ArcSwap<Acceptors>,
     pub(crate) builtins: Builtins,
     pub(crate) configuration: Option<PathBuf>,
+    /// Where the key is that evidence is signed with: beside the store.
+    pub(crate) evidence_key: PathBuf,
     pub(crate) listening: Vec<(String, SocketAddr)>,
     pub(crate) started_at: u64,
     /// One build at a time: two would race for the next number.

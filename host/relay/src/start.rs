@@ -97,6 +97,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         acceptors: ArcSwap::from_pointee(acceptors),
         builtins: start.builtins,
         configuration: start.configuration,
+        evidence_key: config.data_directory.join("evidence.key"),
         listening: bound.iter().map(|b| (b.name.clone(), b.address)).collect(),
         started_at: world.now(),
         world,

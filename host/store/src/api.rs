@@ -17,9 +17,12 @@ use sealwire_core::ledger::LedgerRecord;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::audit::AuditQuery;
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
 use crate::holds::{Held, NewHold, Selection};
+use crate::pieces::Piece;
+use crate::settings::NewRevision;
 
 /// What every method of the store gives: a future that can cross threads.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -343,78 +346,6 @@ pub struct LedgerLine {
     /// As it was written.
     #[serde(flatten)]
     pub record: LedgerRecord,
-}
-
-/// A revision of the settings on its way in.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct NewRevision {
-    /// The whole document but for its pieces. The store does not look into it.
-    pub document: String,
-    /// Texts that it refers to by their digests and that may not be there yet; those that are there already are left as they
-    /// are. They are written ahead of the revision, some at a time, so that no mail waits for all of them; what no revision
-    /// needs in the end is removed when the store is opened again.
-    pub pieces: Vec<Piece>,
-    /// All that it refers to, among them those that are there already. [`StoreError::NoPiece`] where one is missing.
-    pub needs: Vec<Hash>,
-    /// Who puts it.
-    pub by: String,
-    /// What for.
-    pub note: String,
-    /// Seconds since the Unix epoch.
-    pub now: u64,
-    /// The newest revision must be this one (0: there is none yet), else [`StoreError::Conflict`].
-    pub expected: Option<u64>,
-    /// Written with it, its `revision` filled in.
-    pub audit: Option<NewAudit>,
-}
-
-/// Part of a settings document, kept once for all revisions that need it, and never removed while one does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// By which it is found. The store does not compute it.
-    pub digest: Hash,
-    /// At most [`crate::PIECE_MAX`] octets.
-    pub text: String,
-}
-
-/// What to read from the audit log; the default is the first thousand entries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
-pub struct AuditQuery {
-    /// Not before.
-    pub since_ms: Option<u64>,
-    /// Before.
-    pub until_ms: Option<u64>,
-    /// Part of who did it, any case.
-    pub by: Option<String>,
-    /// The action, as it is written.
-    pub action: Option<String>,
-    /// Part of what it touched, any case.
-    pub object: Option<String>,
-    /// Part of the record as it is written, JSON, any case.
-    pub text: Option<String>,
-    /// Only entries with a greater number; to follow the log.
-    pub after: Option<u64>,
-    /// At most so many.
-    pub limit: usize,
-    /// The last `limit` that match instead of the first. The answer is in the order of writing either way.
-    pub last: bool,
-}
-
-impl Default for AuditQuery {
-    fn default() -> AuditQuery {
-        AuditQuery {
-            since_ms: None,
-            until_ms: None,
-            by: None,
-            action: None,
-            object: None,
-            text: None,
-            after: None,
-            limit: 1000,
-            last: false,
-        }
-    }
 }
 
 /// One revision of the settings document.

@@ -5,9 +5,9 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter, types::Value};
 use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, PRUNE, Verified, Walk, chain};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::AuditQuery;
 use crate::error::StoreError;
 use crate::ledger::{LINES_MAX, PRUNED_AT_ONCE};
 use crate::numbers::{integer, natural};
@@ -16,6 +16,46 @@ use crate::writer::Turn;
 
 /// Entries read at once on a walk: a search by a person does not wait for the whole of it.
 const WALKED_AT_ONCE: i64 = 1000;
+
+/// What to read from the audit log; the default is the first thousand entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct AuditQuery {
+    /// Not before.
+    pub since_ms: Option<u64>,
+    /// Before.
+    pub until_ms: Option<u64>,
+    /// Part of who did it, any case.
+    pub by: Option<String>,
+    /// The action, as it is written.
+    pub action: Option<String>,
+    /// Part of what it touched, any case.
+    pub object: Option<String>,
+    /// Part of the record as it is written, JSON, any case.
+    pub text: Option<String>,
+    /// Only entries with a greater number; to follow the log.
+    pub after: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+    /// The last `limit` that match instead of the first. The answer is in the order of writing either way.
+    pub last: bool,
+}
+
+impl Default for AuditQuery {
+    fn default() -> AuditQuery {
+        AuditQuery {
+            since_ms: None,
+            until_ms: None,
+            by: None,
+            action: None,
+            object: None,
+            text: None,
+            after: None,
+            limit: 1000,
+            last: false,
+        }
+    }
+}
 
 /// The text of an act.
 pub(crate) fn text(act: &NewAudit) -> Result<String, StoreError> {

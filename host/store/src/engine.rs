@@ -10,12 +10,15 @@ use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, AuditQuery, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, Piece,
-    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
+    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
+use crate::audit::AuditQuery;
 use crate::content::{BodyReader, BodyWriter};
 use crate::error::StoreError;
 use crate::holds::{self, Held, NewHold, Selection};
+use crate::pieces::Piece;
+use crate::settings::NewRevision;
 use crate::sqlite::SqliteStore;
 use crate::writer::{Need, Turn};
 use crate::{audit, knowledge, ledger, operate, pieces, queue, settings};

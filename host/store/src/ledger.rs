@@ -112,11 +112,13 @@ pub(crate) fn query(connection: &Connection, query: &LedgerQuery) -> Result<Vec<
     if let Some(message) = &query.message {
         restrict(" AND message = ?", message.clone().into());
     }
+    // Whoever pages goes by number; the index of times would be sorted anew for every page.
+    let at_ms = if query.after.is_some() { "+at_ms" } else { "at_ms" };
     if let Some(since_ms) = query.since_ms {
-        restrict(" AND at_ms >= ?", integer(since_ms).into());
+        restrict(&format!(" AND {at_ms} >= ?"), integer(since_ms).into());
     }
     if let Some(until_ms) = query.until_ms {
-        restrict(" AND at_ms < ?", integer(until_ms).into());
+        restrict(&format!(" AND {at_ms} < ?"), integer(until_ms).into());
     }
     if let Some(after) = query.after {
         restrict(" AND number > ?", integer(after).into());

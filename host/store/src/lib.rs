@@ -40,15 +40,17 @@ mod writer;
 mod memory;
 
 pub use api::{
-    Answer, AuditQuery, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, Piece,
-    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
+    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
+pub use audit::AuditQuery;
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
 pub use holds::{Held, NewHold, Selection, Sender};
 #[cfg(any(test, feature = "memory"))]
 pub use memory::{MemoryPlace, MemoryStore};
-pub use pieces::PIECE_MAX;
+pub use pieces::{PIECE_MAX, Piece};
+pub use settings::NewRevision;
 pub use sqlite::SqliteStore;
 
 #[cfg(test)]

@@ -14,13 +14,16 @@ use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, AuditQuery, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, NewRevision, Piece,
-    QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
+    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
+use crate::audit::AuditQuery;
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
 use crate::holds::{Held, NewHold, Selection};
+use crate::pieces::Piece;
 use crate::queue::NO_LEASE;
+use crate::settings::NewRevision;
 use state::{Queued, State};
 
 /// What a memory store keeps; clones are the same place.

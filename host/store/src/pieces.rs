@@ -7,7 +7,6 @@
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use sealwire_core::audit::{Hash, hexadecimal};
 
-use crate::api::Piece;
 use crate::error::StoreError;
 use crate::reader::ReadError;
 use crate::writer::Turn;
@@ -17,6 +16,15 @@ pub const PIECE_MAX: usize = 1024 * 1024;
 
 /// Octets of pieces in one transaction, likewise.
 const AHEAD_AT_ONCE: usize = PIECE_MAX;
+
+/// Part of a settings document, kept once for all revisions that need it, and never removed while one does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// By which it is found. The store does not compute it.
+    pub digest: Hash,
+    /// At most [`PIECE_MAX`] octets.
+    pub text: String,
+}
 
 /// Parts what is to be written into transactions.
 pub(crate) fn batches(pieces: Vec<Piece>) -> Result<Vec<Vec<Piece>>, StoreError> {

@@ -6,14 +6,37 @@ use std::sync::Arc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sealwire_core::audit::{Hash, NewAudit};
 
-use crate::api::{NewRevision, Revision};
+use crate::api::Revision;
 use crate::content::{CONTENT_INLINE_MAX, Content, Kept};
 use crate::error::StoreError;
 use crate::folder::{Folder, StagedFile};
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
 use crate::writer::{Staged, Turn};
-use crate::{audit, pieces};
+use crate::{Piece, audit, pieces};
+
+/// A revision of the settings on its way in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NewRevision {
+    /// The whole document but for its pieces. The store does not look into it.
+    pub document: String,
+    /// Texts that it refers to by their digests and that may not be there yet; those that are there already are left as they
+    /// are. They are written ahead of the revision, some at a time, so that no mail waits for all of them; what no revision
+    /// needs in the end is removed when the store is opened again.
+    pub pieces: Vec<Piece>,
+    /// All that it refers to, among them those that are there already. [`StoreError::NoPiece`] where one is missing.
+    pub needs: Vec<Hash>,
+    /// Who puts it.
+    pub by: String,
+    /// What for.
+    pub note: String,
+    /// Seconds since the Unix epoch.
+    pub now: u64,
+    /// The newest revision must be this one (0: there is none yet), else [`StoreError::Conflict`].
+    pub expected: Option<u64>,
+    /// Written with it, its `revision` filled in.
+    pub audit: Option<NewAudit>,
+}
 
 /// A revision ready to be bound to statements, its pieces written ahead.
 pub(crate) struct Ready {

@@ -22,6 +22,7 @@ mod door;
 mod downgrades;
 mod dsn;
 mod every_host;
+mod evidence;
 mod exhausted;
 mod failed_decisions;
 mod hostile;

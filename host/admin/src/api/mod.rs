@@ -1,6 +1,7 @@
 //! Paths and what they do. Every handler asks the relay or its store and answers JSON; none decides anything.
 
 mod audit;
+mod evidence;
 mod log;
 mod queue;
 mod settings;
@@ -56,6 +57,8 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/audit", get(audit::read))
         .route("/v1/audit/anchor", get(audit::anchor))
         .route("/v1/audit/verify", get(audit::verify))
+        .route("/v1/evidence-key", get(evidence::key))
+        .route("/v1/evidence/{domain}", get(evidence::make))
         .route("/v1/decide", post(ask))
         .route("/v1/tls-test", get(test_tls))
         .route("/v1/downgrades", get(downgrades))

@@ -12,12 +12,13 @@ use clap::{Args, Subcommand};
 use sealwire_admin::{Client, query};
 use sealwire_core::audit::{AuditLine, AuditResult, Head, NewAudit, Verified, Walk};
 use sealwire_core::time::rfc3339;
+use sealwire_core::visible::visible;
 use sealwire_relay::config::values::seconds;
 use serde::{Deserialize, Serialize};
 
 use crate::args::Place;
 use crate::failure::Failure;
-use crate::output::{Output, Tone, escaped, now};
+use crate::output::{Output, Tone, now};
 
 /// Entries asked for at once where all are wanted.
 const AT_ONCE: usize = 1000;
@@ -28,7 +29,7 @@ Examples:
   sealwire audit list --since 7d
   sealwire audit list --by ann --action settings-apply
   sealwire audit show 17
-  sealwire audit verify --head 17:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+  sealwire audit verify --head 17:9f86d081884c7d65...
   sealwire audit export --output audit.jsonl
   sealwire audit verify --file audit.jsonl")]
 pub(crate) enum Audit {
@@ -156,7 +157,7 @@ impl List {
 fn in_words(line: &AuditLine) -> String {
     let record = match line.record() {
         Ok(record) => record,
-        Err(why) => return format!("{}  {}", line.number, escaped(&why)),
+        Err(why) => return format!("{}  {}", line.number, visible(&why)),
     };
     let NewAudit { at_ms, by, from, action, object, note, revision, generation, result, .. } = &record;
     let object = if object.is_empty() { String::new() } else { format!(" {object}") };
@@ -168,7 +169,7 @@ fn in_words(line: &AuditLine) -> String {
     };
     let note = if note.is_empty() { String::new() } else { format!("; {note:?}") };
     let words = format!("{action}{object}  by {by}, {from}{revision}{generation}{note}{result}");
-    format!("{}  {}  {}", line.number, rfc3339(at_ms / 1000), escaped(&words))
+    format!("{}  {}  {}", line.number, rfc3339(at_ms / 1000), visible(&words))
 }
 
 async fn show(client: &Client, number: u64, output: &Output) -> Result<(), Failure> {
@@ -180,7 +181,7 @@ async fn show(client: &Client, number: u64, output: &Output) -> Result<(), Failu
     output.either(&line, |line| {
         // JSON escapes line ends and not all that a terminal listens to.
         let text = serde_json::to_string_pretty(line).unwrap_or_default();
-        text.lines().for_each(|line| output.line(escaped(line)));
+        text.lines().for_each(|line| output.line(visible(line)));
     });
     Ok(())
 }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod decide;
 pub(crate) mod demo;
 pub(crate) mod downgrades;
+pub(crate) mod evidence;
 pub(crate) mod log;
 pub(crate) mod queue;
 mod reload;
@@ -37,6 +38,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::TlsTest(test) => return test.run(&place.client()?, output).await,
         Command::Downgrades(downgrades) => downgrades.run(&place.client()?, output).await?,
         Command::Audit(audit) => return audit.run(place, output).await,
+        Command::Evidence(evidence) => evidence.run(place, output).await?,
         Command::Status => status::run(&place.client()?, output).await?,
         Command::BenchLoad(load) => return load.run(output).await,
         Command::BenchSink(sink) => return sink.run(output).await,

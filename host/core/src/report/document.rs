@@ -112,7 +112,8 @@ fn lines(text: &str, mark: &str) -> String {
     format!("{wrapped}{mark}\n")
 }
 
-fn escaped(text: &str) -> String {
+/// As text and as an attribute's value.
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -16,6 +16,7 @@ mod encode;
 mod status;
 mod text;
 
+pub(crate) use document::escaped;
 pub(crate) use encode::{fold, tame_ascii, wrap};
 pub use status::status_of;
 

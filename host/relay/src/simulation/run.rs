@@ -239,6 +239,7 @@ impl Door {
             acceptors: ArcSwap::default(),
             builtins: Builtins::new(),
             configuration: None,
+            evidence_key: "evidence.key".into(),
             listening: Vec::new(),
             building: AsyncMutex::new(()),
             alerts: Alerts::default(),

@@ -2,8 +2,7 @@
 
 use sealwire_core::audit::{AuditLine, Head, NewAudit, Verified, Walk, chain};
 
-use crate::api::AuditQuery;
-use crate::audit;
+use crate::audit::{self, AuditQuery};
 use crate::error::StoreError;
 
 #[derive(Default)]
