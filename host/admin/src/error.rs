@@ -3,7 +3,9 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use sealwire_relay::ChangeError;
 use sealwire_relay::config::Problem;
+use sealwire_relay::settings::EditError;
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,19 @@ impl From<Vec<Problem>> for ApiError {
     fn from(problems: Vec<Problem>) -> ApiError {
         let error = "refused; what was in force stays in force".to_owned();
         ApiError { status: StatusCode::UNPROCESSABLE_ENTITY, refusal: Refusal { error, problems } }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> ApiError {
+        let text = error.to_string();
+        match error {
+            ChangeError::Refused(problems) => problems.into(),
+            ChangeError::Edit(EditError::NotFound(_)) | ChangeError::NoRevision(_) => ApiError::not_found(text),
+            ChangeError::Edit(EditError::Wrong(_)) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, text),
+            ChangeError::Conflict { .. } => ApiError::new(StatusCode::CONFLICT, text),
+            ChangeError::Store(error) => error.into(),
+        }
     }
 }
 

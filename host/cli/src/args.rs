@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sealwire_admin::Client;
 use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
+use crate::commands::model::{list, route, setting, unit};
 use crate::commands::{
     audit, bench, check, decide, demo, downgrades, evidence, log, queue, serve, settings, tls_reports, tls_test,
 };
@@ -66,9 +67,21 @@ pub(crate) enum Command {
     Queue(queue::Queue),
     /// Read the configuration again; a bad one is refused and the old one stays
     Reload,
-    /// Lists and the policies' settings
+    /// The settings document: put a file into force, show, compare, undo
     #[command(subcommand)]
     Settings(settings::Settings),
+    /// Organizational units, and what is in force in each
+    #[command(subcommand)]
+    Unit(unit::Unit),
+    /// What mail of and to listed addresses must have
+    #[command(subcommand)]
+    Setting(setting::Setting),
+    /// Lists of addresses and domains
+    #[command(subcommand)]
+    AddressList(list::AddressList),
+    /// Mail hosts
+    #[command(subcommand)]
+    Route(route::Route),
     /// Test how mail to a destination would leave: hosts, TLS, certificates, DANE, MTA-STS; nothing is sent
     TlsTest(tls_test::TlsTestOf),
     /// Destinations that give less protection than they gave

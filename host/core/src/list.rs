@@ -5,17 +5,24 @@
 //! and shared by every setting that names it. A look-up costs the same in ten entries and in a million.
 //!
 //! As written: entries stand apart by commas, white space or line ends; `#` where an entry could begin starts a
-//! comment to the end of the line; a quoted local part may hold any of these.
+//! comment to the end of the line; a quoted local part may hold any of these. Behind an entry, on its line, may stand
+//! what holds for it: `until=2026-12-31`, `sender=authenticated` ([`Attributes`]).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 
 use crate::address::{Domain, Mailbox};
 
+mod attributes;
+mod edit;
 mod index;
 mod tokens;
+
+pub use attributes::Attributes;
+pub use edit::{NewEntry, WrittenEntry, add, remove, written};
 
 use index::Index;
 
@@ -27,6 +34,8 @@ const PROBLEMS_MAX: usize = 1_000;
 /// A list of addresses, domains and subdomain patterns.
 pub struct AddressList {
     index: Index,
+    /// Of the few entries that have some, by place.
+    attributes: BTreeMap<u32, Attributes>,
     digest: String,
 }
 
@@ -35,7 +44,7 @@ pub struct AddressList {
 pub struct ListEntry<'a> {
     /// As the operator wrote it.
     pub text: &'a str,
-    /// Counts only for an authenticated sender; no list can say so yet.
+    /// Counts only for an authenticated sender.
     pub authenticated_sender_only: bool,
 }
 
@@ -58,12 +67,15 @@ impl AddressList {
 
     /// Reads a list line by line; problems carry the line's place, counted from 1.
     pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<AddressList, Vec<EntryProblem>> {
-        let mut index = Index::default();
+        let mut list = AddressList { index: Index::default(), attributes: BTreeMap::new(), digest: String::new() };
         let mut problems = Vec::new();
         for (at, line) in lines.into_iter().enumerate() {
-            for text in tokens::entries(line) {
-                let added = normal_form(text).and_then(|normal| index.insert(&normal, text));
-                let Err(why) = added else { continue };
+            let mut tokens = tokens::entries(line).peekable();
+            while let Some(text) = tokens.next() {
+                let attributes = Attributes::behind(&mut tokens);
+                let Err((text, why)) = attributes.and_then(|attributes| list.insert(text, attributes)) else {
+                    continue;
+                };
                 if problems.len() == PROBLEMS_MAX {
                     let why = "more entries are wrong, this one among them; mend the ones above first";
                     problems.push(EntryProblem { line: at + 1, text: cut(text), why });
@@ -75,23 +87,46 @@ impl AddressList {
         if !problems.is_empty() {
             return Err(problems);
         }
-        index.shrink();
-        let digest = digest_of(&index);
-        Ok(AddressList { index, digest })
+        list.index.shrink();
+        list.digest = list.digest_of();
+        Ok(list)
     }
 
-    /// The entry that lists this mailbox: its address first, then its domain, then `*.` over the domain's parents,
-    /// nearest first.
-    pub fn find(&self, mailbox: &Mailbox) -> Option<ListEntry<'_>> {
+    /// Of equal entries the wider one stands: a list protects whom any of its lines protects.
+    fn insert<'a>(&mut self, text: &'a str, attributes: Attributes) -> Result<(), (&'a str, &'static str)> {
+        if attributes::is_attribute(text) {
+            return Err((text, "it stands behind no entry; write it on the line of the entry it is for"));
+        }
+        let normal = normal_form(text).map_err(|why| (text, why))?;
+        let (place, is_new) = self.index.insert(&normal, text).map_err(|why| (text, why))?;
+        let before = if is_new { attributes } else { self.attributes_of(place) };
+        match before.wider(attributes) {
+            Attributes::NONE => drop(self.attributes.remove(&place)),
+            some => drop(self.attributes.insert(place, some)),
+        }
+        Ok(())
+    }
+
+    fn attributes_of(&self, place: u32) -> Attributes {
+        self.attributes.get(&place).copied().unwrap_or(Attributes::NONE)
+    }
+
+    /// The entry that lists this mailbox at `now`: its address first, then its domain, then `*.` over the domain's parents,
+    /// nearest first. Entries whose time is over list nobody.
+    pub fn find(&self, mailbox: &Mailbox, now: u64) -> Option<ListEntry<'_>> {
         let domain = mailbox.domain.as_str();
-        let by_address = || self.index.find(&address_form(mailbox));
-        let by_domain = || self.index.find(domain);
-        let by_parent = || dotted_parents(domain).find_map(|parent| self.index.find(parent));
-        let text = by_address().or_else(by_domain).or_else(by_parent)?;
-        Some(ListEntry { text, authenticated_sender_only: false })
+        let listed = |normal: &str| {
+            let (place, text) = self.index.find(normal)?;
+            let Attributes { until, authenticated_sender_only } = self.attributes_of(place);
+            until.is_none_or(|until| now < until).then_some(ListEntry { text, authenticated_sender_only })
+        };
+        let by_address = || listed(&address_form(mailbox));
+        let by_domain = || listed(domain);
+        let by_parent = || dotted_parents(domain).find_map(listed);
+        by_address().or_else(by_domain).or_else(by_parent)
     }
 
-    /// SHA-256, in hex, over the sorted entries in their one form: equal content, equal digest.
+    /// SHA-256, in hex, over the sorted entries in their one form and what holds for them: equal content, equal digest.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -101,11 +136,39 @@ impl AddressList {
         self.index.len()
     }
 
+    /// Every entry in its one form, with what holds for it; in order of their octets.
+    pub fn entries(&self) -> impl Iterator<Item = String> {
+        let mut entries: Vec<String> = self
+            .index
+            .sorted()
+            .map(|(place, entry)| {
+                let star = if entry.starts_with('.') { "*" } else { "" };
+                format!("{star}{entry}{}", self.attributes_of(place))
+            })
+            .collect();
+        // A star sorts elsewhere than a dot.
+        entries.sort_unstable();
+        entries.into_iter()
+    }
+
     /// Domains that are listed by name, and those of listed addresses; not the subdomains that `*.domain` means. In order, some
     /// more than once.
     pub fn domains(&self) -> impl Iterator<Item = &str> {
         let domain = |entry: &'_ str| entry.rfind('@').map_or(0, |at| at + 1);
-        self.index.sorted().filter(|entry| !entry.starts_with('.')).map(move |entry| &entry[domain(entry)..])
+        let entries = self.index.sorted().map(|(_, entry)| entry);
+        entries.filter(|entry| !entry.starts_with('.')).map(move |entry| &entry[domain(entry)..])
+    }
+
+    fn digest_of(&self) -> String {
+        let mut sha = Sha256::new();
+        for (place, entry) in self.index.sorted() {
+            sha.update(entry.as_bytes());
+            if let Some(attributes) = self.attributes.get(&place) {
+                sha.update(attributes.to_string().as_bytes());
+            }
+            sha.update(b"\n");
+        }
+        sha.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
     }
 
     /// A list without entries; it lists nobody.
@@ -115,7 +178,7 @@ impl AddressList {
 }
 
 /// The one form of an entry. A subdomain pattern is held as `.parent`: no address and no domain begins so.
-fn normal_form(text: &str) -> Result<Cow<'_, str>, &'static str> {
+pub fn normal_form(text: &str) -> Result<Cow<'_, str>, &'static str> {
     if is_normal(text) { Ok(Cow::Borrowed(text)) } else { brought_to_normal(text).map(Cow::Owned) }
 }
 
@@ -195,15 +258,6 @@ fn address_form(mailbox: &Mailbox) -> String {
 fn dotted_parents(domain: &str) -> impl Iterator<Item = &str> {
     let name = if domain.starts_with('[') { "" } else { domain };
     name.match_indices('.').map(move |(at, _)| &name[at..])
-}
-
-fn digest_of(index: &Index) -> String {
-    let mut sha = Sha256::new();
-    for entry in index.sorted() {
-        sha.update(entry.as_bytes());
-        sha.update(b"\n");
-    }
-    sha.finalize().iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn cut(text: &str) -> String {

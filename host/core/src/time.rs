@@ -38,6 +38,14 @@ pub fn parse_rfc3339(text: &str) -> Result<u64, String> {
     if rfc3339(at) == text { Ok(at) } else { Err(wrong()) }
 }
 
+/// The end of a day such as `2026-12-31`, UTC, or a time as [`rfc3339`] writes it, in seconds since the Unix epoch.
+pub fn parse_end(text: &str) -> Result<u64, String> {
+    let day = parse_rfc3339(&format!("{text}T00:00:00Z")).map(|start| start + DAY_SECS);
+    let wrong =
+        |_| format!("is neither a day such as 2026-12-31 nor a time such as {}, in UTC", rfc3339(1_795_511_100));
+    day.or_else(|_| parse_rfc3339(text)).map_err(wrong)
+}
+
 /// Days from 1 January 1970 to this day: the inverse of [`civil`].
 fn days(year: u64, month: u64, day: u64) -> u64 {
     let (year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };

@@ -3,12 +3,14 @@
 //! Read [`spine`](self) first: it holds the journey of a message from the socket to its settlement.
 
 mod alerts;
+mod apply;
 pub mod audit;
 pub mod config;
 mod counters;
 mod delivery;
 mod destinations;
 pub mod dns;
+mod entries;
 mod evaluate;
 pub mod evidence;
 mod fresh;
@@ -39,6 +41,7 @@ pub mod tls_test;
 mod world;
 
 pub use alerts::Alert;
+pub use apply::{ChangeError, Changing};
 pub use audit::{Act, Actor};
 pub use counters::{Domains, Inbound, Outbound, Totals};
 pub use destinations::Downgrade;

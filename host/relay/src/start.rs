@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use sealwire_policy::{Sandbox, SandboxConfig};
-use sealwire_store::{NewRevision, SqliteStore, Store, StoreError};
+use sealwire_store::{SqliteStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerts::{self, Alerts};
+use crate::apply::read_apart;
 use crate::audit::{self, Act, Actor};
 use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
@@ -29,7 +30,7 @@ use crate::probes::{self, Probes};
 use crate::relay::Relay;
 use crate::retention;
 use crate::scheduler;
-use crate::settings::SettingsDocument;
+use crate::settings::{Gathered, SettingsDocument, pieces};
 use crate::sts::{self, Policies};
 use crate::tls_reports::{self, Received, Reports};
 use crate::world::{ThisMachine, World};
@@ -178,66 +179,14 @@ impl Relay {
         Ok(Replaced { notes, ..self.swap(built) })
     }
 
-    /// Builds a generation with these settings; if it comes to life they are the newest revision. With `reload` the
-    /// configuration is read again in the same step: a policy that needs settings can join or leave the chain no other
-    /// way. Done or refused, the audit log tells of it.
-    pub async fn apply_settings(
-        &self,
-        document: String,
-        actor: &Actor,
-        note: String,
-        reload: bool,
-    ) -> Result<Replaced, Vec<Problem>> {
-        let act = Act::of("settings-apply", "settings").noting(note);
-        let applied = self.try_apply(document, actor, &act, reload).await;
-        if let Err(problems) = &applied {
-            self.audit(actor, act.refused(audit::reason(problems))).await;
-        }
-        applied
-    }
-
-    async fn try_apply(
-        &self,
-        document: String,
-        actor: &Actor,
-        act: &Act,
-        reload: bool,
-    ) -> Result<Replaced, Vec<Problem>> {
-        let _one_at_a_time = self.building.lock().await;
-        let live = self.live();
-        let settings = parse_apart(document.clone(), live.settings.clone()).await?;
-        let config = if reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.base) };
-        let acceptors = if reload { Some(listener::acceptors(&config)?) } else { None };
-        let notes = self.needs_restart(&config);
-        let built = self.built(config, settings, live.settings_revision + 1).await?;
-        // The revision is durable before it is live; a crash in between comes up with it.
-        let (document, sha256) = digested(document).await?;
-        let after = json!({ "octets": document.len(), "sha-256": sha256, "configuration-read-again": reload });
-        let act = act.clone().changing(json!({ "settings-revision": live.settings_revision }), after);
-        let new = NewRevision {
-            by: actor.by.clone(),
-            note: act.note.clone(),
-            now: self.world.now(),
-            audit: Some(self.entry(actor, act, Some(built.generation.number()))),
-            document,
-            ..NewRevision::default()
-        };
-        let put = self.store.put_settings(new).await;
-        let revision = put.map_err(|error| one("settings", error.to_string()))?;
-        if let Some(acceptors) = acceptors {
-            self.acceptors.store(Arc::new(acceptors));
-        }
-        Ok(Replaced { notes, ..self.swap(built.of_revision(revision)) })
-    }
-
-    fn read_configuration(&self) -> Result<Config, Vec<Problem>> {
+    pub(crate) fn read_configuration(&self) -> Result<Config, Vec<Problem>> {
         match &self.configuration {
             Some(path) => config::load(path, &Surroundings::of_this_process()),
             None => Ok((*self.live().base).clone()),
         }
     }
 
-    async fn built(
+    pub(crate) async fn built(
         &self,
         config: Arc<Config>,
         settings: SettingsDocument,
@@ -251,7 +200,7 @@ impl Relay {
         build_apart(parts, &self.sandbox, &self.builtins, Some(live)).await
     }
 
-    fn swap(&self, built: Live) -> Replaced {
+    pub(crate) fn swap(&self, built: Live) -> Replaced {
         let replaced = Replaced {
             generation: built.generation.number(),
             settings_revision: built.settings_revision,
@@ -266,7 +215,7 @@ impl Relay {
         replaced
     }
 
-    fn needs_restart(&self, config: &Config) -> Vec<String> {
+    pub(crate) fn needs_restart(&self, config: &Config) -> Vec<String> {
         let live = self.live();
         let addresses = |c: &Config| c.listeners.iter().map(|l| (l.name.clone(), l.address)).collect::<Vec<_>>();
         let mut notes = Vec::new();
@@ -292,26 +241,10 @@ fn open_store(directory: &Path, free_space: u64) -> Result<Arc<dyn Store>, Vec<P
 
 async fn stored_settings(store: &dyn Store, before: SettingsDocument) -> Result<(SettingsDocument, u64), Vec<Problem>> {
     let newest = store.settings(None).await.map_err(|error| one("settings", error.to_string()))?;
-    match newest {
-        Some(revision) => Ok((parse_apart(revision.document, before).await?, revision.revision)),
-        None => Ok((SettingsDocument::empty(), 0)),
-    }
-}
-
-/// A document with a million entries takes its time; the mail path is not to notice.
-async fn parse_apart(document: String, before: SettingsDocument) -> Result<SettingsDocument, Vec<Problem>> {
-    tokio::task::spawn_blocking(move || SettingsDocument::parse_after(&before, &document))
-        .await
-        .unwrap_or_else(|error| Err(one("settings", error.to_string())))
-}
-
-/// With its digest, which the audit log keeps.
-async fn digested(document: String) -> Result<(String, String), Vec<Problem>> {
-    let digest = move || {
-        let digest = audit::digest(document.as_bytes());
-        (document, digest)
-    };
-    tokio::task::spawn_blocking(digest).await.map_err(|error| one("settings", error.to_string()))
+    let Some(revision) = newest else { return Ok((SettingsDocument::empty(), 0)) };
+    let mut gathered = Gathered::read(&revision.document)?.into_owned();
+    pieces::fetch(store, &mut gathered, Some(&before)).await?;
+    Ok((read_apart(gathered, before).await?.0, revision.revision))
 }
 
 async fn build_apart(
@@ -330,6 +263,6 @@ fn resolver(config: &Config) -> Result<Arc<dyn Resolver>, Vec<Problem>> {
     Ok(Arc::new(resolver))
 }
 
-fn one(place: &str, text: String) -> Vec<Problem> {
+pub(crate) fn one(place: &str, text: String) -> Vec<Problem> {
     vec![Problem::of_file(place, text)]
 }

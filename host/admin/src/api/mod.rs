@@ -43,6 +43,8 @@ type Answer<T> = Result<Json<T>, ApiError>;
 pub(crate) fn router(state: State) -> Router {
     let documents = Router::new()
         .route("/v1/settings", get(settings::show).post(settings::apply))
+        .route("/v1/settings/edits", post(settings::edit))
+        .route("/v1/settings/diff", post(settings::diff))
         .layer(DefaultBodyLimit::max(DOCUMENT_MAX));
     Router::new()
         .route("/v1/status", get(status))
@@ -53,6 +55,9 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/queue/{id}", get(queue::show).delete(queue::remove))
         .route("/v1/reload", post(reload))
         .route("/v1/settings/revisions", get(settings::revisions))
+        .route("/v1/settings/undo", post(settings::undo))
+        .route("/v1/model", get(settings::model))
+        .route("/v1/lists/{list}/entries", get(settings::entries))
         .route("/v1/log", get(log::read))
         .route("/v1/audit", get(audit::read))
         .route("/v1/audit/anchor", get(audit::anchor))

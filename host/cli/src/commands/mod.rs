@@ -8,6 +8,7 @@ pub(crate) mod demo;
 pub(crate) mod downgrades;
 pub(crate) mod evidence;
 pub(crate) mod log;
+pub(crate) mod model;
 pub(crate) mod queue;
 mod reload;
 pub(crate) mod serve;
@@ -34,6 +35,10 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Queue(queue) => queue.run(&place.client()?, output).await?,
         Command::Reload => reload::run(&place.client()?, output).await?,
         Command::Settings(settings) => settings.run(&place.client()?, output).await?,
+        Command::Unit(unit) => unit.run(&place.client()?, output).await?,
+        Command::Setting(setting) => setting.run(&place.client()?, output).await?,
+        Command::AddressList(list) => list.run(&place.client()?, output).await?,
+        Command::Route(route) => route.run(&place.client()?, output).await?,
         Command::TlsReports(reports) => reports.run(&place.client()?, output).await?,
         Command::TlsTest(test) => return test.run(&place.client()?, output).await,
         Command::Downgrades(downgrades) => downgrades.run(&place.client()?, output).await?,

@@ -32,14 +32,14 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Adds an entry unless an equal one is there.
-    pub(super) fn insert(&mut self, normal: &str, written: &str) -> Result<(), &'static str> {
+    /// The place of the entry, and whether it is new: an equal one may be there.
+    pub(super) fn insert(&mut self, normal: &str, written: &str) -> Result<(u32, bool), &'static str> {
         if self.places.len() * 2 >= self.table.len() {
             self.grow();
         }
         let tag = hash(normal.as_bytes());
         let slot = match self.look_up(tag, normal) {
-            Ok(_) => return Ok(()),
+            Ok(place) => return Ok((place, false)),
             Err(empty) => empty,
         };
         let start = u32::try_from(self.arena.len()).map_err(|_| TOO_LARGE)?;
@@ -52,32 +52,34 @@ impl Index {
         }
         self.places.push(Place { start, normal_len, written_len });
         self.table[slot] = Slot { tag, place };
-        Ok(())
+        Ok((place, true))
     }
 
-    /// The entry of this form, as it was written.
-    pub(super) fn find(&self, normal: &str) -> Option<&str> {
+    /// The entry of this form: its place, and how it was written.
+    pub(super) fn find(&self, normal: &str) -> Option<(u32, &str)> {
         if self.table.is_empty() {
             return None;
         }
-        let place = self.look_up(hash(normal.as_bytes()), normal).ok()?;
+        let number = self.look_up(hash(normal.as_bytes()), normal).ok()?;
+        let place = *self.places.get(number as usize)?;
         let written_at = place.start as usize + place.normal_len as usize;
-        Some(match place.written_len {
+        let written = match place.written_len {
             0 => self.normal(place),
             len => &self.arena[written_at..written_at + len as usize],
-        })
+        };
+        Some((number, written))
     }
 
     pub(super) fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Every entry in its one form, in order of octets.
-    pub(super) fn sorted(&self) -> impl Iterator<Item = &str> {
-        let with_leading = |&place: &Place| (leading(self.normal(place)), self.normal(place));
-        let mut entries: Vec<(u128, &str)> = self.places.iter().map(with_leading).collect();
+    /// Every entry with its place, in its one form, in order of octets.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = (u32, &str)> {
+        let with_leading = |(number, &place): (u32, &Place)| (leading(self.normal(place)), self.normal(place), number);
+        let mut entries: Vec<(u128, &str, u32)> = (0..).zip(&self.places).map(with_leading).collect();
         entries.sort_unstable();
-        entries.into_iter().map(|(_, entry)| entry)
+        entries.into_iter().map(|(_, entry, number)| (number, entry))
     }
 
     /// Gives back what growing took in advance.
@@ -90,15 +92,15 @@ impl Index {
         &self.arena[place.start as usize..][..place.normal_len as usize]
     }
 
-    /// The place of this form, or the empty slot where it would be entered.
-    fn look_up(&self, tag: u32, normal: &str) -> Result<Place, usize> {
+    /// The number of the place of this form, or the empty slot where it would be entered.
+    fn look_up(&self, tag: u32, normal: &str) -> Result<u32, usize> {
         let mask = self.table.len() - 1;
         let mut at = tag as usize & mask;
         loop {
             let slot = self.table[at];
             let Some(&place) = self.places.get(slot.place as usize) else { return Err(at) };
             if slot.tag == tag && self.normal(place) == normal {
-                return Ok(place);
+                return Ok(slot.place);
             }
             at = (at + 1) & mask;
         }

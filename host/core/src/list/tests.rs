@@ -8,7 +8,7 @@ fn list(text: &str) -> AddressList {
 
 fn found(list: &AddressList, address: &str) -> Option<String> {
     let mailbox = Mailbox::parse(address).expect("an address");
-    list.find(&mailbox).map(|entry| entry.text.to_owned())
+    list.find(&mailbox, 0).map(|entry| entry.text.to_owned())
 }
 
 #[test]
@@ -185,5 +185,102 @@ fn a_long_list_finds_each_kind_of_entry() {
         };
         assert_eq!(found(&list, &listed).as_deref(), Some(entry(n).trim()), "{listed}");
         assert_eq!(found(&list, &unlisted), None, "{unlisted}");
+    }
+}
+
+#[test]
+fn an_entry_lists_until_its_time_and_says_for_which_senders() {
+    let text = "bank.example until=1970-01-01 sender=authenticated, ann@bank.example until=1970-01-01T00:00:10Z
+        *.bank.example # always
+        twice.example until=1970-01-01
+        twice.example
+        later.example until=1970-01-01
+        later.example until=1970-01-02 sender=authenticated";
+    let list = list(text);
+    // (address, now, the entry and whether it is for authenticated senders alone)
+    let rows = [
+        ("bob@bank.example", 86_399, Some(("bank.example", true))),
+        ("bob@bank.example", 86_400, None),
+        ("ann@bank.example", 9, Some(("ann@bank.example", false))),
+        // Its own entry is over, its domain's is not.
+        ("ann@bank.example", 10, Some(("bank.example", true))),
+        ("ann@sub.bank.example", 86_400, Some(("*.bank.example", false))),
+        // Of equal entries the wider one stands.
+        ("ann@twice.example", u64::MAX, Some(("twice.example", false))),
+        ("ann@later.example", 172_799, Some(("later.example", false))),
+        ("ann@later.example", 172_800, None),
+    ];
+    for (address, now, expected) in rows {
+        let mailbox = Mailbox::parse(address).expect("an address");
+        let found = list.find(&mailbox, now).map(|entry| (entry.text, entry.authenticated_sender_only));
+        assert_eq!(found, expected, "{address} at {now}");
+    }
+    let rows = [
+        ("until=2026-12-31", "stands behind no entry"),
+        ("a.example until=tomorrow", "is no end"),
+        ("a.example until=2026-02-30", "is no end"),
+        ("a.example sender=anyone", "only `sender=authenticated`"),
+        ("a.example note=x", "there is no such word"),
+        ("a.example\nuntil=2026-12-31", "stands behind no entry"),
+    ];
+    for (text, expected) in rows {
+        let problems = AddressList::parse(text).err().unwrap_or_default();
+        assert!(problems.len() == 1 && problems[0].why.contains(expected), "{text}: {problems:?}");
+    }
+}
+
+#[test]
+fn equal_lists_have_equal_digests_and_attributes_count() {
+    let digest = |text: &str| list(text).digest().to_owned();
+    assert_eq!(digest("b.example\na.example # x"), digest("A.example, b.example"));
+    assert_ne!(digest("a.example"), digest("a.example until=2026-12-31"));
+    assert_ne!(digest("a.example until=2026-12-30"), digest("a.example until=2026-12-31"));
+    assert_eq!(digest("a.example until=2026-12-30\na.example"), digest("a.example"));
+}
+
+#[test]
+fn a_text_is_read_entry_by_entry_and_edited_where_it_must_be() {
+    let text = "# ours\nbank.example, Ann@Bank.example until=2026-12-31 # our bank\n*.x.example\n";
+    let found: Vec<String> =
+        written(text).map(|e| format!("{} {} {} {:?}", e.line, e.text, e.attributes, e.note)).collect();
+    let expected = [
+        "2 bank.example  \"our bank\"",
+        "2 Ann@Bank.example  until=2027-01-01T00:00:00Z \"our bank\"",
+        "3 *.x.example  \"\"",
+    ];
+    assert_eq!(found, expected);
+    let rows = [
+        (&["ann@bank.example"][..], "# ours\nbank.example # our bank\n*.x.example\n", 1),
+        (&["bank.example", "ann@bank.example"], "# ours\n# our bank\n*.x.example\n", 2),
+        (&["*.x.example"], "# ours\nbank.example, Ann@Bank.example until=2026-12-31 # our bank\n", 1),
+        (&["x.example"], text, 0),
+    ];
+    for (entries, expected, count) in rows {
+        let entries: Vec<String> = entries.iter().map(|entry| (*entry).to_owned()).collect();
+        assert_eq!(remove(text, &entries), Ok((expected.to_owned(), count)), "{entries:?}");
+    }
+    let entry = |text: &str| NewEntry { text: text.to_owned(), ..NewEntry::default() };
+    let with = NewEntry {
+        with_subdomains: true,
+        until: Some("2026-12-31".into()),
+        note: "new #1".into(),
+        ..entry("y.example")
+    };
+    let added = add("a.example", &[entry("b.example"), with]).expect("good entries");
+    assert_eq!(
+        added,
+        "a.example\nb.example\ny.example until=2026-12-31 # new #1\n*.y.example until=2026-12-31 # new #1\n"
+    );
+    let bad = [
+        NewEntry { note: "two\nlines".into(), ..entry("a.example") },
+        entry("a.example b.example"),
+        entry("a.example # x"),
+        entry("@"),
+        entry(""),
+        NewEntry { until: Some("soon".into()), ..entry("a.example") },
+        NewEntry { with_subdomains: true, ..entry("ann@a.example") },
+    ];
+    for bad in bad {
+        assert!(add("", &[bad.clone()]).is_err(), "{bad:?}");
     }
 }

@@ -23,6 +23,12 @@ pub(super) fn entries(line: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The comment of one line, without its sign and the blanks around it; empty where there is none.
+pub(super) fn comment(line: &str) -> &str {
+    let end = entries(line).last().map_or(0, |last| last.as_ptr() as usize - line.as_ptr() as usize + last.len());
+    line[end..].trim_start_matches(is_separator).strip_prefix('#').map_or("", str::trim)
+}
+
 fn is_separator(c: char) -> bool {
     c == ',' || c.is_whitespace()
 }

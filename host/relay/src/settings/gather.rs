@@ -29,13 +29,17 @@ pub struct Gathered {
 }
 
 /// A list file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListFile {
     /// As the settings file and its folder name it.
     pub file: String,
-    /// Its text.
+    /// Its text; empty in the store where it has pieces.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
+    /// Digests of the pieces it is kept in, in hexadecimal; none of a short one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pieces: Vec<String>,
 }
 
 impl Gathered {
@@ -49,6 +53,22 @@ impl Gathered {
     }
 }
 
+impl Gathered {
+    /// The text of a list, of its file or of its entries in the settings file; None: there is none.
+    pub(crate) fn text_of(&self, list: &str) -> Option<String> {
+        if let Some(file) = self.lists.get(list) {
+            return Some(file.text.clone());
+        }
+        let ignored = Faults::of(&self.file, &self.text);
+        read(&self.text, &ignored, |table| {
+            let lists = table.table("lists")?;
+            let _ = lists.names();
+            let entries = lists.table(list)?.list("entries", |text| Ok(text.to_owned()))?;
+            Some(entries.into_iter().map(|at| at.value + "\n").collect())
+        })
+    }
+}
+
 /// Reads a settings file and the list files it names; their paths are relative to its folder.
 pub fn gather(file: &Path) -> Result<String, Vec<Problem>> {
     let name = file.display().to_string();
@@ -59,7 +79,7 @@ pub fn gather(file: &Path) -> Result<String, Vec<Problem>> {
     let lists = files_named(&text, &name).into_iter().filter_map(|(list, (line, path))| {
         let path = folder.join(path);
         match read_text(&path) {
-            Ok(text) => Some((list, ListFile { file: path.display().to_string(), text })),
+            Ok(text) => Some((list, ListFile { file: path.display().to_string(), text, ..ListFile::default() })),
             Err(why) => {
                 faults.note(line, &format!("lists.{list}.file"), format!("{}: {why}", path.display()));
                 None

@@ -7,6 +7,7 @@ use sealwire_core::list::{AddressList, EntryProblem};
 use sha2::{Digest, Sha256};
 
 use super::gather::{Gathered, ListFile};
+use super::pieces;
 use crate::config::Problem;
 use crate::config::reader::{At, Faults, Table};
 
@@ -20,6 +21,11 @@ pub(super) struct Lists {
 impl Lists {
     pub(super) fn all(&self) -> &BTreeMap<String, Arc<AddressList>> {
         &self.lists
+    }
+
+    /// It has been read from this very text.
+    pub(super) fn has_read(&self, name: &str, list: &ListFile) -> bool {
+        self.sources.get(name) == Some(&pieces::source(list))
     }
 
     pub(super) fn read(table: &Table<'_>, gathered: &Gathered, previous: &Lists, faults: &Faults) -> Lists {
@@ -79,7 +85,7 @@ impl Unread<'_> {
     fn digest(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
         match self {
-            Unread::File(file) => digest.update(&file.text),
+            Unread::File(file) => return pieces::source(file),
             Unread::Inline(entries) => entries.iter().for_each(|at| {
                 digest.update(&at.value);
                 digest.update("\n");

@@ -21,15 +21,25 @@ use crate::config::routes::{self, Routes};
 use crate::config::written::{WrittenRoute, route};
 use crate::config::{Config, Problem};
 
+pub(crate) mod diff;
+pub(crate) mod edit;
 mod gather;
 mod json;
 mod lists;
+pub(crate) mod pieces;
 mod places;
 mod scopes;
 mod units;
+mod values;
+mod view;
 
+pub use diff::Difference;
+pub use edit::{Edit, EditError};
 pub use gather::{Gathered, ListFile, gather};
-pub use scopes::{Scoped, free};
+pub use scopes::Scoped;
+pub use view::{Configured, ListView, Model, RouteView, SettingView, UnitView};
+
+pub use crate::entries::{Entries, EntriesWanted, EntryView};
 
 use lists::Lists;
 use places::Places;
@@ -71,14 +81,26 @@ impl SettingsDocument {
         SettingsDocument::read_after(&SettingsDocument::default(), document)
     }
 
+    /// The same of a document that is gathered already.
+    pub(crate) fn of_gathered(
+        previous: &SettingsDocument,
+        gathered: &Gathered,
+    ) -> Result<SettingsDocument, Vec<Problem>> {
+        let (settings, problems) = SettingsDocument::read_gathered(previous, gathered);
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
+    }
+
     fn read_after(previous: &SettingsDocument, document: &str) -> (SettingsDocument, Vec<Problem>) {
-        let gathered = match Gathered::read(document) {
-            Ok(gathered) => gathered,
-            Err(problems) => return (SettingsDocument::default(), problems),
-        };
+        match Gathered::read(document) {
+            Ok(gathered) => SettingsDocument::read_gathered(previous, &gathered),
+            Err(problems) => (SettingsDocument::default(), problems),
+        }
+    }
+
+    fn read_gathered(previous: &SettingsDocument, gathered: &Gathered) -> (SettingsDocument, Vec<Problem>) {
         let faults = Faults::of(&gathered.file, &gathered.text);
         let settings = read(&gathered.text, &faults, |table| {
-            let lists = Lists::read(table, &gathered, &previous.lists, &faults);
+            let lists = Lists::read(table, gathered, &previous.lists, &faults);
             let mut places = Places::of_file(&gathered.file);
             let policies = json::policies(table, &mut places, &faults);
             let (scoped, found) = scopes::read(&policies, &places);
@@ -106,6 +128,11 @@ impl SettingsDocument {
         let known = chain.join(", ");
         let text = format!("no policy of the configuration has this name; there are: {known}");
         strangers.map(|name| self.places.locate(name, Some(""), text.clone())).collect()
+    }
+
+    /// This list was read from this very text.
+    pub(crate) fn has_read(&self, name: &str, list: &ListFile) -> bool {
+        self.lists.has_read(name, list)
     }
 
     /// The lists by name.

@@ -135,7 +135,7 @@ fn named(id: &str) -> Result<String, String> {
 }
 
 /// An id that nobody has, of a description's words.
-pub fn free(description: &str, taken: &BTreeSet<String>) -> String {
+fn free(description: &str, taken: &BTreeSet<String>) -> String {
     let mut id = String::new();
     for c in description.chars().flat_map(char::to_lowercase) {
         match c {

@@ -24,7 +24,8 @@ lists = ["partners"]
 "#;
 
 fn document(text: &str, many: &str) -> String {
-    let lists = [("many".to_owned(), ListFile { file: "lists/many.txt".into(), text: many.into() })];
+    let lists =
+        [("many".to_owned(), ListFile { file: "lists/many.txt".into(), text: many.into(), ..ListFile::default() })];
     let gathered = Gathered { file: "settings.toml".into(), text: text.into(), lists: lists.into() };
     serde_json::to_string(&gathered).expect("texts are JSON")
 }
@@ -124,7 +125,7 @@ fn a_file_and_its_lists_travel_as_one_text() {
     std::fs::write(folder.join("many.txt"), &many).expect("written");
     let settings = parse(&gather(&file).expect("gathered")).expect("no problem");
     let listed = Mailbox::parse("User7@Example.com").expect("a mailbox");
-    assert!(settings.lists()["many"].find(&listed).is_some());
+    assert!(settings.lists()["many"].find(&listed, 0).is_some());
     std::fs::remove_dir_all(&folder).expect("removed");
 }
 
@@ -132,7 +133,7 @@ fn a_file_and_its_lists_travel_as_one_text() {
 fn the_complete_example_is_free_of_problems() {
     let text = include_str!("../../../../docs/examples/settings.toml");
     let clinics = include_str!("../../../../docs/examples/clinics.txt");
-    let file = ListFile { file: "clinics.txt".into(), text: clinics.into() };
+    let file = ListFile { file: "clinics.txt".into(), text: clinics.into(), ..ListFile::default() };
     let gathered = Gathered { text: text.into(), lists: [("clinics".to_owned(), file)].into(), ..Gathered::default() };
     let settings = parse(&serde_json::to_string(&gathered).expect("JSON")).expect("the example");
     let sizes: Vec<_> = settings.lists().iter().map(|(name, list)| (name.as_str(), list.len())).collect();

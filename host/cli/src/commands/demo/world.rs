@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use sealwire_admin::{Metrics, Server};
 use sealwire_relay::config::{Surroundings, load};
 use sealwire_relay::settings::gather;
-use sealwire_relay::{Actor, Relay, Running, Start};
+use sealwire_relay::{Actor, Changing, Relay, Running, Start};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -69,9 +69,9 @@ impl World {
         let running = sealwire_relay::start(Start { config, configuration: Some(file), builtins: builtins() }).await?;
         let relay = Arc::clone(&running.relay);
         let settings = gather(&folder.path().join("settings.toml"))?;
-        relay
-            .apply_settings(settings, &Actor::new("sealwire demo", "file"), "what the demo needs".to_owned(), false)
-            .await?;
+        let (actor, note) = (Actor::new("sealwire demo", "file"), "what the demo needs".to_owned());
+        let how = Changing { actor: &actor, note, expected: None, reload: false };
+        relay.apply_settings(settings, how).await.map_err(|error| error.to_string())?;
         let (stop, mut stopping) = watch::channel(false);
         let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
         let admin = tokio::spawn(server.run(Arc::clone(&relay), metrics, stopped));

@@ -55,7 +55,7 @@ impl HostAddressList for State {
         let who = address::Mailbox::new(local, domain);
         let surroundings = Arc::clone(&self.surroundings);
         let (name, list) = surroundings.lists.get(index(list.rep())).ok_or_else(|| misuse("find: unknown list"))?;
-        let found = list.find(&who);
+        let found = list.find(&who, self.now);
         let text = found.as_ref().map(|entry| entry.text.to_owned());
         self.reads.with("", "find", format!("{name}, {who}"), || text.clone().into())?;
         let (Some(found), Some(text)) = (found, text) else { return Ok(None) };
