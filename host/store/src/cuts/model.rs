@@ -67,7 +67,7 @@ impl Model {
             Event::Changed(_) | Event::Failed => {}
             Event::Asked { request, ask } => {
                 self.pruned |= matches!(ask, Ask::Prune);
-                self.puts.extend(if let Ask::Settings(put) = ask { Some(put.clone()) } else { None });
+                self.puts.extend(if let Ask::Settings(put) = ask { Some((**put).clone()) } else { None });
                 self.open.insert(*request, ask.clone());
             }
             Event::Answered { request, outcome } => {
@@ -223,8 +223,8 @@ impl Model {
                 return Err(format!("audit entry {number} is of a revision that is not there"));
             }
         }
-        let kept = self.audit.iter().filter(|(number, _)| **number > seen.anchor);
-        match kept.filter(|(number, text)| seen.audit.get(number) != Some(text)).next() {
+        let mut kept = self.audit.iter().filter(|(number, _)| **number > seen.anchor);
+        match kept.find(|(number, text)| seen.audit.get(number) != Some(text)) {
             Some((number, _)) => Err(format!("audit entry {number} was answered and is not there")),
             None => Ok(()),
         }

@@ -39,7 +39,7 @@ pub(super) enum Ask {
         records: Vec<String>,
     },
     Prune,
-    Settings(Put),
+    Settings(Box<Put>),
     Audit {
         text: String,
     },
@@ -238,7 +238,7 @@ impl Store for Witness {
     }
 
     fn put_settings(&self, new: NewRevision) -> Answer<'_, u64> {
-        let ask = Ask::Settings(Put::of(&new));
+        let ask = Ask::Settings(Box::new(Put::of(&new)));
         self.noted(ask, self.store.put_settings(new), |revision| *revision)
     }
 
