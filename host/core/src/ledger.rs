@@ -146,6 +146,9 @@ pub struct ArrivalRecord {
     pub flagged_by: Vec<String>,
     /// Octets; None where the data was refused before its end.
     pub size: Option<u64>,
+    /// Reasons that policies gave and accepted it all the same: an exception, a setting that is observed only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noted: Vec<Reason>,
 }
 
 /// One call of one policy with every fact it read (H8).

@@ -131,13 +131,8 @@ pub async fn judge_arrival(
     decided.unwrap_or_else(|| Decided { result: join_receives(Vec::new()), records: Vec::new() })
 }
 
-/// What the ledger keeps of an arrival.
-pub(crate) fn arrival_record(
-    entry: &Entry,
-    recipients: &[Mailbox],
-    header_from: Vec<Mailbox>,
-    size: Option<u64>,
-) -> ArrivalRecord {
+/// What the ledger keeps of an arrival, before its size is known.
+pub(crate) fn arrival_record(entry: &Entry, recipients: &[Mailbox], header_from: Vec<Mailbox>) -> ArrivalRecord {
     let handshake = entry.client.as_ref().and_then(|client| client.channel.handshake.as_ref());
     ArrivalRecord {
         client: entry.client.as_ref().map(|client| client.address.to_string()),
@@ -147,7 +142,8 @@ pub(crate) fn arrival_record(
         header_from,
         generation: entry.generation,
         flagged_by: entry.flagged_by.clone(),
-        size,
+        size: None,
+        noted: Vec::new(),
     }
 }
 

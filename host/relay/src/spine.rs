@@ -19,7 +19,7 @@ use sealwire_core::dsn::Event;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::facts::{ClientFacts, DestinationFacts};
 use sealwire_core::floor::{Demand, Source};
-use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
+use sealwire_core::ledger::{ArrivalRecord, LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
 use sealwire_core::plan::{Attempt, PlannedRecipient, Route, group};
 use sealwire_core::reply::Reply;
@@ -51,7 +51,8 @@ pub(crate) struct Admission {
     entry: Entry,
     recipients: Vec<Mailbox>,
     records: Vec<LedgerRecord>,
-    header_from: Vec<Mailbox>,
+    /// Its size is not known yet.
+    arrival: ArrivalRecord,
     body: Result<Box<dyn ContentWriter>, StoreError>,
     /// It reports on TLS to us: read once it is ours.
     tls_report: Option<Arriving>,
@@ -88,9 +89,9 @@ pub(crate) async fn admit(
         }
     };
     let entry = Entry { flagged_by: verdict.flagged_by, ..entry };
+    let arrival = arrival_record(&entry, &recipients, facts.header_from.clone());
     if let Some(reply) = refusal {
         relay.counters.turned_away(&facts, &reply);
-        let arrival = arrival_record(&entry, &recipients, facts.header_from.clone(), None);
         let event = LedgerEvent::TurnedAway { arrival, reply: reply.clone(), reasons: verdict.reasons };
         records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id, event });
         if let Err(error) = relay.store.append(records).await {
@@ -100,8 +101,8 @@ pub(crate) async fn admit(
     }
     let body = Ok(relay.store.begin_content());
     let tls_report = relay.tls_reports_received.arriving(&live.config, &recipients, &facts.fields, &entry.header);
-    let header_from = facts.header_from.clone();
-    Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, header_from, body, tls_report })
+    let arrival = ArrivalRecord { noted: verdict.reasons, ..arrival };
+    Ok(Admission { relay: Arc::clone(relay), entry, recipients, records, arrival, body, tls_report })
 }
 
 /// RFC 5321 section 4.2.2; the client comes again.
@@ -124,8 +125,7 @@ impl Admission {
 
     /// The SMTP machine refuses it after all (size, loop, bare CR or LF): nothing of it is kept.
     pub(crate) fn turn_away(self, reply: Reply) {
-        let Admission { relay, entry, recipients, mut records, header_from, .. } = self;
-        let arrival = arrival_record(&entry, &recipients, header_from, None);
+        let Admission { relay, entry, mut records, arrival, .. } = self;
         let event = LedgerEvent::TurnedAway { arrival, reply, reasons: Vec::new() };
         records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id, event });
         relay.append(records);
@@ -138,16 +138,15 @@ impl Admission {
 
     /// Ends the body and queues the entry. 250 only after it is durable (H1).
     pub(crate) async fn finish(self, size: u64, eight_bit: bool) -> Reply {
-        let Admission { relay, mut entry, recipients, mut records, header_from, body, tls_report } = self;
+        let Admission { relay, mut entry, recipients, mut records, arrival, body, tls_report } = self;
         (entry.size, entry.eight_bit) = (size, eight_bit);
         let id = entry.id.clone();
         let secured = entry.client.as_ref().is_some_and(|client| client.channel.handshake.is_some());
-        let senders = senders_of(&header_from, entry.envelope_sender.as_ref()).to_vec();
-        let arrival = arrival_record(&entry, &recipients, header_from, Some(size));
+        let senders = senders_of(&arrival.header_from, entry.envelope_sender.as_ref()).to_vec();
         records.push(LedgerRecord {
             at_ms: relay.world.now_ms(),
             message: id.clone(),
-            event: LedgerEvent::Accepted(arrival),
+            event: LedgerEvent::Accepted(ArrivalRecord { size: Some(size), ..arrival }),
         });
         let room = relay.fresh.room(size).await;
         let lease_until = room.as_ref().map(|_| relay.world.now() + LEASE_SECS);

@@ -113,3 +113,25 @@ fn a_month_with_a_partner_is_counted_signed_and_verified() {
     let said = verify(&text, "ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
     assert!(!said.status.success() && said.err.contains("and not by"), "{}", said.err);
 }
+
+#[test]
+fn an_exception_stands_in_what_it_touched() {
+    let clear = Script::clear().start();
+    let exception = "exceptions = [{ lists = [\"partners\"], until = \"2099-12-31\", reason = \"a new server\" }]";
+    let scene = given()
+        .route("clear", &["ours.test", PARTNER], clear.address(), "")
+        .settings(&setting("partners", "inbound outbound", &[PARTNER], exception))
+        .start();
+    scene.swaks(CAROL, "bob@ours.test", &[]).assert_accepted();
+    scene.submit(ALICE, &[CAROL], "in clear, by an exception");
+    scene.until_queue_is_empty();
+    let said = scene.relay.run(&["log", "--event", "accepted"]).out;
+    assert!(said.contains("; exception: "), "{said}");
+    let month =
+        rfc3339(scene.log(&["--event", "accepted"])[0]["at_ms"].as_u64().expect("a time") / 1000)[..7].to_owned();
+    let evidence = scene.relay.json(&["evidence", PARTNER, "--month", &month])["evidence"].clone();
+    let by_exception = "rule exception of policy secure-transport";
+    assert_eq!(evidence["inbound"]["accepted-with"]["counts"][by_exception], 1, "{evidence:#}");
+    assert_eq!(evidence["outbound"]["reasons"]["counts"][by_exception], 1, "{evidence:#}");
+    assert_eq!(evidence["outbound"]["delivered-in-clear"], 1, "{evidence:#}");
+}

@@ -102,7 +102,7 @@ fn words(event: &LedgerEvent) -> String {
             let result = decision.result.to_string();
             format!("decision  {} of {}: {result}{}", decision.hook, decision.policy, because(&decision.reasons))
         }
-        LedgerEvent::Accepted(arrival) => format!("accepted  {}", arrived(arrival)),
+        LedgerEvent::Accepted(arrival) => format!("accepted  {}{}", arrived(arrival), because(&arrival.noted)),
         LedgerEvent::TurnedAway { arrival, reply, reasons } => {
             format!("turned away  {}: {reply}{}", arrived(arrival), because(reasons))
         }

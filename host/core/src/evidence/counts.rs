@@ -71,6 +71,9 @@ pub struct Inbound {
     pub refused_in_clear: u64,
     /// Put off at the door.
     pub deferred: u64,
+    /// Reasons that policies gave and accepted it all the same, by rule: exceptions, settings that are observed only.
+    #[serde(default)]
+    pub accepted_with: Counts,
     /// What was refused or put off: by rule and policy, or by the reply's codes where no policy gave a reason.
     pub turned_away_by: Counts,
     /// Policies that asked for secure transport on every later hop.
@@ -100,6 +103,7 @@ impl Inbound {
 
     fn accepted(&mut self, arrival: &ArrivalRecord) {
         self.accepted += 1;
+        arrival.noted.iter().for_each(|reason| self.accepted_with.add(rule(reason)));
         match arrival.tls.as_deref() {
             None => self.accepted_in_clear += 1,
             Some(tls) => {
@@ -155,7 +159,7 @@ pub struct Outbound {
     pub routes: Counts,
     /// What was demanded in all rounds, and by whom.
     pub demanded: Counts,
-    /// Reasons that policies gave for it, by rule.
+    /// Reasons that policies gave for it, by rule; exceptions and settings that are observed only among them.
     pub reasons: Counts,
     /// Rounds in which no host met what was demanded, and none of it was sent.
     pub floor_unmet: u64,

@@ -55,6 +55,7 @@ fn inbound(page: &mut String, inbound: &Inbound) {
     );
     table(page, "TLS version", &inbound.tls_versions);
     table(page, "Cipher suite", &inbound.cipher_suites);
+    table(page, "Accepted, with the reason of a policy", &inbound.accepted_with);
     table(page, "Refused or put off by", &inbound.turned_away_by);
     table(page, "Secure transport asked for by policy", &inbound.flagged_by);
     table(page, "Client", &inbound.clients);

@@ -32,6 +32,7 @@ fn arrival(from: &[&str], envelope: &str, tls: Option<&str>) -> ArrivalRecord {
         generation: 1,
         flagged_by: vec!["content".into()],
         size: None,
+        noted: Vec::new(),
     }
 }
 
@@ -47,7 +48,13 @@ const ANN: &str = "ann@partner.example";
 fn messages_of_the_domain_are_counted_at_the_door() {
     let rows = [
         (LedgerEvent::Accepted(arrival(&[ANN], "x@elsewhere.example", TLS)), true),
-        (LedgerEvent::Accepted(arrival(&["x@elsewhere.example", "Ann@PARTNER.example"], "", None)), true),
+        (
+            LedgerEvent::Accepted(ArrivalRecord {
+                noted: vec![reason("exception"), reason("R1-observed")],
+                ..arrival(&["x@elsewhere.example", "Ann@PARTNER.example"], "", None)
+            }),
+            true,
+        ),
         (LedgerEvent::Accepted(arrival(&["x@elsewhere.example"], ANN, TLS)), false),
         (LedgerEvent::Accepted(arrival(&["ann@sub.partner.example"], "", TLS)), false),
         (LedgerEvent::Accepted(ArrivalRecord { client: None, ..arrival(&[ANN], "", None) }), false),
@@ -62,6 +69,8 @@ fn messages_of_the_domain_are_counted_at_the_door() {
     }
     let of = |counts: &Counts| counts.counts.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>();
     assert_eq!((inbound.accepted, inbound.accepted_in_clear), (2, 1));
+    let noted = ["rule R1-observed of policy secure-transport 1", "rule exception of policy secure-transport 1"];
+    assert_eq!(of(&inbound.accepted_with), noted);
     assert_eq!((inbound.refused, inbound.refused_in_clear, inbound.deferred), (2, 1, 1));
     assert_eq!(of(&inbound.tls_versions), ["TLSv1.3 1"]);
     assert_eq!(of(&inbound.cipher_suites), ["TLS_AES_256_GCM_SHA384 1"]);
@@ -199,6 +208,7 @@ fn no_strangers_word_becomes_part_of_the_page() {
         tls_versions: c(),
         cipher_suites: c(),
         turned_away_by: c(),
+        accepted_with: c(),
         flagged_by: c(),
         clients: c(),
         ..Inbound::default()
@@ -235,8 +245,8 @@ fn no_strangers_word_becomes_part_of_the_page() {
         assert!(!page.contains(word), "{word:?} in\n{page}");
     }
     let escaped = "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\\u{202e}\\u{1b}[2J\\r\\n&lt;!--";
-    // 15 tables, relay, time, three cells, key and signature.
-    assert_eq!(page.matches(escaped).count(), 22, "{page}");
+    // 16 tables, relay, time, three cells, key and signature.
+    assert_eq!(page.matches(escaped).count(), 23, "{page}");
     assert!(page.contains("kept no longer") && page.contains("not over"), "{page}");
     // The signed text has one form, and no line end within.
     let octets = String::from_utf8(Signed::signed_octets(&signed.evidence)).expect("text");

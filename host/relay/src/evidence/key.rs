@@ -120,7 +120,7 @@ mod tests {
             "covers": { "records": 3, "numbers": [1, 9], "whole": true, "month-is-over": true },
             "inbound": {
                 "accepted": 2, "accepted-in-clear": 0, "tls-versions": none(), "cipher-suites": none(), "refused": 1,
-                "refused-in-clear": 1, "deferred": 0, "turned-away-by": none(), "flagged-by": none(), "clients": none()
+                "refused-in-clear": 1, "deferred": 0, "turned-away-by": none(), "accepted-with": none(), "flagged-by": none(), "clients": none()
             },
             "outbound": {
                 "delivered": 0, "delivered-in-clear": 0, "tls-versions": none(), "cipher-suites": none(),

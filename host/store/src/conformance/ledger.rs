@@ -20,6 +20,7 @@ fn turned_away(at_ms: u64, recipient: &str) -> LedgerRecord {
         generation: 1,
         flagged_by: Vec::new(),
         size: None,
+        noted: Vec::new(),
     };
     let reply = Reply::new(550, (7, 10), "Encryption required");
     LedgerRecord {
