@@ -30,6 +30,7 @@ mod inbound;
 mod injection;
 mod live_settings;
 mod login;
+mod model;
 mod mta_sts;
 mod names;
 mod one_attempt;

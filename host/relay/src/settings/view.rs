@@ -122,8 +122,6 @@ impl Model {
             })
             .collect();
         let list = |(name, list): (&String, &std::sync::Arc<sealwire_core::list::AddressList>)| {
-            let using =
-                views.iter().filter(|setting| names_list(&setting.value, name)).map(|setting| setting.id.clone());
             let probes = config.probes.lists.contains(name).then(|| "[probes]".to_owned());
             ListView {
                 name: name.clone(),
