@@ -100,7 +100,7 @@ fn what_is_exported_is_applied_without_a_difference_and_a_difference_is_told_fir
     let entries: Vec<String> = (0..6000).map(|n| format!("user{n}@partner{}.test", n % 7)).collect();
     let file = scene.relay.ground().path("many.csv");
     let lines: Vec<String> = entries.iter().map(|entry| format!("{entry},\"note, of {entry}\"")).collect();
-    sealwire_tests::place::write(&file, &format!("entry,note\n{}\n", lines.join("\n")));
+    sealwire_tests::place::write(&file, format!("entry,note\n{}\n", lines.join("\n")));
     run(&scene, &format!("address-list import many {}", file.display()));
     run(&scene, "address-list add many late.test --until 1970-01-02");
     run(&scene, "setting add many --description 'Many' --scope inbound --list many");
@@ -115,7 +115,7 @@ fn what_is_exported_is_applied_without_a_difference_and_a_difference_is_told_fir
     let text = std::fs::read_to_string(&list).expect("exported");
     sealwire_tests::place::write(
         &list,
-        &text.replace("user17@partner3.test # note, of user17@partner3.test\n", "new.test\n"),
+        text.replace("user17@partner3.test # note, of user17@partner3.test\n", "new.test\n"),
     );
     let told = run(&scene, &format!("settings apply {}", settings.display()));
     let expected = [

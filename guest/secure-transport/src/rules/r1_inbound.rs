@@ -203,7 +203,8 @@ mod tests {
         let later = r#""scopes": ["inbound"], "valid-from": "1970-01-02""#;
         let enforced = r#""scopes": ["inbound"]"#;
         // Settings, From, at; what is called.
-        let rows: &[(&[&str], &[&str], u64, &[&str])] = &[
+        type Case<'a> = (&'a [&'a str], &'a [&'a str], u64, &'a [&'a str]);
+        let rows: &[Case<'_>] = &[
             (&[observed], &["a@partner.example"], 0, &["because R1-observed", "conclude"]),
             (
                 &[observed, enforced],

@@ -281,6 +281,6 @@ fn a_text_is_read_entry_by_entry_and_edited_where_it_must_be() {
         NewEntry { with_subdomains: true, ..entry("ann@a.example") },
     ];
     for bad in bad {
-        assert!(add("", &[bad.clone()]).is_err(), "{bad:?}");
+        assert!(add("", std::slice::from_ref(&bad)).is_err(), "{bad:?}");
     }
 }

@@ -68,7 +68,7 @@ impl WrittenUnits {
         let at = |key, value| self.places.get(&(unit.clone(), key, value));
         match at(key, value).or_else(|| at("", String::new())) {
             Some((line, key)) => Problem { file: self.file.clone(), line: *line, key: key.clone(), text },
-            None => Problem::new(&format!("units.{unit}"), text),
+            None => Problem::new(format!("units.{unit}"), text),
         }
     }
 }

@@ -201,7 +201,7 @@ async fn page(
 async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     let model = model(client).await?;
     output.either(&model.lists, |lists| {
-        let row = |list: &ListView| [visible(&list.name).into(), list.entries.to_string(), words(&list.used_by)];
+        let row = |list: &ListView| [visible(&list.name), list.entries.to_string(), words(&list.used_by)];
         let rows: Vec<_> = lists.iter().map(row).collect();
         output.table(["list", "entries", "used by"], &rows);
     });
@@ -211,10 +211,10 @@ async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
 fn show(page: &Entries, output: &Output) {
     let row = |entry: &EntryView| {
         [
-            visible(&entry.text).into(),
+            visible(&entry.text),
             entry.until.clone().unwrap_or_default(),
             if entry.authenticated_sender_only { "authenticated" } else { "" }.to_owned(),
-            visible(&entry.note).into(),
+            visible(&entry.note),
         ]
     };
     let rows: Vec<_> = page.entries.iter().map(row).collect();

@@ -44,7 +44,7 @@ async fn model(client: &Client) -> Result<Model, Failure> {
 
 /// Words on one line, `-` where there are none.
 fn words<T: AsRef<str>>(words: &[T]) -> String {
-    let all: Vec<String> = words.iter().map(|word| visible(word.as_ref()).into()).collect();
+    let all: Vec<String> = words.iter().map(|word| visible(word.as_ref())).collect();
     if all.is_empty() { "-".to_owned() } else { all.join(" ") }
 }
 

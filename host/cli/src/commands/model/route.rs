@@ -81,7 +81,7 @@ impl Route {
                 output.either(&model.routes, |routes| {
                     let row = |route: &RouteView| {
                         let of = if route.of_settings { "settings" } else { "configuration" };
-                        [visible(&route.name).into(), route.kind.clone(), words(&route.demands), of.to_owned()]
+                        [visible(&route.name), route.kind.clone(), words(&route.demands), of.to_owned()]
                     };
                     let rows: Vec<_> = routes.iter().map(row).collect();
                     output.table(["route", "kind", "demands", "written in"], &rows);

@@ -212,12 +212,12 @@ async fn list(unit: Option<String>, client: &Client, output: &Output) -> Result<
             };
             let description = setting.value.get("description").and_then(Value::as_str).unwrap_or_default();
             [
-                visible(&setting.id).into(),
+                visible(&setting.id),
                 setting.unit.to_string(),
                 state.to_owned(),
                 words(&texts("scopes")),
                 words(&texts("lists")),
-                visible(description).into(),
+                visible(description),
             ]
         };
         let rows: Vec<_> = settings.iter().map(row).collect();

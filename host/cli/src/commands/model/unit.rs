@@ -104,7 +104,7 @@ impl Unit {
                             in_a_word(unit.configured).to_owned(),
                             words(&unit.domains),
                             words(&unit.trusted_networks),
-                            visible(&unit.description).into(),
+                            visible(&unit.description),
                         ]
                     };
                     let rows: Vec<_> = units.iter().map(row).collect();
@@ -138,7 +138,7 @@ impl Unit {
 fn show(unit: &UnitView, output: &Output) {
     output.pairs(&[
         ("unit", unit.unit.to_string()),
-        ("description", visible(&unit.description).into()),
+        ("description", visible(&unit.description)),
         ("settings", in_a_word(unit.configured).to_owned()),
         ("domains", words(&unit.domains)),
         ("addresses", words(&unit.addresses)),
