@@ -1,7 +1,11 @@
 //! Places: how many rounds run at a time, in all and to one destination, and who is next.
 //!
-//! A lane is a destination: the next hop that the route table gives an entry's first recipient. No peer sees more sessions of
-//! ours at a time than a lane is wide, and large messages take at most a quarter of it and pause while small ones wait.
+//! A lane is a destination: a next hop. No peer sees more sessions of ours at a time than a lane is wide, and large messages
+//! take at most a quarter of it and pause while small ones wait.
+//!
+//! A round begins in the lane of the hop that the route table gives its first recipient. Once it is planned, each attempt has a
+//! place of its own in the lane of the hop that it really goes to: the round's, or one that it waits for holding no other, so
+//! that no two wait for each other.
 //!
 //! A lane may have one place, and more of them up to a part of those that are free: all of them where it is the only one, an
 //! eighth where there are many. One slow destination has its whole width; a hundred of them leave each other a few places, and
@@ -240,13 +244,6 @@ impl Lanes {
         self.lock().paces.end_rests();
     }
 
-    fn asked_for_less(&self, hop: &NextHop, since: Instant) {
-        let mut state = self.lock();
-        // A policy's route has no lane: how many run there is not known.
-        let running = state.lanes.get(hop).map(|lane| lane.running);
-        state.paces.asked_for_less(hop, running, since);
-    }
-
     fn small_ones_wait(&self, hop: &NextHop) -> bool {
         self.lock().lanes.get_mut(hop).is_some_and(|lane| !lane.waiters(false).is_empty())
     }
@@ -273,14 +270,24 @@ pub(crate) fn asks_for_less(reply: &Reply) -> bool {
 }
 
 impl Place {
+    /// It is one in the lane of this hop.
+    pub(crate) fn is_of(&self, hop: &NextHop) -> bool {
+        self.lane.as_ref().is_some_and(|(lane, _)| lane == hop)
+    }
+
     /// The destination took a message; `width` is what it may have at most. Once for each attempt.
-    pub(crate) fn took(&self, hop: &NextHop, width: u32) {
+    pub(crate) fn took(&self, width: u32) {
+        let Some((hop, _)) = &self.lane else { return };
         self.lanes.lock().paces.took(hop, width.max(1) as usize);
     }
 
     /// The destination asked for less: see [`asks_for_less`]. Once for each attempt.
-    pub(crate) fn asked_for_less(&self, hop: &NextHop) {
-        self.lanes.asked_for_less(hop, self.since);
+    pub(crate) fn asked_for_less(&self) {
+        let Some((hop, _)) = &self.lane else { return };
+        let mut state = self.lanes.lock();
+        // This place is one of them.
+        let running = state.lanes.get(hop).map_or(1, |lane| lane.running);
+        state.paces.asked_for_less(hop, running, self.since);
     }
 
     /// A large message lets small ones by that wait for the same destination, for a moment: half a megabyte at a time it

@@ -12,12 +12,14 @@ use sealwire_core::facts::MessageFacts;
 use sealwire_core::floor::Sourced;
 use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
+use sealwire_core::plan::{Attempt, NextHop};
 use sealwire_core::reason::Reason;
 use sealwire_core::report::{Action, Recipient};
 use sealwire_core::settle::{Failure, Progress, Settlement, expired};
-use sealwire_store::{Claim, LedgerQuery, Settled, StoreError};
+use sealwire_store::{CONTENT_INLINE_MAX, Claim, LedgerQuery, Settled, StoreError};
 
 use crate::evaluate::decision_records;
+use crate::lanes::{NoPlace, Place};
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::spine::report;
@@ -38,6 +40,16 @@ fn pause_after(error: &StoreError, pauses: &mut impl Iterator<Item = Duration>) 
         StoreError::Full(_) | StoreError::ReadOnly(_) => Some(DISK_PAUSE),
         _ => pauses.next(),
     }
+}
+
+/// How long mail goes back into the queue whose destination is crowded: as long as it would have to wait, within these.
+const PUT_BACK_SECS: u64 = 60;
+const PUT_BACK_MAX_SECS: u64 = 600;
+
+/// When mail to a crowded destination is to come back, seconds since the Unix epoch. Spread, so that not all comes at once.
+pub(crate) fn crowded_until(relay: &Relay, hop: &NextHop) -> u64 {
+    let least = relay.lanes.wait(hop).as_secs().clamp(PUT_BACK_SECS, PUT_BACK_MAX_SECS);
+    relay.world.now() + least + (relay.world.jitter() * PUT_BACK_SECS as f64) as u64
 }
 
 /// What every step of one round reads.
@@ -120,6 +132,41 @@ impl<'a> Round<'a> {
             let ends = if recipient.status == RecipientStatus::Held { u64::MAX } else { hold_ends };
             let due_at = schedule.expires_at(arrived_at).min(ends);
             self.write(vec![QueuedRecipient { due_at, ..recipient.clone() }], Vec::new(), Vec::new()).await;
+        }
+    }
+
+    /// A place for an attempt that does not go where its round began, waited for, but not for long. None: nothing was tried, and
+    /// its recipients wait in the queue. That is no round, and uses nothing up (H9).
+    pub(crate) async fn place(&self, attempt: &Attempt) -> Option<Place> {
+        let (limits, hop, lanes) = (self.live.config.limits, &attempt.next_hop, &self.relay.lanes);
+        let large = self.claim.entry.size > CONTENT_INLINE_MAX as u64;
+        let place = match lanes.is_crowded(hop, limits.deliveries as usize) {
+            true => Err(NoPlace::Crowded),
+            false => lanes.place(Some(hop.clone()), large, limits.deliveries_per_destination).await,
+        };
+        match place {
+            Ok(place) => Some(place),
+            Err(NoPlace::Crowded) => {
+                self.put_back(attempt).await;
+                None
+            }
+            // They are due at the next start.
+            Err(NoPlace::Stopping) => None,
+        }
+    }
+
+    async fn put_back(&self, attempt: &Attempt) {
+        let now = self.relay.world.now();
+        let due_at = crowded_until(self.relay, &attempt.next_hop);
+        let is_over = self.live.config.schedule.expires_at(self.claim.entry.arrived_at) <= now;
+        let is_of_attempt = |r: &&QueuedRecipient| attempt.recipients.iter().any(|planned| planned.index == r.index);
+        let waiting = self.claim.recipients.iter().filter(is_of_attempt);
+        if !is_over {
+            let recipients = waiting.map(|r| QueuedRecipient { due_at, ..r.clone() }).collect();
+            return self.write(recipients, Vec::new(), Vec::new()).await;
+        }
+        for recipient in waiting {
+            self.end_by_time(recipient, now).await;
         }
     }
 

@@ -18,15 +18,13 @@ use crate::fresh::Arrived;
 use crate::lanes::{Lanes, NoPlace};
 use crate::leases::{LEASE_SECS, Leases};
 use crate::relay::Relay;
+use crate::round::crowded_until;
 use crate::spine::{attempt, give_up};
 
 /// Entries claimed at once.
 const CLAIM_MAX: usize = 64;
 /// Claims from the store in memory, for each place: one that runs and one that waits.
 const CLAIMS_PER_PLACE: usize = 2;
-/// How long an entry goes back into the queue whose destination is crowded: as long as it would have to wait, within these.
-const PUT_BACK_SECS: u64 = 60;
-const PUT_BACK_MAX_SECS: u64 = 600;
 /// How long after a store error the queue is looked at again.
 const STORE_ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// How long rounds under way may take to end when the relay stops.
@@ -146,12 +144,11 @@ impl Scheduler {
                 (Ok(place), _) => {
                     // Whoever waited for it may have gone.
                     let _ = begins.map(|begins| begins.send(()));
-                    attempt(&relay, claim, &place).await;
-                    drop(place);
+                    attempt(&relay, claim, place).await;
                 }
                 (Err(NoPlace::Crowded), Some(hop)) => {
                     drop(begins);
-                    put_back(&relay, claim, &hop, lanes.wait(&hop)).await;
+                    put_back(&relay, claim, &hop).await;
                 }
                 (Err(_), _) => {}
             }
@@ -186,15 +183,13 @@ impl Scheduler {
 
 /// Back into the queue for what goes to this destination, so that others have room. This is no round and leaves no record,
 /// unless the time is over: then it is reported without one more attempt.
-async fn put_back(relay: &Arc<Relay>, claim: Claim, hop: &NextHop, wait: Duration) {
+async fn put_back(relay: &Arc<Relay>, claim: Claim, hop: &NextHop) {
     let now = relay.world.now();
     let schedule = &relay.live().config.schedule;
     if schedule.expires_at(claim.entry.arrived_at) <= now {
         return give_up(relay, claim).await;
     }
-    // Spread, so that not all come back at once.
-    let least = wait.as_secs().clamp(PUT_BACK_SECS, PUT_BACK_MAX_SECS);
-    let due_at = now + least + (relay.world.jitter() * PUT_BACK_SECS as f64) as u64;
+    let due_at = crowded_until(relay, hop);
     let of_lane = |r: &QueuedRecipient| r.is_due(now) && next_hop(relay, r).as_ref() == Some(hop);
     let recipients = claim.recipients.into_iter().filter(of_lane).map(|r| QueuedRecipient { due_at, ..r }).collect();
     let (reports, records) = (Vec::new(), Vec::new());

@@ -177,8 +177,8 @@ impl Admission {
 }
 
 /// One round of an entry: plans every due recipient, delivers attempt by attempt side by side, and settles each as it
-/// ends. The generation is taken once (H4).
-pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim, place: &Place) {
+/// ends. The generation is taken once (H4). `place` goes to the attempt that it is for; the others wait for their own.
+pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim, place: Place) {
     let live = relay.live();
     let now = relay.world.now();
     let everybody = claim.recipients.iter().map(|r| r.mailbox.clone()).collect();
@@ -200,8 +200,8 @@ pub(crate) async fn attempt(relay: &Arc<Relay>, claim: Claim, place: &Place) {
             }
         }
     }
-    let attempts = stream::iter(group(planned));
-    attempts.for_each_concurrent(ATTEMPTS_AT_ONCE, |attempt| round.deliver(attempt, place)).await;
+    let attempts = stream::iter(with_place(group(planned), place));
+    attempts.for_each_concurrent(ATTEMPTS_AT_ONCE, |(attempt, place)| round.deliver(attempt, place)).await;
     round.release().await;
 }
 
@@ -279,10 +279,18 @@ impl Round<'_> {
         join_plans(&standing, decided.result)
     }
 
-    async fn deliver(&self, attempt: Attempt, place: &Place) {
+    async fn deliver(&self, attempt: Attempt, place: Option<Place>) {
+        let place = match place {
+            Some(place) => place,
+            None => match self.place(&attempt).await {
+                Some(place) => place,
+                None => return,
+            },
+        };
         let began_ms = self.relay.world.now_ms();
         let Delivered { outcomes, decisions } =
-            deliver(self.relay, self.live, self.claim, self.message, &attempt, place).await;
+            deliver(self.relay, self.live, self.claim, self.message, &attempt, &place).await;
+        drop(place);
         self.record(decisions);
         let took_ms = self.relay.world.now_ms().saturating_sub(began_ms);
         let mut ended = Vec::new();
@@ -351,6 +359,14 @@ impl Round<'_> {
         crate::simulation::planted::told(&mut tell);
         self.write(recipients, tell, records).await;
     }
+}
+
+/// The round's place is for the first attempt that goes to its hop, which begins at once. Where none does, it is given back
+/// before any waits.
+fn with_place(mut attempts: Vec<Attempt>, place: Place) -> Vec<(Attempt, Option<Place>)> {
+    let first = attempts.iter().position(|attempt| place.is_of(&attempt.next_hop));
+    let first = first.map(|at| (attempts.remove(at), Some(place)));
+    first.into_iter().chain(attempts.into_iter().map(|attempt| (attempt, None))).collect()
 }
 
 /// A route that a plan or a cascade names and the configuration no longer has: mail waits for it, it goes no other way.

@@ -28,6 +28,7 @@ mod failed_decisions;
 mod hostile;
 mod inbound;
 mod injection;
+mod lanes;
 mod live_settings;
 mod login;
 mod model;

@@ -34,7 +34,7 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 /// A body on its way out.
 pub(crate) struct Body<'a> {
     pub(crate) reader: BodyReader,
-    /// Of its round.
+    /// Of its attempt.
     pub(crate) place: &'a Place,
 }
 

@@ -44,10 +44,9 @@ impl Delivering<'_> {
 
     /// Once, however many hosts and recipients said it.
     pub(super) fn tell_pace(&self) {
-        let (hop, width) = (&self.attempt.next_hop, self.live.config.limits.deliveries_per_destination);
         match self.heard {
-            Heard { took: true, .. } => self.place.took(hop, width),
-            Heard { asked_for_less: true, .. } => self.place.asked_for_less(hop),
+            Heard { took: true, .. } => self.place.took(self.live.config.limits.deliveries_per_destination),
+            Heard { asked_for_less: true, .. } => self.place.asked_for_less(),
             Heard { .. } => {}
         }
     }

@@ -71,14 +71,14 @@ impl Paces {
         self.0.values_mut().for_each(|pace| pace.rests_until = now);
     }
 
-    /// An attempt that began at `since` was asked for less while so many sessions ran; None: it is not known how many.
-    pub(super) fn asked_for_less(&mut self, hop: &NextHop, running: Option<usize>, since: Instant) {
+    /// An attempt that began at `since` was asked for less while so many sessions ran.
+    pub(super) fn asked_for_less(&mut self, hop: &NextHop, running: usize, since: Instant) {
         let now = Instant::now();
         if self.0.len() >= KNOWN_MAX || self.known(hop).is_none() {
             self.forget(now);
         }
         // One that is heard of for the first time is given the benefit of the doubt.
-        let most = running.unwrap_or(2).max(2);
+        let most = running.max(2);
         let fresh = || Pace { most, taken: 0, rests: 0, rests_until: now, lessened: None, heard: now };
         let pace = self.0.entry(hop.clone()).or_insert_with(fresh);
         (pace.heard, pace.taken) = (now, 0);
@@ -91,7 +91,7 @@ impl Paces {
             let rest = REST.saturating_mul(1 << pace.rests.min(10)).min(REST_MAX);
             (pace.rests, pace.rests_until) = (pace.rests + 1, now + rest);
         }
-        pace.most = (running.unwrap_or(pace.most).min(pace.most) / 2).max(1);
+        pace.most = (running.min(pace.most) / 2).max(1);
         tracing::info!(route = hop.route, target = ?hop.target, sessions = pace.most, "a destination asks for less");
     }
 
@@ -128,15 +128,15 @@ mod tests {
         let (mut paces, hop) = (Paces::default(), hop(0));
         assert_eq!(paces.most(&hop), None, "nothing is known");
         let began = a_moment().await;
-        paces.asked_for_less(&hop, Some(20), began);
+        paces.asked_for_less(&hop, 20, began);
         assert_eq!(paces.most(&hop), Some(10));
         // The other sessions of that moment say the same, as they end one by one.
         for running in (1..20).rev() {
             a_moment().await;
-            paces.asked_for_less(&hop, Some(running), began);
+            paces.asked_for_less(&hop, running, began);
         }
         assert_eq!((paces.most(&hop), paces.rest(&hop)), (Some(10), Duration::ZERO));
-        paces.asked_for_less(&hop, Some(10), a_moment().await);
+        paces.asked_for_less(&hop, 10, a_moment().await);
         assert_eq!(paces.most(&hop), Some(5));
         for expected in [5, 5, 5, 5, 6] {
             paces.took(&hop, 20);
@@ -146,11 +146,6 @@ mod tests {
             paces.took(&hop, 20);
         }
         assert_eq!(paces.most(&hop), None, "its whole width again");
-        // Where nobody counts, half of what it was.
-        for expected in [1, 1] {
-            paces.asked_for_less(&hop, None, a_moment().await);
-            assert_eq!(paces.most(&hop), Some(expected));
-        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -158,23 +153,23 @@ mod tests {
         let (mut paces, hop) = (Paces::default(), hop(0));
         let mut rests = Vec::new();
         for _ in 0..8 {
-            paces.asked_for_less(&hop, Some(1), a_moment().await);
+            paces.asked_for_less(&hop, 1, a_moment().await);
             rests.push(paces.rest(&hop).as_secs());
             tokio::time::advance(paces.rest(&hop)).await;
             assert_eq!((paces.rest(&hop), paces.most(&hop)), (Duration::ZERO, Some(1)));
         }
         assert_eq!(rests, [0, 30, 60, 120, 240, 480, 600, 600]);
         paces.took(&hop, 20);
-        paces.asked_for_less(&hop, Some(1), a_moment().await);
+        paces.asked_for_less(&hop, 1, a_moment().await);
         assert_eq!(paces.most(&hop), Some(1));
-        paces.asked_for_less(&hop, Some(1), a_moment().await);
+        paces.asked_for_less(&hop, 1, a_moment().await);
         assert_eq!(paces.rest(&hop).as_secs(), 30, "it took something meanwhile");
         paces.end_rests();
         assert_eq!(paces.rest(&hop), Duration::ZERO);
         // What was learned yesterday is no reason to rest today.
         tokio::time::advance(FORGET).await;
         assert_eq!(paces.most(&hop), None);
-        paces.asked_for_less(&hop, Some(1), a_moment().await);
+        paces.asked_for_less(&hop, 1, a_moment().await);
         assert_eq!(paces.rest(&hop), Duration::ZERO);
     }
 
@@ -182,7 +177,7 @@ mod tests {
     async fn what_is_known_is_bounded() {
         let mut paces = Paces::default();
         for number in 0..KNOWN_MAX + 5 {
-            paces.asked_for_less(&hop(number), Some(4), Instant::now());
+            paces.asked_for_less(&hop(number), 4, Instant::now());
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert!(paces.0.len() <= KNOWN_MAX && paces.most(&hop(KNOWN_MAX)).is_some());

@@ -89,7 +89,7 @@ async fn a_destination_that_asks_for_less_has_less() {
     let lanes = Arc::new(Lanes::new(100));
     let a = hop("a").expect("a hop");
     let mut taken = fill(&lanes, "a", 8).await;
-    taken[0].asked_for_less(&a);
+    taken[0].asked_for_less();
     taken.truncate(3);
     assert_eq!(fill(&lanes, "a", 8).await.len(), 1, "half of eight");
     taken.clear();
@@ -99,7 +99,7 @@ async fn a_destination_that_asks_for_less_has_less() {
     for _ in 0..2 {
         tokio::time::advance(Duration::from_millis(1)).await;
         let one = now(lanes.place(hop("a"), false, 8)).await.expect("a place");
-        one.asked_for_less(&a);
+        one.asked_for_less();
     }
     assert_eq!(lanes.place(hop("a"), false, 8).await.err(), Some(NoPlace::Crowded));
     let rest = lanes.wait(&a);
@@ -107,7 +107,7 @@ async fn a_destination_that_asks_for_less_has_less() {
     assert!(now(lanes.place(hop("b"), false, 8)).await.is_some());
     tokio::time::advance(rest).await;
     let one = now(lanes.place(hop("a"), false, 8)).await.expect("a place again");
-    one.took(&a, 8);
+    one.took(8);
     assert_eq!(fill(&lanes, "a", 8).await.len(), 1, "one more for each that it takes");
 }
 
@@ -118,7 +118,7 @@ async fn a_rest_leaves_no_lane_crowded() {
     let a = hop("a").expect("a hop");
     for _ in 0..2 {
         tokio::time::advance(Duration::from_millis(1)).await;
-        now(lanes.place(hop("a"), false, 1)).await.expect("a place").asked_for_less(&a);
+        now(lanes.place(hop("a"), false, 1)).await.expect("a place").asked_for_less();
     }
     let last = now(lanes.place(hop("a"), false, 1)).await;
     assert!(last.is_none(), "it rests");
@@ -129,7 +129,7 @@ async fn a_rest_leaves_no_lane_crowded() {
     for wait in &mut waits {
         assert!(now(wait).await.is_none());
     }
-    last.asked_for_less(&a);
+    last.asked_for_less();
     drop(last);
     for wait in &mut waits {
         assert_eq!(wait.await.err(), Some(NoPlace::Crowded), "all give up");
