@@ -6,16 +6,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, NameConstraints,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, RevokedCertParams,
+    SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
 use crate::place;
+
+/// Of leaves; four digits each, so that every tool writes them alike.
+static SERIALS: AtomicU64 = AtomicU64::new(0x1000);
 
 /// A certificate authority that only this test knows.
 #[derive(Debug)]
@@ -24,6 +29,7 @@ pub struct Authority {
     pem: String,
     certificate: CertificateDer<'static>,
     file: PathBuf,
+    key_file: PathBuf,
     /// Another one vouches for it, so its leaves present its certificate too.
     is_below: bool,
     _folder: TempDir,
@@ -54,7 +60,9 @@ impl Authority {
         let folder = place::folder();
         let file = folder.path().join("authority.pem");
         place::write(&file, &pem);
-        Self { issuer: Issuer::new(params, key), pem, certificate, file, is_below, _folder: folder }
+        let key_file = folder.path().join("authority.key");
+        place::write(&key_file, key.serialize_pem());
+        Self { issuer: Issuer::new(params, key), pem, certificate, file, key_file, is_below, _folder: folder }
     }
 
     /// Whoever believes its file believes this other one too.
@@ -77,6 +85,31 @@ impl Authority {
     /// A file with the authority's certificate, readable by every user.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// A PEM file with the authority's private key: it protects nothing.
+    pub fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+
+    /// The authority's list of these leaves as withdrawn (a CRL), as PEM, good from one moment to another.
+    pub fn list_of_withdrawn(&self, leaves: &[&Leaf], from: SystemTime, until: SystemTime) -> String {
+        let withdrawn = leaves.iter().map(|leaf| RevokedCertParams {
+            serial_number: SerialNumber::from(leaf.serial),
+            revocation_time: from.into(),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: from.into(),
+            next_update: until.into(),
+            crl_number: SerialNumber::from(1u64),
+            issuing_distribution_point: None,
+            revoked_certs: withdrawn.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).expect("our own parameters can be signed");
+        list.pem().expect("octets have a PEM form")
     }
 
     /// A good leaf for these names (DNS names or IP addresses).
@@ -114,10 +147,11 @@ impl Authority {
         self.sign_presenting(params, self.is_below.then_some(self))
     }
 
-    fn sign_presenting(&self, params: CertificateParams, above: Option<&Authority>) -> Leaf {
-        let key = new_key();
+    fn sign_presenting(&self, mut params: CertificateParams, above: Option<&Authority>) -> Leaf {
+        let (key, serial) = (new_key(), SERIALS.fetch_add(1, Ordering::Relaxed));
+        params.serial_number = Some(SerialNumber::from(serial));
         let certificate = params.signed_by(&key, &self.issuer).expect("our own parameters can be signed");
-        Leaf::new(&certificate, &key, above)
+        Leaf::new(&certificate, &key, serial, above)
     }
 }
 
@@ -125,7 +159,7 @@ impl Authority {
 pub fn self_signed(names: &[&str]) -> Leaf {
     let key = new_key();
     let certificate = leaf_params(names).self_signed(&key).expect("our own parameters can be signed");
-    Leaf::new(&certificate, &key, None)
+    Leaf::new(&certificate, &key, 0, None)
 }
 
 /// A server's certificate with its key, as files and as values. Cloning shares both.
@@ -137,6 +171,7 @@ pub struct Leaf {
     above: Option<CertificateDer<'static>>,
     key: Vec<u8>,
     public_key: Vec<u8>,
+    serial: u64,
     _folder: Arc<TempDir>,
 }
 
@@ -161,6 +196,11 @@ impl Leaf {
         [self.certificate()].into_iter().chain(self.above.clone()).collect()
     }
 
+    /// Its serial number; 0 where no authority gave it one.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
     /// The public key (SubjectPublicKeyInfo).
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
@@ -171,7 +211,7 @@ impl Leaf {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
     }
 
-    fn new(certificate: &rcgen::Certificate, key: &KeyPair, above: Option<&Authority>) -> Self {
+    fn new(certificate: &rcgen::Certificate, key: &KeyPair, serial: u64, above: Option<&Authority>) -> Self {
         let folder = place::folder();
         let (cert_file, key_file) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
         place::write(&cert_file, certificate.pem() + above.map_or("", Authority::pem));
@@ -180,7 +220,7 @@ impl Leaf {
         let certificate = certificate.der().clone();
         let public_key = rcgen::PublicKeyData::subject_public_key_info(key);
         let (key, folder) = (key.serialize_der(), Arc::new(folder));
-        Self { cert_file, key_file, certificate, above, key, public_key, _folder: folder }
+        Self { cert_file, key_file, certificate, above, key, public_key, serial, _folder: folder }
     }
 }
 

@@ -103,6 +103,15 @@ impl Script {
         Self { tls: Some(Arc::new(config)), offers_starttls: true, ..Self::clear() }
     }
 
+    /// A good server with STARTTLS, this certificate, and this response about it stapled to the handshake (RFC 6066).
+    pub fn stapling(leaf: &Leaf, response: Vec<u8>) -> Self {
+        let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().expect("rustls's own").with_no_client_auth();
+        let config = builder.with_single_cert_with_ocsp(leaf.presented(), leaf.key(), response);
+        let tls = Some(Arc::new(config.expect("a key made for its certificate")));
+        Self { tls, offers_starttls: true, ..Self::clear() }
+    }
+
     /// A good server with STARTTLS whose TLS is done by the server at this address.
     pub fn tls_elsewhere(server: SocketAddr) -> Self {
         Self { offers_starttls: true, handshake: Handshake::Elsewhere(server), ..Self::clear() }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::certs::Leaf;
+use crate::certs::{Authority, Leaf};
 use crate::place;
 use crate::process::Process;
 
@@ -48,4 +48,20 @@ pub fn client(server: SocketAddr, version: &str) -> Option<String> {
     client.args(["s_client", "-starttls", "smtp", "-connect", &server.to_string(), version]).args(WEAK);
     let output = client.stdin(Stdio::null()).output().expect("an installed program can be started");
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The authority's response about a leaf (OCSP), good for a day: that it is in force, or withdrawn.
+#[track_caller]
+pub fn ocsp_response(authority: &Authority, leaf: &Leaf, withdrawn: bool) -> Vec<u8> {
+    let folder = place::folder();
+    let (index, response) = (folder.path().join("index.txt"), folder.path().join("response.der"));
+    let (state, at) = if withdrawn { ("R", "250101000000Z") } else { ("V", "") };
+    place::write(&index, format!("{state}\t480101000000Z\t{at}\t{:04X}\tunknown\t/CN=leaf\n", leaf.serial()));
+    let mut openssl = Command::new(place::program("openssl"));
+    openssl.args(["ocsp", "-ndays", "1", "-noverify", "-index"]).arg(&index).arg("-CA").arg(authority.file());
+    openssl.arg("-rsigner").arg(authority.file()).arg("-rkey").arg(authority.key_file());
+    openssl.arg("-issuer").arg(authority.file()).arg("-cert").arg(leaf.cert_file()).arg("-respout").arg(&response);
+    let output = openssl.stdin(Stdio::null()).output().expect("an installed program can be started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    std::fs::read(&response).unwrap_or_else(|why| panic!("openssl ocsp gave no response: {why}: {said}"))
 }

@@ -146,6 +146,7 @@ forward!(Handshake {
     fn resumed() -> bool;
     fn chain() -> String;
     fn name_matches() -> bool;
+    fn revocation_status() -> String;
     fn certificates() -> Vec<imports::Certificate>;
 } for imports::Handshake);
 
@@ -196,6 +197,7 @@ forward!(Floor {
     fn require_minimum_version(version: u16);
     fn require_trusted_chain();
     fn require_matching_name();
+    fn require_unrevoked_certificate();
     fn require_pin(kind: &str, digests: &[Vec<u8>]);
     fn require_cipher_suite(names: &[String]);
     fn take_route(name: &str);

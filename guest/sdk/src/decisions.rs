@@ -31,6 +31,8 @@ pub trait Floor: Decision {
     fn require_trusted_chain(&self);
     /// A certificate that names the host (RFC 9525).
     fn require_matching_name(&self);
+    /// A certificate that its issuer says is not revoked, below a trusted root. That nobody says anything does not meet it.
+    fn require_unrevoked_certificate(&self);
     /// One of these must be in the presented chain; kind `certificate-sha256` or `spki-sha256`. An unknown kind, an empty
     /// list or a digest that is not 32 octets traps.
     fn require_pin(&self, kind: &str, digests: &[Vec<u8>]);

@@ -135,6 +135,8 @@ pub trait Handshake {
     fn chain(&self) -> String;
     /// The certificate names the host that was connected to (RFC 9525).
     fn name_matches(&self) -> bool;
+    /// `good`, `revoked`, `stale` (the operator's list is out of date), `unknown`; an unknown word means: not shown to be good.
+    fn revocation_status(&self) -> String;
     /// End-entity first; empty where none was presented.
     fn certificates(&self) -> Vec<Self::Certificate>;
 }

@@ -33,6 +33,8 @@ pub struct Setting {
     pub lists: Vec<usize>,
     /// R4.
     pub require_ca_signed_certificate: bool,
+    /// R4, and that the authority has not taken its word back; with [`Setting::require_ca_signed_certificate`] alone.
+    pub require_revocation_check: bool,
     /// R5.
     pub validate_hostname: bool,
     /// As the wire has it: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
@@ -95,6 +97,7 @@ fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, p
         scopes: r11_scopes::read(object, problems),
         lists: r10_needs_list::read(object, lists, host, problems),
         require_ca_signed_certificate: object.flag("require-ca-signed-certificate", false),
+        require_revocation_check: object.flag("require-revocation-check", false),
         validate_hostname: object.flag("validate-hostname", false),
         minimum_version: minimum_version(object, problems),
         alternate_secure_route: secure_route(object, "alternate-secure-route", host, problems),
@@ -106,6 +109,11 @@ fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, p
     };
     if setting.valid_from.zip(setting.valid_until).is_some_and(|(from, until)| until <= from) {
         problems.add(object.path("valid-until"), "ends before valid-from begins");
+    }
+    if setting.require_revocation_check && !setting.require_ca_signed_certificate {
+        let text = "asks for the word of an authority that nobody need trust; \
+            add `require-ca-signed-certificate`: true, or remove it";
+        problems.add(object.path("require-revocation-check"), text.to_owned());
     }
     object.flag("enabled", true).then_some(setting)
 }
@@ -158,7 +166,8 @@ mod tests {
         "alternate-secure-route-for-unlisted": "tunnel",
         "settings": [
             {"description": "Partners", "scopes": ["inbound", "outbound"], "lists": ["partners", "banks"],
-             "require-ca-signed-certificate": true, "validate-hostname": true, "minimum-tls-version": "1.3",
+             "require-ca-signed-certificate": true, "require-revocation-check": true,
+             "validate-hostname": true, "minimum-tls-version": "1.3",
              "alternate-secure-route": "vault", "enabled": true, "observe-only": false,
              "valid-from": "2026-01-01", "valid-until": "2026-12-31",
              "exceptions": [{"lists": ["late"], "until": "2026-06-30", "reason": "they move", "owner": "ann"}]},
@@ -179,7 +188,7 @@ mod tests {
         assert_eq!(all[0].lists, [0, 1]);
         assert_eq!(all[0].minimum_version, Some(0x0304));
         assert_eq!(all[0].alternate_secure_route.as_deref(), Some("vault"));
-        assert!(all[0].require_ca_signed_certificate && all[0].validate_hostname);
+        assert!(all[0].require_ca_signed_certificate && all[0].validate_hostname && all[0].require_revocation_check);
         assert!(!all[0].observe_only && all[0].is_valid(1_767_225_600) && all[0].is_valid(1_798_761_599));
         assert!(!all[0].is_valid(1_767_225_599) && !all[0].is_valid(1_798_761_600) && all[1].is_valid(0));
         let exception = &all[0].exceptions[0];
@@ -201,7 +210,8 @@ mod tests {
                 {"description": " ", "scopes": ["inbound", "sideways"], "lists": ["gone"], "minimum-tls-version": "1.1",
                  "alternate-secure-route": "nowhere", "require-ca": true,
                  "valid-from": "2026-12-31", "valid-until": "2026-01-01", "exceptions": [{"lists": []}]},
-                {"scopes": [], "alternate-secure-route": "open", "enabled": "yes", "validate-hostname": 1},
+                {"scopes": [], "alternate-secure-route": "open", "enabled": "yes", "validate-hostname": 1,
+                 "require-revocation-check": true},
                 "text"
             ]
         }"#;
@@ -221,6 +231,7 @@ mod tests {
             "/settings/1/lists: A setting must name at least one list",
             "/settings/1/validate-hostname: `validate-hostname` must be true or false",
             "/settings/1/alternate-secure-route: route `open` does not demand TLS",
+            "/settings/1/require-revocation-check: asks for the word of an authority",
             "/settings/1/enabled: `enabled` must be true or false",
             "/settings/2: must be an object",
             "/tls-report-mailbox: `tlsrpt` is no address",

@@ -8,7 +8,7 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::decision::{Called, Judgement, Plan, RequireTls, Ruling, Standing, join_plans};
 use sealwire_core::facts::{
     ChainVerdict, ChannelFacts, ChannelState, ClientFacts, DestinationFacts, Handshake, HopFacts, MessageFacts,
-    TlsVersion,
+    RevocationStatus, TlsVersion,
 };
 use sealwire_core::floor::{ConnectionId, TlsProof};
 use sealwire_core::header::{from_of, split, tls_required_no};
@@ -387,6 +387,7 @@ fn channel_of(asked: ChannelAsked, host: Option<&str>) -> ChannelFacts {
         name_matches: host.is_some() && asked != ChannelAsked::TlsWrongName,
         certificates: Vec::new(),
         dane: None,
+        revocation: if chain == ChainVerdict::Trusted { RevocationStatus::Good } else { RevocationStatus::Unknown },
     };
     ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
 }

@@ -111,6 +111,7 @@ mod tests {
             name_matches,
             certificates: vec![certificate],
             dane: None,
+            revocation: Default::default(),
         };
         TlsProof::of_handshake(ConnectionId(7), Arc::new(handshake))
     }

@@ -153,6 +153,36 @@ pub struct Handshake {
     /// The TLSA record that the certificate met, where the host has some (RFC 7672).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dane: Option<Tlsa>,
+    /// What the certificate's issuer says of it. A chain that it has withdrawn is not trusted.
+    #[serde(default)]
+    pub revocation: RevocationStatus,
+}
+
+/// What is known of a certificate's revocation (RFC 5280 §5, RFC 6960): of two words on one certificate the greater counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RevocationStatus {
+    /// Nobody whose word counts has said anything that holds now, or nobody was asked.
+    #[default]
+    Unknown,
+    /// The issuer's list that the operator keeps is out of date, and nobody else has said anything.
+    Stale,
+    /// Its issuer says that it is in force.
+    Good,
+    /// Its issuer, or that of a certificate above it, has withdrawn it.
+    Revoked,
+}
+
+impl RevocationStatus {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RevocationStatus::Unknown => "unknown",
+            RevocationStatus::Stale => "stale",
+            RevocationStatus::Good => "good",
+            RevocationStatus::Revoked => "revoked",
+        }
+    }
 }
 
 /// The verdict on a chain, in the words of RFC 8460 §4.3.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::dane::Tlsa;
-use crate::facts::{ChainVerdict, Handshake, TlsVersion};
+use crate::facts::{ChainVerdict, Handshake, RevocationStatus, TlsVersion};
 use crate::time::rfc3339;
 
 /// One thing a channel must give.
@@ -43,12 +43,20 @@ pub enum Demand {
     /// A host whose name is an operator's, or proven by DNSSEC or MTA-STS. It is looked at before the host is connected, and
     /// joins the floor of hosts that are not proven alone: no channel meets it.
     ProvenHost,
+    /// A certificate that its issuer, whose chain leads to a trusted root, says is in force (RFC 9325 §7.5). That nobody says
+    /// anything does not meet it.
+    UnrevokedCertificate,
 }
 
 impl Demand {
     /// No channel meets it: the host itself will not do, and is not connected.
     pub fn is_of_host(&self) -> bool {
         matches!(self, Demand::ListedHost | Demand::ProvenHost)
+    }
+
+    /// A certificate that its issuer has withdrawn does not meet it.
+    pub fn is_of_issuer(&self) -> bool {
+        matches!(self, Demand::TrustedChain | Demand::VerifiedServer | Demand::UnrevokedCertificate)
     }
 }
 
@@ -209,6 +217,7 @@ impl TlsProof {
             Demand::CipherSuite(names) => names.contains(&handshake.cipher_suite),
             Demand::Dane(records) => handshake.dane.as_ref().is_some_and(|met| records.contains(met)),
             Demand::ListedHost | Demand::ProvenHost => false,
+            Demand::UnrevokedCertificate => handshake.revocation == RevocationStatus::Good,
             Demand::RequireTls => self.requiretls,
             Demand::VerifiedServer => {
                 handshake.dane.is_some() || (handshake.chain == ChainVerdict::Trusted && handshake.name_matches)
@@ -260,6 +269,7 @@ impl fmt::Display for Demand {
                 f.write_str("a certificate that a trusted CA has signed and that names the host, or DANE")
             }
             Demand::ProvenHost => f.write_str("a host whose name is proven by DNSSEC or MTA-STS"),
+            Demand::UnrevokedCertificate => f.write_str("a certificate that its issuer says is not revoked"),
         }
     }
 }
@@ -299,6 +309,7 @@ mod tests {
             // The second is anybody's to present: no pin may be met by it.
             certificates: vec![certificate(1, 2), certificate(3, 4)],
             dane: None,
+            revocation: RevocationStatus::Unknown,
         }
     }
 
@@ -333,6 +344,7 @@ mod tests {
             (Demand::MinimumVersion(TlsVersion::TLS13), false, false),
             (Demand::TrustedChain, false, true),
             (Demand::MatchingName, false, true),
+            (Demand::UnrevokedCertificate, false, true),
             (pin(PinKind::CertificateSha256, 1), true, true),
             (pin(PinKind::CertificateSha256, 2), false, false),
             (pin(PinKind::SpkiSha256, 2), true, true),
@@ -343,7 +355,13 @@ mod tests {
         ];
         let clear = TlsProof::of_nothing(ConnectionId(1));
         let weak = TlsProof::of_handshake(ConnectionId(1), Arc::new(handshake()));
-        let good = Handshake { chain: ChainVerdict::Trusted, name_matches: true, dane: Some(tlsa(1)), ..handshake() };
+        let good = Handshake {
+            chain: ChainVerdict::Trusted,
+            name_matches: true,
+            dane: Some(tlsa(1)),
+            revocation: RevocationStatus::Good,
+            ..handshake()
+        };
         let good = TlsProof::of_handshake(ConnectionId(1), Arc::new(good)).offering_requiretls(true);
         for (demand, by_weak, by_good) in rows {
             let floor = TlsFloor::of_finished_chain([(demand.clone(), Source::Report)]);
@@ -351,6 +369,24 @@ mod tests {
             assert_eq!(floor.unmet(&weak).is_empty(), by_weak, "{demand} by a self-signed certificate");
             assert_eq!(floor.unmet(&good).is_empty(), by_good, "{demand} by a good certificate");
         }
+    }
+
+    /// RFC 9325 §7.5: where it is asked for, no word is not enough.
+    #[test]
+    fn a_certificate_is_unrevoked_by_its_issuers_word_alone() {
+        let floor = TlsFloor::of_finished_chain([(Demand::UnrevokedCertificate, Source::Report)]);
+        for (revocation, is_met) in [
+            (RevocationStatus::Unknown, false),
+            (RevocationStatus::Stale, false),
+            (RevocationStatus::Good, true),
+            (RevocationStatus::Revoked, false),
+        ] {
+            let handshake = Handshake { revocation, chain: ChainVerdict::Trusted, ..handshake() };
+            let proof = TlsProof::of_handshake(ConnectionId(1), Arc::new(handshake));
+            assert_eq!(floor.unmet(&proof).is_empty(), is_met, "{revocation:?}");
+        }
+        let (worse, better) = (RevocationStatus::Revoked, RevocationStatus::Good);
+        assert_eq!(worse.max(better), worse, "whoever says that it is withdrawn is believed");
     }
 
     #[test]

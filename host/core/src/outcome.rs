@@ -93,6 +93,9 @@ pub struct TlsEvidence {
     /// The TLSA record that it met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dane: Option<Tlsa>,
+    /// What the certificate's issuer says of it, in the contract's words; empty where that was not yet kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revocation: String,
 }
 
 /// A floor that no host met.
@@ -117,6 +120,9 @@ pub struct HostUnmet {
     pub unmet: Vec<Sourced>,
     /// A policy's objection with its reasons.
     pub objection: Option<(Reply, Vec<Reason>)>,
+    /// Its certificate was withdrawn by its issuer: no other fault of the certificate needs telling.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// What the channel gave, in words that go on behind the host's name: "did not offer STARTTLS".
     pub found: String,
     /// False for 454 to STARTTLS, a handshake cut short, a 4xx objection: asking again may tell more.

@@ -97,6 +97,7 @@ mod tests {
             name_matches: false,
             certificates: Vec::new(),
             dane: None,
+            revocation: Default::default(),
         };
         ClientFacts {
             address: address.parse().expect("an address"),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::facts::{
     ChainVerdict, ChannelFacts, ChannelState, ClientFacts, DestinationFacts, Field, Handshake, HopFacts, MessageFacts,
-    RouteKind, TlsVersion,
+    RevocationStatus, RouteKind, TlsVersion,
 };
 
 use crate::state::Question;
@@ -99,6 +99,7 @@ fn secured() -> ChannelFacts {
         name_matches: true,
         certificates: Vec::new(),
         dane: None,
+        revocation: RevocationStatus::Good,
     };
     ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
 }

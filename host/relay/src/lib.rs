@@ -18,6 +18,7 @@ pub mod generation;
 mod https;
 mod lanes;
 mod leases;
+mod list_ends;
 mod listener;
 mod live;
 mod probes;

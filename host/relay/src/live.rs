@@ -16,7 +16,7 @@ use crate::generation::build_generation;
 use crate::listener::Servers;
 use crate::scopes::Scopes;
 use crate::settings::SettingsDocument;
-use crate::tls::{Connector, Identity, TlsSetupError};
+use crate::tls::{Connector, Identity, RevocationList, RevocationLists, TlsSetupError};
 use crate::tls_reports::DkimKey;
 
 /// Components that are part of the program, by name.
@@ -51,6 +51,12 @@ impl Live {
     /// The connector with the roots of this route.
     pub(crate) fn connector(&self, route: &str) -> &Connector {
         self.connectors.get(route).unwrap_or(&self.default_connector)
+    }
+
+    /// Every revocation list that some connection is judged by, once for each route that names it.
+    pub(crate) fn revocation_lists(&self) -> impl Iterator<Item = &RevocationList> {
+        let connectors = std::iter::once(&self.default_connector).chain(self.connectors.values());
+        connectors.flat_map(|connector| connector.lists().iter())
     }
 
     /// Who to log in as at this route's hosts before mail is sent there.
@@ -102,6 +108,9 @@ pub(crate) fn build(
     let (config, units) = settings.meant(&base)?;
     let default_connector =
         Connector::new(&config.roots).map_err(|error| vec![config.problem("tls.roots", error.to_string())])?;
+    let lists = config.crl.as_deref().map(RevocationLists::load).transpose();
+    let lists = lists.map_err(|error| vec![config.problem("tls.crl", error.to_string())])?.unwrap_or_default();
+    let default_connector = default_connector.judging_by(&lists);
     let mut connectors = BTreeMap::new();
     let mut logins = BTreeMap::new();
     for (route, channel) in &config.route_channels {
@@ -158,7 +167,10 @@ fn connector_of(
 ) -> Result<Connector, Problem> {
     let problem = |key: &str, error: TlsSetupError| config.problem(&format!("route {route}: {key}"), error.to_string());
     let by_roots = channel.roots.as_ref().map(Connector::new).transpose().map_err(|error| problem("roots", error))?;
-    let mut connector = by_roots.unwrap_or_else(|| default.clone());
+    let mut connector = by_roots.map_or_else(|| default.clone(), |by_roots| by_roots.judging_by(default.lists()));
+    if let Some(file) = &channel.crl {
+        connector = connector.judging_by(&RevocationLists::load(file).map_err(|error| problem("crl", error))?);
+    }
     let demands = config.routes.by_name(route).map(Route::demands).unwrap_or_default();
     for demand in demands {
         if let Demand::CipherSuite(suites) = demand {

@@ -86,6 +86,8 @@ pub struct RelayStatus {
     pub audit_head: Option<Head>,
     /// Hosts that give less protection than they gave.
     pub downgrades: Vec<Downgrade>,
+    /// Revocation lists that are out of date or soon will be, in words.
+    pub revocation_lists: Vec<String>,
     /// What probes of listed domains found.
     pub probes: ProbesStatus,
     /// Reports to other domains (RFC 8460).
@@ -138,6 +140,7 @@ impl Relay {
             store: self.store.status(),
             audit_head: self.store.audit_head().await.ok(),
             downgrades: self.destinations.downgrades(),
+            revocation_lists: self.list_troubles().into_iter().collect(),
             probes: self.probes.status(),
             tls_reports: self.tls_reports_status(),
             tls_reports_received: self.tls_reports_received.status(self.world.now()),

@@ -24,6 +24,7 @@ use crate::destinations::Destinations;
 use crate::dns::{Resolver, SystemResolver};
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
+use crate::list_ends;
 use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
 use crate::probes::{self, Probes};
@@ -113,6 +114,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     tasks.push(tokio::spawn(tls_reports::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(probes::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(retention::run(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(list_ends::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(alerts::send(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));

@@ -45,6 +45,7 @@ mod reports;
 mod required_tls;
 mod requiretls;
 mod reuse;
+mod revocation;
 mod route_channels;
 mod steered;
 mod stopping;

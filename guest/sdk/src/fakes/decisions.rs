@@ -101,6 +101,10 @@ impl Floor for Calls {
         self.note("require-matching-name");
     }
 
+    fn require_unrevoked_certificate(&self) {
+        self.note("require-unrevoked-certificate");
+    }
+
     fn require_pin(&self, kind: &str, digests: &[Vec<u8>]) {
         assert!(matches!(kind, "certificate-sha256" | "spki-sha256"), "the host would trap on pin kind {kind}");
         assert!(!digests.is_empty() && digests.iter().all(|d| d.len() == 32), "the host would trap on these digests");

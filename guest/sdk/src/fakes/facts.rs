@@ -109,6 +109,7 @@ fake!(
     resumed: bool,
     chain: String,
     name_matches: bool,
+    revocation_status: String,
     certificates: Vec<Certificate>,
 );
 

@@ -4,6 +4,10 @@
 //! domains box. If you check this box, the client SMTP server must present a valid CA signed certificate for messages that
 //! match the conditions you set in steps 6 and 7." The server meant is the one that receives. Independent of R5: a trusted
 //! certificate may name another host.
+//!
+//! What the mission leaves open is whether an authority may take its word back: `require-revocation-check` asks that it has not,
+//! as RFC 9325 section 7.5 has it for strict rules. That is the same rule to its end, not one of its own: it holds where this
+//! one does, and without an authority that is trusted there is none whose word could count.
 
 use sealwire_sdk::Floor;
 
@@ -19,6 +23,9 @@ pub const RULE: Rule = Rule {
 pub(crate) fn plan(hold: &Hold<'_>, floor: &impl Floor) {
     if hold.grounds.certificate && hold.setting.require_ca_signed_certificate {
         floor.require_trusted_chain();
+        if hold.setting.require_revocation_check {
+            floor.require_unrevoked_certificate();
+        }
         floor.because(&hold.reason(&RULE));
     }
 }
@@ -47,6 +54,24 @@ mod tests {
             let asked = lines.windows(2).any(|pair| pair == ["require-trusted-chain", "because R4"]);
             assert_eq!(asked, demanded, "{setting}, to {recipient}: {lines:?}");
             assert_eq!(lines.contains(&"require-trusted-chain".to_owned()), demanded, "{lines:?}");
+            assert!(!lines.contains(&"require-unrevoked-certificate".to_owned()), "nobody ticked it: {lines:?}");
+        }
+    }
+
+    #[test]
+    fn r4_trusted_chain_that_was_not_withdrawn() {
+        let ticked = r#""require-ca-signed-certificate": true, "require-revocation-check": true"#;
+        // As R4 itself: with this scope not by MX.
+        for (scope, way, demanded) in [
+            ("outbound", WayOut::mx(), true),
+            ("outbound-via-another-setting", WayOut::mx().flagged_by(&["content"]), false),
+            ("outbound-via-another-setting", WayOut::to("smart-host", &["tls"]), true),
+            ("inbound", WayOut::mx(), false),
+        ] {
+            let lines = plan(&settings_with(&format!(r#""scopes": ["{scope}"], {ticked}"#)), &way).lines();
+            let expected = ["require-trusted-chain", "require-unrevoked-certificate", "because R4"];
+            assert_eq!(lines.windows(3).any(|three| three == expected), demanded, "{scope}: {lines:?}");
+            assert_eq!(lines.contains(&expected[1].to_owned()), demanded, "{scope}: {lines:?}");
         }
     }
 }

@@ -61,6 +61,9 @@ fn tell(status: &Value, output: &Output) {
         let (destination, state) = (words(&troubled["destination"]), words(&troubled["state"]));
         output.line(output.toned(Tone::Bad, &format!("probe of {destination}: {state}: {}", findings.join("; "))));
     }
+    for list in array(status, "/revocation-lists") {
+        output.line(output.toned(Tone::Bad, &words(list)));
+    }
     for downgrade in array(status, "/downgrades") {
         let (destination, host) = (words(&downgrade["destination"]), words(&downgrade["host"]));
         let text = format!("lost protection: {destination} at {host}; see `sealwire downgrades list`");

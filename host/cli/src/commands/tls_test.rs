@@ -129,6 +129,7 @@ fn tell_address(address: &AddressTested, output: &Output) {
         pairs.push(("    issuer", tls.issuer.clone()));
         pairs.push(("    SHA-256", tls.sha256.clone()));
         pairs.extend(tls.dane.clone().map(|record| ("    DANE", format!("meets {record}"))));
+        pairs.push(("    revocation", tls.revocation.clone()));
         pairs.push(("    REQUIRETLS", if address.requiretls { "offered" } else { "not offered" }.to_owned()));
     }
     pairs.extend(address.unmet.iter().map(|unmet| ("    unmet", output.toned(Tone::Bad, unmet))));

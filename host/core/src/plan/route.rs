@@ -137,6 +137,7 @@ pub fn demand_word(demand: &Demand) -> String {
         Demand::RequireTls => "requiretls".into(),
         Demand::VerifiedServer => "verified-server".into(),
         Demand::ProvenHost => "proven-host".into(),
+        Demand::UnrevokedCertificate => "unrevoked-certificate".into(),
         Demand::Pin(..) => "pin".into(),
         Demand::CipherSuite(_) => "cipher-suite".into(),
     }
@@ -150,6 +151,7 @@ pub fn demand_of_word(word: &str) -> Option<Demand> {
         "minimum-version-1.3" => Demand::MinimumVersion(TlsVersion::TLS13),
         "trusted-chain" => Demand::TrustedChain,
         "matching-name" => Demand::MatchingName,
+        "unrevoked-certificate" => Demand::UnrevokedCertificate,
         _ => return None,
     })
 }
@@ -353,7 +355,14 @@ mod tests {
             let context = format!("{route:?}");
             assert_eq!(words(route), expected.map(|(kind, words)| (kind, words.to_owned())), "{context}");
         }
-        for word in ["tls", "minimum-version-1.2", "minimum-version-1.3", "trusted-chain", "matching-name"] {
+        for word in [
+            "tls",
+            "minimum-version-1.2",
+            "minimum-version-1.3",
+            "trusted-chain",
+            "matching-name",
+            "unrevoked-certificate",
+        ] {
             assert_eq!(demand_of_word(word).as_ref().map(demand_word).as_deref(), Some(word));
         }
         assert_eq!(demand_of_word("secure"), None);

@@ -12,8 +12,10 @@ pub(super) fn demands(host: &HostUnmet) -> BTreeSet<&Demand> {
     host.unmet.iter().map(|(demand, _)| demand).collect()
 }
 
-pub(super) fn lack(demand: &Demand) -> &'static str {
+pub(super) fn lack(demand: &Demand, withdrawn: bool) -> &'static str {
     match demand {
+        demand if withdrawn && demand.is_of_issuer() => "its certificate was withdrawn by its issuer",
+        Demand::UnrevokedCertificate => "it could not be shown that its certificate was not withdrawn",
         Demand::Tls => "it was not used",
         Demand::MinimumVersion(_) => "its version is too old",
         Demand::TrustedChain => "its certificate is not signed by a trusted authority (CA)",
@@ -69,6 +71,7 @@ fn required(demand: &Demand) -> Option<String> {
         Demand::RequireTls => "a mail server that passes this demand on (REQUIRETLS)".into(),
         Demand::VerifiedServer => "a certificate that proves which mail server it is".into(),
         Demand::ProvenHost => "a mail server whose name is proven (by DNSSEC or MTA-STS)".into(),
+        Demand::UnrevokedCertificate => "a certificate that is shown not to have been withdrawn".into(),
     })
 }
 
@@ -111,7 +114,13 @@ pub(super) fn remedies(host: &HostUnmet) -> Vec<String> {
         ChannelState::Failed => {
             vec![format!("Mend TLS on {name}: a handshake with TLS 1.2 or TLS 1.3 must succeed after STARTTLS.")]
         }
-        ChannelState::Secured => demands(host).into_iter().map(|demand| remedy(demand, &name)).collect(),
+        ChannelState::Secured => {
+            let of_host = host.withdrawn.then(|| {
+                format!("Install on {name} a new certificate: the one that it has was withdrawn by its issuer.")
+            });
+            let demands = demands(host).into_iter().filter(|demand| !host.withdrawn || !demand.is_of_issuer());
+            of_host.into_iter().chain(demands.map(|demand| remedy(demand, &name))).collect()
+        }
     }
 }
 
@@ -139,6 +148,9 @@ fn remedy(demand: &Demand, name: &str) -> String {
         Demand::ProvenHost => {
             format!("Sign the domain whose mail {name} takes (DNSSEC), or publish an MTA-STS policy for it.")
         }
+        Demand::UnrevokedCertificate => format!(
+            "Have {name} send the word of its certificate's issuer along with the certificate (OCSP stapling, RFC 6066)."
+        ),
         Demand::ListedHost => {
             format!("List {name} in the MTA-STS policy of the domain, or take it out of its MX records.")
         }

@@ -35,6 +35,7 @@ fn client(state: ChannelState) -> ClientFacts {
         name_matches: false,
         certificates: Vec::new(),
         dane: None,
+        revocation: Default::default(),
     };
     let handshake = (state == ChannelState::Secured).then(|| Arc::new(handshake));
     ClientFacts {
@@ -102,6 +103,7 @@ fn host(name: &str, channel: ChannelState, unmet: &[(Demand, &str)], found: &str
         channel,
         unmet: unmet.iter().map(|(demand, id)| (demand.clone(), rule(id))).collect(),
         objection: None,
+        withdrawn: false,
         found: found.into(),
         conclusive: channel != ChannelState::Inconclusive,
     }

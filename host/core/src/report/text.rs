@@ -233,7 +233,8 @@ fn found(host: &HostUnmet) -> String {
         // Words that go on behind the host's name already.
         ChannelState::Refused | ChannelState::Failed | ChannelState::Inconclusive => detail,
         ChannelState::Secured => {
-            let lacks: Vec<&str> = demands(host).into_iter().map(lack).collect();
+            let mut lacks: Vec<&str> = demands(host).into_iter().map(|demand| lack(demand, host.withdrawn)).collect();
+            lacks.dedup();
             format!("offered a secure (TLS) connection, but {} ({detail})", lacks.join("; "))
         }
     }

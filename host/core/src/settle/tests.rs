@@ -20,6 +20,7 @@ fn host_unmet(conclusive: bool) -> HostUnmet {
         channel,
         unmet: vec![(Demand::Tls, Source::Rule { policy: "secure-transport".into(), rule: "R2".into() })],
         objection: None,
+        withdrawn: false,
         found: "did not offer STARTTLS".into(),
         conclusive,
     }

@@ -56,6 +56,10 @@ impl HostFloor for State {
         self.calls.demand("require-matching-name", Demand::MatchingName)
     }
 
+    fn require_unrevoked_certificate(&mut self, _: Resource<Floor>) -> Result<()> {
+        self.calls.demand("require-unrevoked-certificate", Demand::UnrevokedCertificate)
+    }
+
     fn require_pin(&mut self, _: Resource<Floor>, kind: String, digests: Vec<Vec<u8>>) -> Result<()> {
         self.calls.pin(&kind, &digests)
     }

@@ -1,4 +1,4 @@
-//! Opens what a configuration names, before anything depends on it: certificates and keys, roots, components.
+//! Opens what a configuration names, before anything depends on it: certificates and keys, roots, revocation lists, components.
 //!
 //! Everything wrong is told at once. Nothing is kept: who uses a file reads it again.
 
@@ -10,7 +10,7 @@ use rustls::server::ParsedCertificate;
 use sealwire_core::address::Domain;
 
 use super::{CertificateFiles, Component, Config, Listener, Login, Policy, Problem, Roots};
-use crate::tls::{Connector, Identity, TlsSetupError, acceptor, load_certificates, read_certificate};
+use crate::tls::{Connector, Identity, RevocationLists, TlsSetupError, acceptor, load_certificates, read_certificate};
 use crate::tls_reports::DkimKey;
 
 /// A certificate this close to its end is worth a word: renewal should have happened by now.
@@ -35,9 +35,15 @@ pub fn check(config: &Config, builtins: &[&str], now: u64) -> Checked {
         check_listener(config, listener, now, &mut checked);
     }
     check_roots(config, "tls.roots", &config.roots, &mut checked);
+    if let Some(file) = &config.crl {
+        check_lists(config, "tls.crl", file, now, &mut checked);
+    }
     for (route, channel) in &config.route_channels {
         if let Some(roots) = &channel.roots {
             check_roots(config, &format!("route {route}: roots"), roots, &mut checked);
+        }
+        if let Some(file) = &channel.crl {
+            check_lists(config, &format!("route {route}: crl"), file, now, &mut checked);
         }
         if let Some(files) = &channel.client_certificate {
             let key = format!("route {route}: client-certificate");
@@ -124,6 +130,16 @@ fn names(certificate: &CertificateDer<'_>, hostname: &str) -> bool {
 fn check_roots(config: &Config, key: &str, roots: &Roots, checked: &mut Checked) {
     if let Err(error) = Connector::new(roots) {
         checked.problems.push(config.problem(key, error.to_string()));
+    }
+}
+
+fn check_lists(config: &Config, key: &str, file: &Path, now: u64, checked: &mut Checked) {
+    match RevocationLists::load(file) {
+        Ok(lists) => {
+            let told = lists.iter().filter_map(|list| list.trouble(now));
+            checked.warnings.extend(told.map(|text| config.problem(key, text)));
+        }
+        Err(error) => checked.problems.push(config.problem(key, error.to_string())),
     }
 }
 

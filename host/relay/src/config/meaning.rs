@@ -43,6 +43,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         routes,
         route_channels,
         roots: value(written.roots).unwrap_or(Roots::System),
+        crl: value(written.crl),
         dns: Dns { servers: values(written.dns_servers), dnssec: value(written.dnssec).unwrap_or_default() },
         mta_sts: MtaSts {
             enabled: value(written.sts_enabled).unwrap_or(true),
@@ -78,6 +79,9 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
     if let Some(at) = &written.roots {
         place("tls.roots".to_owned(), at.line, &at.key);
     }
+    if let Some(at) = &written.crl {
+        place("tls.crl".to_owned(), at.line, &at.key);
+    }
     if let Some(at) = &written.dnssec {
         place("dns.dnssec".to_owned(), at.line, &at.key);
     }
@@ -93,6 +97,9 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
         let Some(At { value: name, .. }) = &route.name else { continue };
         if let Some(at) = &route.roots {
             place(format!("route {name}: roots"), at.line, &at.key);
+        }
+        if let Some(at) = &route.crl {
+            place(format!("route {name}: crl"), at.line, &at.key);
         }
         if let Some(at) = &route.client_certificate {
             place(format!("route {name}: client-certificate"), at.line, &at.key);

@@ -42,6 +42,8 @@ pub struct Config {
     pub routes: RouteTable,
     /// Roots that next hops' certificates must lead to.
     pub roots: Roots,
+    /// Revocation lists that they are judged by.
+    pub crl: Option<PathBuf>,
     /// What connections of the routes of these names need besides.
     pub route_channels: BTreeMap<String, RouteChannel>,
     /// Who is asked for names, and what is made of DNSSEC.
@@ -96,8 +98,8 @@ pub struct Keep {
 }
 
 impl Config {
-    /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`,
-    /// `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `route NAME: auth-password-file`,
+    /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`, `tls.crl`,
+    /// `route NAME: crl`, `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `route NAME: auth-password-file`,
     /// `route NAME: client-certificate`, `policy NAME: component`.
     pub fn problem(&self, key: &str, text: impl Into<String>) -> Problem {
         match self.places.get(key) {
@@ -140,6 +142,8 @@ impl Config {
 pub struct RouteChannel {
     /// Instead of [`Config::roots`].
     pub roots: Option<Roots>,
+    /// Besides [`Config::crl`].
+    pub crl: Option<PathBuf>,
     /// Who the relay is there.
     pub login: Option<Login>,
     /// What it presents to hosts that ask for a certificate.

@@ -88,6 +88,7 @@ fn rules_of(written: &WrittenRoute) -> Vec<DomainPattern> {
 fn channel_of(written: &WrittenRoute, faults: &Faults) -> RouteChannel {
     RouteChannel {
         roots: written.roots.as_ref().map(|at| at.value.clone()),
+        crl: written.crl.as_ref().map(|at| at.value.clone()),
         login: login_of(written, faults),
         client_certificate: client_certificate_of(written, faults),
     }
@@ -181,6 +182,14 @@ fn demands(written: &WrittenRoute, faults: &Faults) -> Vec<Demand> {
     }
     if ticked(&written.require_ca_signed_certificate) {
         demands.push(Demand::TrustedChain);
+    }
+    if let Some(at) = written.require_revocation_check.as_ref().filter(|at| at.value) {
+        if !ticked(&written.require_ca_signed_certificate) {
+            let text = "asks for the word of an authority that nobody need trust; \
+                add require-ca-signed-certificate = true, or remove it";
+            faults.note_at(at, text);
+        }
+        demands.push(Demand::UnrevokedCertificate);
     }
     if ticked(&written.validate_hostname) {
         demands.push(Demand::MatchingName);

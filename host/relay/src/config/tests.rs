@@ -64,6 +64,13 @@ fn every_problem_is_told_with_line_key_and_remedy() {
             &[(4, "route[1].auth-user", "auth-password-file"), (8, "route[2].auth-password-file", "auth-user")],
         ),
         (
+            "[[route]]\nname=\"a\"\nhosts=[{host=\"h.example\"}]\nrequire-revocation-check=true\nvalidate-hostname=true\ncrl=\"\"",
+            &[
+                (4, "route[1].require-revocation-check", "add require-ca-signed-certificate = true"),
+                (6, "route[1].crl", "is no path"),
+            ],
+        ),
+        (
             "[[route]]\nname=\"a\"\nhosts=[{host=\"h.example\"}]\nvalidate-hostname=true\nauth-user=\"u\"\nauth-password-file=\"p\"",
             &[(5, "route[1].auth-user", "add require-ca-signed-certificate = true and validate-hostname = true")],
         ),

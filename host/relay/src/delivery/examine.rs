@@ -333,5 +333,6 @@ fn of_handshake(handshake: &Handshake) -> TlsTested {
         not_after: leaf.map_or(0, |leaf| leaf.not_after),
         sha256: leaf.map(|leaf| hexadecimal(&leaf.sha256)).unwrap_or_default(),
         dane: handshake.dane.as_ref().map(ToString::to_string),
+        revocation: handshake.revocation.as_str().to_owned(),
     }
 }

@@ -20,6 +20,7 @@ mod pool;
 mod published;
 mod sessions;
 mod tally;
+mod unmet;
 
 pub(crate) use login::Logins;
 pub(crate) use pool::Pool;
@@ -46,7 +47,7 @@ use learned::Heard;
 use pool::PoolKey;
 use published::{Asked, Barred, Published};
 use sessions::{Ends, channel_of};
-use tally::{Tally, found_in_words};
+use tally::Tally;
 
 use crate::lanes::Place;
 use crate::live::Live;
@@ -149,6 +150,7 @@ impl Delivering<'_> {
                 channel: ChannelState::Inconclusive,
                 unmet,
                 objection: None,
+                withdrawn: false,
                 found,
                 conclusive,
             });
@@ -284,6 +286,7 @@ impl Delivering<'_> {
                     channel: connection.channel.state,
                     unmet: Vec::new(),
                     objection: Some((reply, reasons)),
+                    withdrawn: false,
                     found,
                     conclusive,
                 });
@@ -349,18 +352,6 @@ impl Delivering<'_> {
             Some(octets) => Ok(BodyReader::memory(octets.clone())),
             None => self.relay.store.body(&self.claim.entry.id).await,
         }
-    }
-
-    fn unmet(&mut self, key: &PoolKey, channel: &ChannelFacts, proof: &TlsProof) {
-        self.tally.unmet(HostUnmet {
-            host: key.host.to_string(),
-            address: key.address.to_string(),
-            channel: channel.state,
-            unmet: key.floor.unmet(proof),
-            objection: None,
-            found: found_in_words(channel),
-            conclusive: channel.state != ChannelState::Inconclusive,
-        });
     }
 }
 

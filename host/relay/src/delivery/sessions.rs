@@ -194,6 +194,7 @@ mod tests {
             name_matches: true,
             certificates: Vec::new(),
             dane: dane.map(|record| record.parse().expect("a record")),
+            revocation: Default::default(),
         };
         ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
     }

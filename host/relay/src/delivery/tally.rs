@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sealwire_core::address::Mailbox;
-use sealwire_core::facts::{ChainVerdict, ChannelFacts, ChannelState};
+use sealwire_core::facts::{ChainVerdict, ChannelFacts, ChannelState, RevocationStatus};
 use sealwire_core::floor::TlsProof;
 use sealwire_core::outcome::{Delivery, FloorUnmet, HostUnmet, Outcome, TlsEvidence};
 use sealwire_core::plan::{Attempt, HostName};
@@ -76,7 +76,12 @@ impl Tally {
 
     /// This host's channel does, and it does not know us: an ordinary retry follows, whatever other hosts lack.
     pub(crate) fn not_logged_in(&mut self, host: &HostName, why: &str) {
-        self.inconclusive = Some(inconclusive(&host.to_string(), format!("no login: {why}"), None));
+        self.waits_for_us(host, format!("no login: {why}"));
+    }
+
+    /// What keeps mail from this host is a fault of ours: an ordinary retry follows, whatever other hosts lack.
+    pub(crate) fn waits_for_us(&mut self, host: &HostName, why: String) {
+        self.inconclusive = Some(inconclusive(&host.to_string(), why, None));
     }
 
     /// Everybody left has this outcome.
@@ -193,6 +198,7 @@ fn evidence(proof: &TlsProof) -> Option<Box<TlsEvidence>> {
         resumed: handshake.resumed,
         requiretls: proof.offers_requiretls(),
         dane: handshake.dane.clone(),
+        revocation: handshake.revocation.as_str().to_owned(),
     }))
 }
 
@@ -218,6 +224,9 @@ pub(crate) fn found_in_words(channel: &ChannelFacts) -> String {
         (ChannelState::Secured, None) => "is secured".into(),
         (ChannelState::Secured, Some(handshake)) => {
             let chain = match handshake.chain {
+                _ if handshake.revocation == RevocationStatus::Revoked => {
+                    "a certificate that its issuer has withdrawn".to_owned()
+                }
                 ChainVerdict::Trusted => "a certificate signed by a trusted CA".to_owned(),
                 verdict => format!("a certificate that was judged {}", verdict.as_str()),
             };
@@ -268,6 +277,7 @@ mod tests {
             channel: ChannelState::NotOffered,
             unmet: Vec::new(),
             objection: None,
+            withdrawn: false,
             found: "did not offer STARTTLS".into(),
             conclusive,
         }

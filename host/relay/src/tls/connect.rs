@@ -11,6 +11,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 use super::proof::iana_name;
+use super::revocation::{RevocationLists, Staples};
 use super::sessions::sessions;
 use super::{Identity, TlsSetupError, load_certificates};
 
@@ -23,11 +24,13 @@ pub enum Roots {
     File(PathBuf),
 }
 
-/// Opens TLS on connections to next hops and knows the roots to judge them by.
+/// Opens TLS on connections to next hops, and knows the roots and revocation lists to judge them by.
 #[derive(Clone)]
 pub struct Connector {
     pub(super) roots: Arc<RootCertStore>,
     pub(super) provider: Arc<CryptoProvider>,
+    pub(super) lists: Arc<RevocationLists>,
+    pub(super) staples: Arc<Staples>,
     config: Arc<ClientConfig>,
     /// The same, resuming none of its sessions.
     afresh: Arc<ClientConfig>,
@@ -38,8 +41,10 @@ impl Connector {
     pub fn new(roots: &Roots) -> Result<Connector, TlsSetupError> {
         let roots = Arc::new(load_roots(roots)?);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = Arc::new(opportunistic(&provider, rustls::DEFAULT_VERSIONS)?);
-        let bare = Connector { roots, provider, afresh: Arc::clone(&config), config };
+        let staples = Arc::default();
+        let config = Arc::new(opportunistic(&provider, &staples, rustls::DEFAULT_VERSIONS)?);
+        let lists = Arc::default();
+        let bare = Connector { roots, provider, lists, staples, afresh: Arc::clone(&config), config };
         Ok(bare.with(ClientConfig::clone(&bare.config)))
     }
 
@@ -53,9 +58,21 @@ impl Connector {
         Connector { config: Arc::new(config), afresh, ..self.clone() }
     }
 
+    /// The same, judging by these revocation lists besides.
+    #[must_use]
+    pub fn judging_by(&self, lists: &RevocationLists) -> Connector {
+        let lists = RevocationLists::clone(&self.lists).with(lists);
+        Connector { lists: Arc::new(lists), ..self.clone() }
+    }
+
+    /// What it judges by besides roots.
+    pub(crate) fn lists(&self) -> &RevocationLists {
+        &self.lists
+    }
+
     /// The same, speaking this version alone.
     pub(crate) fn only(&self, version: &'static SupportedProtocolVersion) -> Result<Connector, TlsSetupError> {
-        let mut config = opportunistic(&self.provider, &[version])?;
+        let mut config = opportunistic(&self.provider, &self.staples, &[version])?;
         config.client_auth_cert_resolver = Arc::clone(&self.config.client_auth_cert_resolver);
         Ok(self.with(config))
     }
@@ -65,7 +82,7 @@ impl Connector {
         let mut provider = CryptoProvider::clone(&self.provider);
         provider.cipher_suites.retain(|suite| suites.contains(&iana_name(suite.suite())));
         let provider = Arc::new(provider);
-        let mut config = opportunistic(&provider, rustls::DEFAULT_VERSIONS)?;
+        let mut config = opportunistic(&provider, &self.staples, rustls::DEFAULT_VERSIONS)?;
         config.client_auth_cert_resolver = Arc::clone(&self.config.client_auth_cert_resolver);
         Ok(Connector { provider, ..self.with(config) })
     }
@@ -103,13 +120,15 @@ impl Connector {
 /// Completes a handshake with any certificate.
 fn opportunistic(
     provider: &Arc<CryptoProvider>,
+    staples: &Arc<Staples>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ClientConfig, TlsSetupError> {
+    let verifier = JudgedAfterwards { provider: Arc::clone(provider), staples: Arc::clone(staples) };
     let config = ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(versions)
         .map_err(|error| TlsSetupError::Unusable(error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(JudgedAfterwards(Arc::clone(provider))))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(config)
 }
@@ -137,19 +156,24 @@ fn load_roots(roots: &Roots) -> Result<RootCertStore, TlsSetupError> {
 }
 
 /// Lets any certificate through the handshake and checks that the peer holds its key. Chain and name are judged on
-/// the completed handshake ([`super::client_side`]), where a demand for them can be told from a wish.
+/// the completed handshake ([`super::client_side`]), where a demand for them can be told from a wish; a stapled response is kept
+/// for that, since nothing else tells of it afterwards.
 #[derive(Debug)]
-struct JudgedAfterwards(Arc<CryptoProvider>);
+struct JudgedAfterwards {
+    provider: Arc<CryptoProvider>,
+    staples: Arc<Staples>,
+}
 
 impl ServerCertVerifier for JudgedAfterwards {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
+        end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        self.staples.keep(server_name, end_entity, ocsp_response);
         Ok(ServerCertVerified::assertion())
     }
 
@@ -159,7 +183,7 @@ impl ServerCertVerifier for JudgedAfterwards {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -168,11 +192,11 @@ impl ServerCertVerifier for JudgedAfterwards {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

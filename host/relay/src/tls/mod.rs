@@ -8,6 +8,7 @@ mod certificate;
 mod connect;
 mod dane;
 mod proof;
+mod revocation;
 mod serve;
 mod sessions;
 
@@ -15,6 +16,7 @@ pub use certificate::{Identity, load_certificates, load_key, read_certificate};
 pub use connect::{Connector, Roots};
 pub use dane::DaneCheck;
 pub use proof::{cipher_suites, client_side};
+pub use revocation::{RevocationList, RevocationLists};
 pub use serve::{acceptor, server_side};
 
 use std::fmt;

@@ -1,13 +1,13 @@
-//! What a completed handshake of ours as client proves: version, suite, group, chain and name, each on its own.
+//! What a completed handshake of ours as client proves: version, suite, group, chain, name and revocation, each on its own.
 
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, CipherSuite, ClientConnection, CommonState, Error};
-use sealwire_core::facts::{ChainVerdict, Handshake, TlsVersion};
+use sealwire_core::facts::{ChainVerdict, Handshake, RevocationStatus, TlsVersion};
 
 use super::dane::{DaneCheck, Verifying, met};
-use super::{Connector, read_certificate};
+use super::{Connector, read_certificate, revocation};
 
 /// Reads a completed handshake. `host` is the name connected to (or the text of an address), `dane` what its TLSA records
 /// ask, `now` seconds since the Unix epoch; an expired certificate is judged by it.
@@ -24,6 +24,17 @@ pub fn client_side(
     let algorithms = connector.provider.signature_verification_algorithms.all;
     let verifying = Verifying { algorithms, now };
     let (chain, name_matches) = judge(connector, presented, host, &verifying);
+    // By the name that the handshake was begun with (RFC 7672 §8.1).
+    let base = dane.and_then(|check| ServerName::try_from(check.base.as_str()).ok());
+    let staple = presented.first().and_then(|first| connector.staples.of(base.as_ref().unwrap_or(host), first));
+    let revocation = match chain {
+        ChainVerdict::Trusted => {
+            revocation::status(presented, &connector.roots, &connector.lists, staple.as_deref(), &verifying)
+        }
+        _ => RevocationStatus::Unknown,
+    };
+    // RFC 8460 §4.3 has no word of its own for it; this one covers what is wrong with a chain.
+    let chain = if revocation == RevocationStatus::Revoked { ChainVerdict::CertificateNotTrusted } else { chain };
     let server_name = match (dane, host) {
         (Some(check), _) => Some(check.base.clone()),
         (None, ServerName::DnsName(name)) => Some(name.as_ref().to_owned()),
@@ -36,6 +47,7 @@ pub fn client_side(
         name_matches,
         certificates: presented.iter().map(read_certificate).collect(),
         dane: dane.and_then(|check| met(check, presented, &verifying)),
+        revocation,
         ..negotiated(connection)
     }
 }
@@ -68,6 +80,7 @@ pub(super) fn negotiated(connection: &CommonState) -> Handshake {
         name_matches: false,
         certificates: Vec::new(),
         dane: None,
+        revocation: RevocationStatus::Unknown,
     }
 }
 
@@ -100,9 +113,7 @@ fn verdict_of(error: &Error) -> ChainVerdict {
         Error::InvalidCertificate(
             C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
         ) => ChainVerdict::CertificateExpired,
-        Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature | C::Revoked) => {
-            ChainVerdict::CertificateNotTrusted
-        }
+        Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => ChainVerdict::CertificateNotTrusted,
         // A self-signed certificate is often marked as a CA, which the library reports apart.
         Error::InvalidCertificate(C::Other(other)) if other.to_string().contains("CaUsedAsEndEntity") => {
             ChainVerdict::CertificateNotTrusted

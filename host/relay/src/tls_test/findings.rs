@@ -116,6 +116,17 @@ impl HostTested {
                 find(State::Warning, format!("{host} ({}) does not give {unmet}", address.address));
             }
             let Some(tls) = &address.tls else { continue };
+            match tls.revocation.as_str() {
+                "revoked" => find(State::Warning, format!("the certificate of {host} was withdrawn by its issuer")),
+                "stale" => {
+                    let issuer = &tls.issuer;
+                    find(
+                        State::Warning,
+                        format!("the revocation list of {issuer}, who issued {host}'s, is out of date here"),
+                    );
+                }
+                _ => {}
+            }
             match tls.not_after.checked_sub(now) {
                 None => find(State::Warning, format!("the certificate of {host} has expired")),
                 Some(left) if left < EXPIRY_DAYS * DAY => {
@@ -159,6 +170,7 @@ mod tests {
             not_after,
             sha256: String::new(),
             dane: None,
+            revocation: if matches!(words, "revoked" | "stale") { words } else { "unknown" }.into(),
         };
         AddressTested {
             address: "192.0.2.1:25".into(),
@@ -204,12 +216,14 @@ mod tests {
 
     #[test]
     fn the_worst_counts_and_one_good_host_is_enough() {
-        let rows: [(&[&str], State); 13] = [
+        let rows: [(&[&str], State); 15] = [
             (&["good"], State::Ok),
             (&["good", "good"], State::Ok),
             (&["clear"], State::Warning),
             (&["soon"], State::Warning),
             (&["expired"], State::Warning),
+            (&["revoked"], State::Warning),
+            (&["stale"], State::Warning),
             (&["good", "unmet"], State::Warning),
             (&["good", "silent"], State::Warning),
             (&["good", "lost"], State::Warning),

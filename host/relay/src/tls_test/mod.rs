@@ -136,6 +136,8 @@ pub struct TlsTested {
     pub sha256: String,
     /// The TLSA record that it meets.
     pub dane: Option<String>,
+    /// What its issuer says of it: `good`, `revoked`, `stale` (our list is out of date), `unknown`.
+    pub revocation: String,
 }
 
 /// What mail would come to.
@@ -154,12 +156,14 @@ pub struct Would {
 pub(crate) fn settings() -> Vec<(&'static str, Vec<Demand>)> {
     let tls = vec![Demand::Tls];
     let ca = vec![Demand::Tls, Demand::TrustedChain];
+    let unrevoked = vec![Demand::Tls, Demand::TrustedChain, Demand::UnrevokedCertificate];
     let name = vec![Demand::Tls, Demand::TrustedChain, Demand::MatchingName];
     vec![
         ("not listed", Vec::new()),
         ("TLS required", tls),
         ("TLS required, CA-signed certificate", ca),
         ("TLS required, CA-signed certificate, hostname", name),
+        ("TLS required, CA-signed certificate, not revoked", unrevoked),
         ("sent with REQUIRETLS", sealwire_core::decision::RequireTls::Passed.demands().to_vec()),
     ]
 }

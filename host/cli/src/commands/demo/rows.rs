@@ -234,6 +234,7 @@ mod tests {
             resumed: false,
             requiretls: false,
             dane: None,
+            revocation: String::new(),
         };
         Row {
             number: 1,

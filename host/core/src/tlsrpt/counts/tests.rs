@@ -33,6 +33,7 @@ fn handshake(chain: ChainVerdict, name_matches: bool, dane: Option<&str>) -> Cha
         name_matches,
         certificates: Vec::new(),
         dane: dane.map(|record| record.parse().expect("a TLSA record")),
+        revocation: Default::default(),
     };
     ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
 }

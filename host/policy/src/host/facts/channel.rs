@@ -75,6 +75,11 @@ impl HostHandshake for State {
         Ok(self.told(whose(of.rep()), "handshake.name-matches", matches))
     }
 
+    fn revocation_status(&mut self, of: Resource<Handshake>) -> Result<String> {
+        let status = self.handshake_facts(of.rep())?.revocation.as_str().to_owned();
+        Ok(self.told(whose(of.rep()), "handshake.revocation-status", status))
+    }
+
     fn certificates(&mut self, of: Resource<Handshake>) -> Result<Vec<Resource<Certificate>>> {
         let count = self.handshake_facts(of.rep())?.certificates.len();
         self.reads.plain(whose(of.rep()), "handshake.certificates", || count.into());

@@ -34,6 +34,7 @@ fn auth_permit(connection: ConnectionId) -> AuthPermit {
         name_matches: true,
         certificates: Vec::new(),
         dane: None,
+        revocation: Default::default(),
     };
     let proof = TlsProof::of_handshake(connection, std::sync::Arc::new(handshake));
     AuthPermit::of(&proof, &[]).expect("a good proof")
