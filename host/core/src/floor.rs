@@ -385,8 +385,6 @@ mod tests {
             let proof = TlsProof::of_handshake(ConnectionId(1), Arc::new(handshake));
             assert_eq!(floor.unmet(&proof).is_empty(), is_met, "{revocation:?}");
         }
-        let (worse, better) = (RevocationStatus::Revoked, RevocationStatus::Good);
-        assert_eq!(worse.max(better), worse, "whoever says that it is withdrawn is believed");
     }
 
     #[test]

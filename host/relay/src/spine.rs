@@ -280,13 +280,8 @@ impl Round<'_> {
     }
 
     async fn deliver(&self, attempt: Attempt, place: Option<Place>) {
-        let place = match place {
-            Some(place) => place,
-            None => match self.place(&attempt).await {
-                Some(place) => place,
-                None => return,
-            },
-        };
+        let place = if place.is_some() { place } else { self.place(&attempt).await };
+        let Some(place) = place else { return };
         let began_ms = self.relay.world.now_ms();
         let Delivered { outcomes, decisions } =
             deliver(self.relay, self.live, self.claim, self.message, &attempt, &place).await;

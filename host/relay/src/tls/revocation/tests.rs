@@ -140,7 +140,7 @@ impl Response<'_> {
         };
         let tbs_response_data = ResponseData {
             version: Version::V1,
-            responder_id: ResponderId::ByKey(sha1(b"a responder").into()),
+            responder_id: ResponderId::ByKey(sha1(b"a responder")),
             produced_at: at(self.from),
             responses: vec![single],
             response_extensions: None,
