@@ -118,6 +118,7 @@ fn delivered(tls: Option<TlsEvidence>) -> Outcome {
 fn evidence(chain: &str, name_matches: bool, dane: bool) -> TlsEvidence {
     TlsEvidence {
         version: "TLSv1.2".into(),
+        revocation: String::new(),
         cipher_suite: "TLS_X".into(),
         key_exchange: "X25519".into(),
         chain: chain.into(),
@@ -134,6 +135,7 @@ fn evidence(chain: &str, name_matches: bool, dane: bool) -> TlsEvidence {
 fn rounds_for_recipients_of_the_domain_are_counted() {
     let unmet = FloorUnmet {
         hosts: vec![HostUnmet {
+            withdrawn: false,
             host: "mx".into(),
             address: String::new(),
             channel: ChannelState::NotOffered,

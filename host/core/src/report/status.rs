@@ -211,6 +211,7 @@ mod tests {
         let reply = || Reply::new(550, (1, 1), "no such user");
         let unmet = |address: &str| {
             let host = HostUnmet {
+                withdrawn: false,
                 host: "mx.test".into(),
                 address: address.into(),
                 channel: ChannelState::Inconclusive,
