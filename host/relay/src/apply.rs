@@ -158,9 +158,13 @@ impl Relay {
         let notes = self.needs_restart(&config);
         let built = self.built(config, settings, number + 1).await?;
         let (told_before, told_after) = self.told(before, &after).await?;
-        let told_before = with("settings-revision", number.into(), told_before);
-        let act = act.clone().changing(told_before, with("configuration-read-again", how.reload.into(), told_after));
         let apart = pieces::apart(&after)?;
+        let about = [
+            ("configuration-read-again", how.reload.into()),
+            ("sha-256", audit::digest(apart.document.as_bytes()).into()),
+        ];
+        let act =
+            act.clone().changing(with([("settings-revision", number.into())], told_before), with(about, told_after));
         // The revision is durable before it is live; a crash in between comes up with it.
         let new = NewRevision {
             document: apart.document,
@@ -209,9 +213,9 @@ impl Relay {
 /// Lines that differ, by what they stand in.
 type Told = BTreeMap<String, String>;
 
-fn with(key: &str, value: Value, told: Told) -> Value {
+fn with<const N: usize>(about: [(&str, Value); N], told: Told) -> Value {
     let mut object: Map<String, Value> = told.into_iter().map(|(name, lines)| (name, lines.into())).collect();
-    object.insert(key.to_owned(), value);
+    object.extend(about.map(|(key, value)| (key.to_owned(), value)));
     json!(object)
 }
 
