@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sealwire_core::address::Mailbox;
 use sealwire_core::decision::FallbackStep;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::facts::MessageFacts;
@@ -22,6 +23,7 @@ use crate::evaluate::decision_records;
 use crate::lanes::{NoPlace, Place};
 use crate::live::Live;
 use crate::relay::Relay;
+use crate::scopes::Scope;
 use crate::spine::report;
 
 /// How long a store that cannot settle is waited for, try by try; in all about as long as a lease.
@@ -116,6 +118,11 @@ impl<'a> Round<'a> {
             released: AtomicBool::new(false),
             unsettled: AtomicBool::new(false),
         }
+    }
+
+    /// Whose settings this copy's way out goes by.
+    pub(crate) fn scopes(&self, recipient: &Mailbox) -> Vec<Scope> {
+        self.live.scopes.of(self.live.scopes.client_of(&self.claim.entry).as_ref(), recipient)
     }
 
     /// A recipient whose time is over is reported; a held one whose time was meant otherwise waits on.

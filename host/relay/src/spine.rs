@@ -251,11 +251,6 @@ impl Round<'_> {
         })
     }
 
-    /// Whose settings this copy's way out goes by.
-    fn scopes(&self, recipient: &Mailbox) -> Vec<Scope> {
-        self.live.scopes.of(self.live.scopes.client_of(&self.claim.entry).as_ref(), recipient)
-    }
-
     async fn plan_by(&self, recipient: &QueuedRecipient, scopes: &[Scope], route: &Route) -> Called<Plan> {
         let destination = DestinationFacts {
             recipient: recipient.mailbox.clone(),
