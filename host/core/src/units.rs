@@ -19,8 +19,8 @@ use crate::network::Network;
 mod standing;
 pub(crate) mod within;
 
-pub use within::Within;
 pub use standing::{Place, ScopeProblem, SettingScope, Standing, in_force, problems, standing};
+pub use within::Within;
 
 /// Name of the unit above all others.
 pub const ROOT: &str = "root";

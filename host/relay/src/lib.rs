@@ -3,6 +3,7 @@
 //! Read [`spine`](self) first: it holds the journey of a message from the socket to its settlement.
 
 mod alerts;
+mod applied;
 pub mod audit;
 pub mod config;
 mod counters;
@@ -39,6 +40,7 @@ pub mod tls_test;
 mod world;
 
 pub use alerts::Alert;
+pub use applied::NotApplied;
 pub use audit::{Act, Actor};
 pub use counters::{Domains, Inbound, Outbound, Totals};
 pub use destinations::Downgrade;

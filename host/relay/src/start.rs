@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use schemars::JsonSchema;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_store::{NewRevision, SqliteStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerts::{self, Alerts};
+use crate::applied::NotApplied;
 use crate::audit::{self, Act, Actor};
 use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
@@ -53,7 +55,7 @@ pub struct Running {
 }
 
 /// What a reload or an apply has put in place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Replaced {
     /// The new generation.
@@ -189,9 +191,33 @@ impl Relay {
         reload: bool,
     ) -> Result<Replaced, Vec<Problem>> {
         let act = Act::of("settings-apply", "settings").noting(note);
-        let applied = self.try_apply(document, actor, &act, reload).await;
-        if let Err(problems) = &applied {
-            self.audit(actor, act.refused(audit::reason(problems))).await;
+        let applied = self.try_apply(document, actor, &act, reload, None).await;
+        self.told(actor, act, applied).await.map_err(NotApplied::into_problems)
+    }
+
+    /// The same, if the newest revision is still this one (0: there is none yet): of two who change the same at once, the second
+    /// is told.
+    pub async fn apply_settings_after(
+        &self,
+        expected: u64,
+        document: String,
+        actor: &Actor,
+        note: String,
+        reload: bool,
+    ) -> Result<Replaced, NotApplied> {
+        let act = Act::of("settings-apply", "settings").noting(note);
+        let applied = self.try_apply(document, actor, &act, reload, Some(expected)).await;
+        self.told(actor, act, applied).await
+    }
+
+    async fn told(
+        &self,
+        actor: &Actor,
+        act: Act,
+        applied: Result<Replaced, NotApplied>,
+    ) -> Result<Replaced, NotApplied> {
+        if let Err(why) = &applied {
+            self.audit(actor, act.refused(why.reason())).await;
         }
         applied
     }
@@ -202,9 +228,14 @@ impl Relay {
         actor: &Actor,
         act: &Act,
         reload: bool,
-    ) -> Result<Replaced, Vec<Problem>> {
+        expected: Option<u64>,
+    ) -> Result<Replaced, NotApplied> {
         let _one_at_a_time = self.building.lock().await;
         let live = self.live();
+        // Asked before the document is judged: what was written against another revision is not worth it.
+        if let Some(expected) = expected.filter(|expected| *expected != live.settings_revision) {
+            return Err(NotApplied::Stale { expected, found: live.settings_revision });
+        }
         let settings = parse_apart(document.clone(), live.settings.clone()).await?;
         let config = if reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.base) };
         let acceptors = if reload { Some(listener::acceptors(&config)?) } else { None };
@@ -220,10 +251,14 @@ impl Relay {
             now: self.world.now(),
             audit: Some(self.entry(actor, act, Some(built.generation.number()))),
             document,
+            expected,
             ..NewRevision::default()
         };
         let put = self.store.put_settings(new).await;
-        let revision = put.map_err(|error| one("settings", error.to_string()))?;
+        let revision = put.map_err(|error| match error {
+            StoreError::Conflict { expected, found } => NotApplied::Stale { expected, found },
+            error => NotApplied::Problems(one("settings", error.to_string())),
+        })?;
         if let Some(acceptors) = acceptors {
             self.acceptors.store(Arc::new(acceptors));
         }
@@ -276,6 +311,10 @@ impl Relay {
         let fixed = |c: &Config| (c.limits.deliveries, c.limits.free_space, c.log_level);
         if fixed(config) != fixed(&live.config) {
             notes.push("limits.deliveries, limits.free-space and log-level change with a restart".to_owned());
+        }
+        let api = |c: &Config| c.api.as_ref().map(|api| (api.address, api.certificate.is_some()));
+        if api(config) != api(&live.config) {
+            notes.push("the address of the API, and whether it has TLS, change with a restart".to_owned());
         }
         if config.data_directory != live.config.data_directory || config.admin_socket != live.config.admin_socket {
             notes.push("data directory and admin socket change with a restart".to_owned());
