@@ -9,6 +9,7 @@
 
 pub mod aiosmtpd;
 pub mod certs;
+pub mod curl;
 pub mod dialogue;
 pub mod exim;
 pub mod fake_peer;
@@ -22,6 +23,7 @@ pub mod postfix;
 pub mod process;
 mod python;
 pub mod relay;
+pub mod schemathesis;
 pub mod signed;
 pub mod swaks;
 pub mod tls_reports;

@@ -17,19 +17,25 @@ const PACKAGES: [&str; 5] =
 pub(crate) fn interpreter() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let environments = place::target().join("peers");
-        std::fs::create_dir_all(&environments).expect("cargo's folder is ours to write");
         let name = PACKAGES.join("-").replace("==", "-");
-        let folder = environments.join(&name);
-        // Another test process may be making it.
-        let lock = File::create(environments.join(name + ".lock")).expect("cargo's folder is ours to write");
-        lock.lock().expect("a file of our own can be locked");
-        let python = folder.join("bin/python");
-        if !is_complete(&python) {
-            make_environment(&folder, &python);
-        }
-        python
+        environment(&name, &PACKAGES, &["--only-binary=:all:", "--no-binary=dkimpy"], "import aiosmtpd.smtp, dkim")
     })
+}
+
+/// The interpreter of an environment with these packages alone, made unless the program `probe` runs in it already.
+pub(crate) fn environment(name: &str, packages: &[&str], flags: &[&str], probe: &str) -> PathBuf {
+    let environments = place::target().join("peers");
+    std::fs::create_dir_all(&environments).expect("cargo's folder is ours to write");
+    let folder = environments.join(name);
+    // Another test process may be making it.
+    let lock = File::create(environments.join(format!("{name}.lock"))).expect("cargo's folder is ours to write");
+    lock.lock().expect("a file of our own can be locked");
+    let python = folder.join("bin/python");
+    if !is_complete(&python, probe) {
+        make_environment(&folder, &python, packages, flags);
+        assert!(is_complete(&python, probe), "{} lacks a package, though pip says otherwise", python.display());
+    }
+    python
 }
 
 /// Runs this program with the octets as its input, and gives what it writes; it must end well.
@@ -46,17 +52,16 @@ pub(crate) fn run_on(program: &str, arguments: &[&str], octets: &[u8]) -> Vec<u8
     output.stdout
 }
 
-fn make_environment(folder: &Path, python: &Path) {
+fn make_environment(folder: &Path, python: &Path, packages: &[&str], flags: &[&str]) {
     run(Command::new(place::program("python3")).args(["-m", "venv", "--clear"]).arg(folder));
     let mut pip = Command::new(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-    run(pip.args(["--only-binary=:all:", "--no-binary=dkimpy"]).args(PACKAGES));
-    assert!(is_complete(python), "{} lacks a package, though pip says otherwise", python.display());
+    run(pip.args(flags).args(packages));
 }
 
-fn is_complete(python: &Path) -> bool {
+fn is_complete(python: &Path, probe: &str) -> bool {
     // None if there is no such interpreter, or no longer.
-    let tried = Command::new(python).args(["-c", "import aiosmtpd.smtp, dkim"]).output();
+    let tried = Command::new(python).args(["-c", probe]).output();
     tried.is_ok_and(|output| output.status.success())
 }
 

@@ -46,6 +46,11 @@ impl Client {
         self.ask(Method::POST, path, body).await
     }
 
+    /// Changes a part, with a body of JSON.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: Vec<u8>) -> Result<T, ClientError> {
+        self.ask(Method::PATCH, path, body).await
+    }
+
     /// Takes away.
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::DELETE, path, Vec::new()).await
@@ -56,8 +61,7 @@ impl Client {
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| self.broken(error));
         }
-        let text = || Refusal { error: String::from_utf8_lossy(&body).into_owned(), problems: Vec::new() };
-        Err(ClientError::Refused(serde_json::from_slice(&body).unwrap_or_else(|_| text())))
+        Err(ClientError::Refused(Refusal::read(&body)))
     }
 
     async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes), ClientError> {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use sealwire_core::address::Mailbox;
 use sealwire_core::decision::{Called, Judgement, Plan, RequireTls, Ruling, Standing, join_plans};
 use sealwire_core::facts::{
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 const REQUIRETLS: &str = "REQUIRETLS";
 
 /// What is asked of the policies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
     /// May it come in?
@@ -38,7 +39,7 @@ pub enum Stage {
 }
 
 /// Facts to be judged. Everything absent is as for a plain message from a stranger in clear.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct DecideRequest {
     /// What is asked.
@@ -68,7 +69,7 @@ pub struct DecideRequest {
 }
 
 /// A channel in a word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelAsked {
     /// In clear; STARTTLS was not offered or not used.
@@ -87,7 +88,7 @@ pub enum ChannelAsked {
 }
 
 /// What the policies make of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct DecideAnswer {
     /// What was asked.
@@ -99,7 +100,7 @@ pub struct DecideAnswer {
 }
 
 /// One decision of the whole chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Decision {
     /// Whose copy; None for the message as a whole.

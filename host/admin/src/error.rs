@@ -9,6 +9,8 @@ use sealwire_relay::settings::EditError;
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 
+use crate::http::problem::{Fault, ProblemDetails};
+
 /// The body of every answer that is not 2xx.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -17,6 +19,29 @@ pub struct Refusal {
     /// Each thing wrong with what was sent, where there is more to say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+}
+
+impl Refusal {
+    /// Reads the body of an answer: a refusal, problem details, or whatever it says.
+    pub(crate) fn read(body: &[u8]) -> Refusal {
+        let of_details = |details: ProblemDetails| {
+            let problem = |fault: Fault| Problem {
+                file: fault.file.unwrap_or_default(),
+                line: fault.line.unwrap_or(0),
+                key: [fault.key, fault.pointer, fault.parameter, fault.header]
+                    .into_iter()
+                    .flatten()
+                    .next()
+                    .unwrap_or_default(),
+                text: fault.detail,
+            };
+            Refusal { error: details.detail, problems: details.errors.into_iter().map(problem).collect() }
+        };
+        let text = || Refusal { error: String::from_utf8_lossy(body).into_owned(), problems: Vec::new() };
+        serde_json::from_slice(body)
+            .or_else(|_| serde_json::from_slice(body).map(of_details))
+            .unwrap_or_else(|_| text())
+    }
 }
 
 /// A refusal on its way out.

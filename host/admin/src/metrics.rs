@@ -17,6 +17,12 @@ impl Metrics {
         PrometheusBuilder::new().install_recorder().map(Metrics)
     }
 
+    /// Counts nothing: for tests, which share one process.
+    #[cfg(test)]
+    pub(crate) fn apart() -> Metrics {
+        Metrics(PrometheusBuilder::new().build_recorder().handle())
+    }
+
     /// The text a scraper reads.
     pub fn text(&self) -> String {
         self.0.render()

@@ -7,11 +7,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sealwire_relay::Relay;
+use axum::extract::{ConnectInfo, Request};
 use tokio::net::UnixListener;
 
 use crate::api::{self, State};
-use crate::metrics::Metrics;
+use crate::http::{self, Api};
 use crate::peer::Peer;
 
 /// A bound socket.
@@ -58,9 +58,10 @@ impl Server {
     }
 
     /// Answers until `stop` is ready; requests under way are finished.
-    pub async fn run(self, relay: Arc<Relay>, metrics: Metrics, stop: impl Future<Output = ()> + Send + 'static) {
-        let upkeep = tokio::spawn(metrics.clone().upkeep());
-        let router = api::router(State { relay, metrics });
+    pub async fn run(self, api: Api, stop: impl Future<Output = ()> + Send + 'static) {
+        let upkeep = tokio::spawn(api.metrics.clone().upkeep());
+        let state = State { relay: Arc::clone(&api.relay), metrics: api.metrics.clone() };
+        let router = api::router(state).merge(http::router(&api, peer));
         let service = router.into_make_service_with_connect_info::<Peer>();
         if let Err(error) = axum::serve(self.listener, service).with_graceful_shutdown(stop).await {
             tracing::error!(%error, "the admin socket failed");
@@ -69,6 +70,12 @@ impl Server {
         // It is ours, and nobody answers there any more.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// Who is at the other end of a request's connection.
+fn peer(request: &Request) -> Option<http::Peer> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<Peer>>()?;
+    Some(http::Peer::Local(peer.name()))
 }
 
 impl fmt::Display for ServerError {

@@ -8,7 +8,8 @@ use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
 use crate::commands::model::{list, route, setting, unit};
 use crate::commands::{
-    audit, bench, check, decide, demo, downgrades, evidence, log, queue, serve, settings, tls_reports, tls_test,
+    admin, audit, bench, check, decide, demo, downgrades, evidence, log, queue, serve, settings, tls_reports, tls_test,
+    token,
 };
 use crate::failure::Failure;
 
@@ -95,6 +96,14 @@ pub(crate) enum Command {
     Audit(audit::Audit),
     /// How the mail with a domain was protected in a month, signed, for whoever wants it shown
     Evidence(evidence::OfDomain),
+    /// Administrators who log in at the HTTP API
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Tokens for the HTTP API
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Write the OpenAPI document of the HTTP API
+    Openapi,
     /// How the running relay does
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports

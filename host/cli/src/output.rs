@@ -33,6 +33,11 @@ impl Output {
         let _ = writeln!(stdout(), "{}", text.as_ref());
     }
 
+    /// A line for the person at the terminal, beside the answer: on standard error.
+    pub(crate) fn aside(&self, text: &str) {
+        let _ = writeln!(stderr(), "{text}");
+    }
+
     /// A value for programs.
     pub(crate) fn value(&self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest local part in octets (RFC 5321 §4.5.3.1.1), with room for quoting.
@@ -13,7 +14,7 @@ const LOCAL_PART_MAX: usize = 256;
 const DOMAIN_MAX: usize = 255;
 
 /// A domain in A-label form, lower case, without a trailing dot, or an address literal in brackets.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Domain(String);
 
@@ -69,7 +70,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// A mailbox: local part unquoted with its case kept, domain normalised.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Mailbox {
     /// Unquoted, case kept (RFC 5321 §2.4).
     pub local: String,

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::floor::Demand;
 
 /// One TLSA record (RFC 6698 §2.1). Text is that of a zone file: `3 1 1 2bb1...`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Tlsa {
     /// 2: the digest of an authority's certificate or key, DANE-TA. 3: of the server's own, DANE-EE. 0 and 1 are not for

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
@@ -14,7 +15,7 @@ use crate::reason::Reason;
 use crate::reply::Reply;
 
 /// A policy's decision that did not come about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedDecision {
     /// Name of the policy in the chain; empty where there was none to ask.
     pub policy: String,
@@ -25,7 +26,7 @@ pub struct FailedDecision {
 }
 
 /// What can keep a decision from counting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureCause {
     /// The component trapped.
@@ -84,7 +85,7 @@ pub struct JudgeCall {
 }
 
 /// What to do when no host can do what the floor demands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "step", content = "route")]
 pub enum FallbackStep {
     /// Send by this route instead.

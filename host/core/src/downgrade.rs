@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{ChainVerdict, Handshake};
@@ -20,7 +21,7 @@ const TELL_AGAIN_SECS: u64 = 86_400;
 const NOTE_AGAIN_SECS: u64 = 86_400;
 
 /// What a host's channel gave, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protection {
     /// Clear text.
@@ -32,14 +33,14 @@ pub enum Protection {
 }
 
 /// The hosts of one destination.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Destination {
     /// By name.
     pub hosts: BTreeMap<String, HostSeen>,
 }
 
 /// What one host gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostSeen {
     /// The best of it, as far as it is remembered.
@@ -52,7 +53,7 @@ pub struct HostSeen {
 }
 
 /// What a host gives that gave more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Less {
     /// Now.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest ENVID, encoded (RFC 3461 §4.4).
@@ -14,7 +15,7 @@ const ENVID_MAX: usize = 100;
 const ORCPT_MAX: usize = 500;
 
 /// Of one message.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Dsn {
     /// How much of the message a report on a failure returns.
@@ -29,7 +30,7 @@ pub struct Dsn {
 }
 
 /// Of one recipient.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct RecipientDsn {
     /// None: as the relay thinks fit, which is failures and delays (§4.1).
@@ -52,7 +53,7 @@ pub enum Event {
 }
 
 /// NOTIFY= (§4.1); none of the three is NEVER.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Notify {
     success: bool,
@@ -61,7 +62,7 @@ pub struct Notify {
 }
 
 /// RET= (§4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ret {
     /// The whole message.
@@ -71,7 +72,7 @@ pub enum Ret {
 }
 
 /// ORCPT= (§4.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OriginalRecipient {
     /// `rfc822`, `utf-8` or another address type, an atom.
     pub kind: String,

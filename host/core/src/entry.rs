@@ -2,6 +2,7 @@
 //!
 //! The two flows meet only here. An entry is written once; afterwards only its recipients' progress changes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
@@ -11,7 +12,7 @@ use crate::facts::ClientFacts;
 use crate::settle::Progress;
 
 /// A message as it is put into the queue. Its body travels apart from it, as content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// Stable from arrival to the last report; appears in the 250, in Received and in the ledger.
     pub id: String,
@@ -94,7 +95,7 @@ impl Entry {
 }
 
 /// One recipient of an entry, as the queue keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueuedRecipient {
     /// Position in the envelope, from 0.
     pub index: u32,
@@ -114,7 +115,7 @@ pub struct QueuedRecipient {
 
 /// An operator's hold: as long as it lasts nothing is tried. It stands beside the status and takes nothing from it: what a
 /// policy holds is held by it still when the operator's hold has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OperatorHold {
     /// Why, in the operator's words. For operators alone: no sender is told.
     pub reason: String,
@@ -140,7 +141,7 @@ impl QueuedRecipient {
 }
 
 /// Where a recipient stands. Every status but `Queued` and `Held` is final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecipientStatus {
     /// Waits for `due_at`.

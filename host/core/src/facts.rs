@@ -5,13 +5,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Mailbox;
 use crate::dane::Tlsa;
 
 /// A TLS protocol version by its number on the wire: 0x0303 is TLS 1.2, 0x0304 is TLS 1.3.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Debug, JsonSchema)]
 pub struct TlsVersion(pub u16);
 
 impl TlsVersion {
@@ -75,7 +76,7 @@ pub struct MessageFacts {
 }
 
 /// The connection a message came by. Kept in the entry: later rounds read it too.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientFacts {
     /// The client's address.
     pub address: IpAddr,
@@ -90,7 +91,7 @@ pub struct ClientFacts {
 }
 
 /// What became of a channel's protection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChannelFacts {
     /// The one word policies see.
     pub state: ChannelState,
@@ -101,7 +102,7 @@ pub struct ChannelFacts {
 }
 
 /// The states of a channel (`wit/facts.wit`, `channel.state`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChannelState {
     /// A handshake was completed.
@@ -130,7 +131,7 @@ impl ChannelState {
 }
 
 /// A completed handshake, as the host verified it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Handshake {
     /// Negotiated version.
     pub version: TlsVersion,
@@ -159,7 +160,7 @@ pub struct Handshake {
 }
 
 /// What is known of a certificate's revocation (RFC 5280 §5, RFC 6960): of two words on one certificate the greater counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationStatus {
     /// Nobody whose word counts has said anything that holds now, or nobody was asked.
@@ -186,7 +187,7 @@ impl RevocationStatus {
 }
 
 /// The verdict on a chain, in the words of RFC 8460 §4.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChainVerdict {
     /// Leads to a trusted root and is in date.
@@ -215,7 +216,7 @@ impl ChainVerdict {
 }
 
 /// One certificate of a presented chain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Certificate {
     /// Distinguished name.
     pub subject: String,
@@ -237,7 +238,7 @@ pub struct Certificate {
 }
 
 /// What kind of way out a route is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteKind {
     /// Hosts found by MX look-up of the recipient's domain.

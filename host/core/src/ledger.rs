@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::{Domain, Mailbox};
@@ -13,9 +14,10 @@ use crate::outcome::Outcome;
 use crate::reason::Reason;
 use crate::reply::Reply;
 use crate::tlsrpt::received::ReceivedReport;
+use crate::units::within::{is_root, root};
 
 /// One line of the ledger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRecord {
     /// Milliseconds since the Unix epoch.
     pub at_ms: u64,
@@ -27,7 +29,7 @@ pub struct LedgerRecord {
 }
 
 /// What a record tells.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum LedgerEvent {
     /// One call of one policy (H8).
@@ -46,6 +48,9 @@ pub enum LedgerEvent {
     },
     /// One attempt's outcome for one recipient.
     Attempted {
+        /// Organizational unit of the message, root first.
+        #[serde(default = "root", skip_serializing_if = "is_root")]
+        unit: Vec<String>,
         /// Whose copy.
         recipient: Mailbox,
         /// Generation of the round.
@@ -127,9 +132,23 @@ pub enum LedgerEvent {
     },
 }
 
+impl LedgerEvent {
+    /// Organizational unit of what the record tells of, root first.
+    pub fn unit(&self) -> Vec<String> {
+        match self {
+            LedgerEvent::Accepted(arrival) | LedgerEvent::TurnedAway { arrival, .. } => arrival.unit.clone(),
+            LedgerEvent::Attempted { unit, .. } => unit.clone(),
+            _ => root(),
+        }
+    }
+}
+
 /// A message at the door.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ArrivalRecord {
+    /// Organizational unit, root first.
+    #[serde(default = "root", skip_serializing_if = "is_root")]
+    pub unit: Vec<String>,
     /// The client's address; None for a report of our own.
     pub client: Option<String>,
     /// TLS version and cipher suite; None: in clear.
@@ -152,7 +171,7 @@ pub struct ArrivalRecord {
 }
 
 /// One call of one policy with every fact it read (H8).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecisionRecord {
     /// `receive`, `plan` or `judge`.
     pub hook: String,

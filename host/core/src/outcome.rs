@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dane::Tlsa;
@@ -14,7 +15,7 @@ use crate::reason::Reason;
 use crate::reply::Reply;
 
 /// What became of one attempt for one recipient.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
     /// The next hop answered 250 to the end of the data.
@@ -44,7 +45,7 @@ pub enum Outcome {
 }
 
 /// A delivery with its evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Delivery {
     /// Host name, A-labels.
     pub host: String,
@@ -66,7 +67,7 @@ pub struct Delivery {
 }
 
 /// The part of a proof worth keeping for years.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsEvidence {
     /// Such as `TLSv1.3`.
     pub version: String,
@@ -99,7 +100,7 @@ pub struct TlsEvidence {
 }
 
 /// A floor that no host met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FloorUnmet {
     /// One for each host that was asked and did not do, in the order asked.
     pub hosts: Vec<HostUnmet>,
@@ -108,7 +109,7 @@ pub struct FloorUnmet {
 }
 
 /// Why one host will not do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostUnmet {
     /// Host name, A-labels.
     pub host: String,

@@ -1,10 +1,11 @@
 //! Why something was decided. Rule and text are public: reply, report, log and console carry the same words.
 //! What matched and the detail go to ledger and console only.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One reason of one policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// Name of the policy in the chain that gave it.
     pub policy: String,

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest text of a reply a policy may give, in octets.
@@ -12,7 +13,7 @@ pub const POLICY_TEXT_MAX: usize = 400;
 pub const REPLY_LINE_MAX: usize = 512;
 
 /// An enhanced status code such as 5.7.10 (RFC 3463 §2).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Enhanced(pub u8, pub u16, pub u16);
 
@@ -32,7 +33,7 @@ impl Enhanced {
 }
 
 /// A reply of one or more lines; lines are separated by `\n` in `text`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     /// Basic code, 200 to 599.
     pub code: u16,

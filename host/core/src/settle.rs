@@ -12,6 +12,7 @@ pub use ending::{Delay, Ending, Failure, HeldBy};
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::FallbackStep;
@@ -22,7 +23,7 @@ use crate::schedule::Schedule;
 use crate::time::rfc3339;
 
 /// What earlier rounds left for the next, per recipient; written in the entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Progress {
     /// Rounds that took place.
@@ -45,7 +46,7 @@ pub struct Progress {
 }
 
 /// Inconclusive rounds of an unmet floor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnmetWindow {
     /// Seconds since the Unix epoch.
     pub since: u64,
@@ -54,7 +55,7 @@ pub struct UnmetWindow {
 }
 
 /// A fallback that was entered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cascade {
     /// As the first plan named them.
     pub steps: Vec<FallbackStep>,
@@ -65,7 +66,7 @@ pub struct Cascade {
 }
 
 /// The last round that took place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastRound {
     /// Seconds since the Unix epoch.
     pub at: u64,

@@ -4,19 +4,23 @@
 //! below. A unit below may switch it off, or put one of its own in its place, only where the setting says so; nothing is
 //! ever weakened by mistake. What MAIL FROM or From claims brings no unit.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::address::{Domain, Mailbox};
 use crate::network::Network;
 
 mod standing;
+pub(crate) mod within;
 
 pub use standing::{Place, ScopeProblem, SettingScope, Standing, in_force, problems, standing};
+pub use within::Within;
 
 /// Name of the unit above all others.
 pub const ROOT: &str = "root";
@@ -78,6 +82,20 @@ impl FromStr for UnitPath {
             ));
         }
         Ok(UnitPath(names))
+    }
+}
+
+impl JsonSchema for UnitPath {
+    fn schema_name() -> Cow<'static, str> {
+        "UnitPath".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "An organizational unit by its path from the root, such as `root/sales/emea`.",
+            "pattern": "^(root|(root/)?[a-z0-9-]{1,64}(/[a-z0-9-]{1,64}){0,14})$",
+        })
     }
 }
 

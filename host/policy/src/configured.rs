@@ -8,6 +8,7 @@
 //!
 //! A component that cannot be snapshotted (QuickJS) is configured in each fresh instance instead.
 
+use schemars::JsonSchema;
 use sealwire_core::decision::FailureCause;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -29,7 +30,7 @@ use crate::threads::caught;
 use crate::world::World;
 
 /// How a configured component came about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "mode")]
 pub enum Mode {
     /// Configured once; every decision starts from that memory.

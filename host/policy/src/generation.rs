@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use sealwire_core::list::AddressList;
 use serde::Serialize;
 
@@ -60,7 +61,7 @@ pub(crate) struct ChainPolicy {
 }
 
 /// A generation as status shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct GenerationStatus {
     /// Its number.
@@ -76,7 +77,7 @@ pub struct GenerationStatus {
 }
 
 /// A policy as status shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PolicyStatus {
     /// Its name in the chain.
@@ -101,7 +102,7 @@ pub struct PolicyStatus {
 }
 
 /// A list as status shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ListStatus {
     /// Its name.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use schemars::JsonSchema;
 use sealwire_core::decision::{self, Called, FailedDecision, Judgement, PlanCall, Verdict};
 use sealwire_core::facts::{DestinationFacts, HopFacts, MessageFacts};
 use sealwire_core::ledger::DecisionRecord;
@@ -76,7 +77,7 @@ struct Counters {
 }
 
 /// The sandbox as status shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct SandboxStatus {
     /// The contract's version.

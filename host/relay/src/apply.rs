@@ -40,8 +40,8 @@ pub enum ChangeError {
     Edit(EditError),
     /// Somebody was faster: the newest revision is another.
     Conflict {
-        /// Who thought so.
-        expected: u64,
+        /// Which it was thought to be; None: one that is none.
+        expected: Option<u64>,
         /// The newest, without its document; None: there is none.
         newest: Option<Box<Revision>>,
     },
@@ -147,7 +147,7 @@ impl Relay {
         let number = newest.as_ref().map_or(0, |newest| newest.revision);
         if let Some(expected) = how.expected.filter(|expected| *expected != number) {
             let newest = newest.map(|newest| Box::new(Revision { document: String::new(), ..newest }));
-            return Err(ChangeError::Conflict { expected, newest });
+            return Err(ChangeError::Conflict { expected: Some(expected), newest });
         }
         let before = newest.map_or_else(|| Ok(Gathered::default()), |newest| read(&newest.document))?;
         let mut after = self.changed(change, &before).await?;
@@ -273,9 +273,15 @@ impl fmt::Display for ChangeError {
             ChangeError::Refused(problems) => write!(f, "{} problems", problems.len()),
             ChangeError::Edit(EditError::NotFound(text) | EditError::Wrong(text)) => f.write_str(text),
             ChangeError::Conflict { expected, newest } => {
-                write!(f, "the settings have changed meanwhile: revision {expected} was expected, ")?;
+                f.write_str("the settings have changed meanwhile: ")?;
+                if let Some(expected) = expected {
+                    write!(f, "revision {expected} was expected, ")?;
+                }
                 match newest {
-                    Some(newest) => write!(f, "the newest is {}, by {}", newest.revision, newest.by),
+                    Some(newest) => {
+                        let Revision { revision, by, .. } = &**newest;
+                        write!(f, "the newest is {revision}, by {by}; read it, and make the change in that")
+                    }
                     None => f.write_str("there is none"),
                 }
             }

@@ -5,6 +5,7 @@
 
 mod domains;
 
+use schemars::JsonSchema;
 use sealwire_core::address::Mailbox;
 use sealwire_core::facts::MessageFacts;
 use sealwire_core::ledger::DecisionRecord;
@@ -34,7 +35,7 @@ pub(crate) struct Counters {
 }
 
 /// [`Counters`] at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Totals {
     /// Messages accepted over TLS.

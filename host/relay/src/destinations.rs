@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use sealwire_core::downgrade::{Destination, Protection};
 use sealwire_core::plan::{NextHop, Target};
 use sealwire_store::{Known, Store, StoreError};
@@ -23,7 +24,7 @@ const DESTINATIONS_MAX: usize = 100_000;
 pub(crate) struct Destinations(Mutex<HashMap<String, Destination>>);
 
 /// A host that gives less than it gave.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Downgrade {
     /// A domain, or `route NAME`.

@@ -1,5 +1,6 @@
 //! The entries of a list as its operator wrote them, a page at a time.
 
+use schemars::JsonSchema;
 use sealwire_core::list::written;
 use sealwire_core::time::rfc3339;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::start::one;
 const ENTRIES_MAX: usize = 10_000;
 
 /// Which entries of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct EntriesWanted {
     /// Part of an entry or its note, any case.
@@ -31,7 +32,7 @@ impl Default for EntriesWanted {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Entries {
     /// How many there are that match, on all pages.
@@ -41,7 +42,7 @@ pub struct Entries {
 }
 
 /// One entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct EntryView {
     /// As written.

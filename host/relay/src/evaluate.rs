@@ -135,6 +135,7 @@ pub async fn judge_arrival(
 pub(crate) fn arrival_record(entry: &Entry, recipients: &[Mailbox], header_from: Vec<Mailbox>) -> ArrivalRecord {
     let handshake = entry.client.as_ref().and_then(|client| client.channel.handshake.as_ref());
     ArrivalRecord {
+        unit: entry.unit.clone(),
         client: entry.client.as_ref().map(|client| client.address.to_string()),
         tls: handshake.map(|h| format!("{} {}", h.version.name(), h.cipher_suite)),
         envelope_sender: entry.envelope_sender.clone(),

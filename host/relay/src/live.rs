@@ -16,7 +16,7 @@ use crate::generation::build_generation;
 use crate::listener::Servers;
 use crate::scopes::Scopes;
 use crate::settings::SettingsDocument;
-use crate::tls::{Connector, Identity, RevocationList, RevocationLists, TlsSetupError};
+use crate::tls::{Connector, Identity, RevocationList, RevocationLists, TlsSetupError, web_acceptor};
 use crate::tls_reports::DkimKey;
 
 /// Components that are part of the program, by name.
@@ -45,6 +45,7 @@ pub struct Live {
     default_connector: Connector,
     web: tokio_rustls::TlsConnector,
     dkim: Option<Arc<DkimKey>>,
+    api: Option<tokio_rustls::TlsAcceptor>,
 }
 
 impl Live {
@@ -67,6 +68,11 @@ impl Live {
     /// Opens TLS to web servers, whose chain and name it verifies by the configuration's roots.
     pub(crate) fn web(&self) -> &tokio_rustls::TlsConnector {
         &self.web
+    }
+
+    /// Takes TLS of clients of the HTTP API; None: it is off, or in clear on loopback.
+    pub fn api_acceptor(&self) -> Option<&tokio_rustls::TlsAcceptor> {
+        self.api.as_ref()
     }
 
     /// Signs TLS reports that go by mail.
@@ -131,6 +137,14 @@ pub(crate) fn build(
             None
         }
     };
+    let api = config.api.as_ref().and_then(|api| api.certificate.as_ref());
+    let api = match api.map(|files| web_acceptor(&files.certificate, &files.key)).transpose() {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            problems.push(config.problem("api.certificate", error.to_string()));
+            None
+        }
+    };
     let generation = build_generation(number, &config, &settings, units, builtins, sandbox, previous);
     let (generation, scopes) = match generation {
         Ok((generation, scopes)) if problems.is_empty() => (Arc::new(generation), scopes),
@@ -155,6 +169,7 @@ pub(crate) fn build(
         default_connector,
         web,
         dkim,
+        api,
     })
 }
 

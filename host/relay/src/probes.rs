@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use sealwire_core::address::{Domain, Mailbox};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -44,7 +45,7 @@ struct Last {
 }
 
 /// What probes found, for `status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ProbesStatus {
     /// Destinations probed.
@@ -56,7 +57,7 @@ pub struct ProbesStatus {
 }
 
 /// A destination with which something is wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Troubled {
     /// Of a list.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use schemars::JsonSchema;
 use sealwire_core::address::Mailbox;
 use sealwire_core::audit::Head;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
@@ -57,7 +58,7 @@ pub struct Relay {
 }
 
 /// A relay at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct RelayStatus {
     /// Of the program.
@@ -104,6 +105,11 @@ impl Relay {
     /// What is live; a round takes it once (H4).
     pub fn live(&self) -> Arc<Live> {
         self.live.load_full()
+    }
+
+    /// Names and addresses of the listeners.
+    pub fn listeners(&self) -> &[(String, SocketAddr)] {
+        &self.listening
     }
 
     /// Queue, settings and ledger.

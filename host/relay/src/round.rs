@@ -179,6 +179,7 @@ impl<'a> Round<'a> {
 
     pub(crate) fn attempted(&self, end: &Ended<'_>, settlement: &Settlement) -> LedgerRecord {
         let event = LedgerEvent::Attempted {
+            unit: self.claim.entry.unit.clone(),
             recipient: end.recipient.mailbox.clone(),
             generation: self.live.generation.number(),
             round: end.recipient.progress.rounds.saturating_add(1),

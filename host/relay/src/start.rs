@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use schemars::JsonSchema;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_store::{SqliteStore, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ pub struct Running {
 }
 
 /// What a reload or an apply has put in place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Replaced {
     /// The new generation.
@@ -227,6 +228,10 @@ impl Relay {
         let fixed = |c: &Config| (c.limits.deliveries, c.limits.free_space, c.log_level);
         if fixed(config) != fixed(&live.config) {
             notes.push("limits.deliveries, limits.free-space and log-level change with a restart".to_owned());
+        }
+        let api = |c: &Config| c.api.as_ref().map(|api| (api.address, api.certificate.is_some()));
+        if api(config) != api(&live.config) {
+            notes.push("the address of the API, and whether it has TLS, change with a restart".to_owned());
         }
         if config.data_directory != live.config.data_directory || config.admin_socket != live.config.admin_socket {
             notes.push("data directory and admin socket change with a restart".to_owned());

@@ -10,10 +10,12 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use sealwire_core::address::Mailbox;
 use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::ledger::LedgerRecord;
+use sealwire_core::units::Within;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -223,7 +225,7 @@ pub struct Settled {
 }
 
 /// Which recipients to try again at once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Retry {
     /// Every queued and every held recipient.
@@ -234,10 +236,13 @@ pub enum Retry {
     FailedDecisions,
     /// Those that a policy's fallback holds.
     Held,
+    /// Of these, those of messages of some organizational units.
+    #[serde(skip)]
+    Within(Within, Box<Retry>),
 }
 
 /// What a retry came to, in recipients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Retried {
     /// Due at once.
@@ -258,6 +263,9 @@ pub struct QueueFilter {
     pub status: Option<RecipientStatus>,
     /// An operator holds at least one recipient.
     pub on_hold: bool,
+    /// Of these organizational units and what is below them; None: of all.
+    #[serde(skip)]
+    pub within: Option<Within>,
     /// Entries behind this one; for the next page.
     pub after: Option<String>,
     /// At most so many.
@@ -266,12 +274,20 @@ pub struct QueueFilter {
 
 impl Default for QueueFilter {
     fn default() -> QueueFilter {
-        QueueFilter { recipient: None, sender: None, status: None, on_hold: false, after: None, limit: 100 }
+        QueueFilter {
+            limit: 100,
+            recipient: None,
+            sender: None,
+            status: None,
+            on_hold: false,
+            within: None,
+            after: None,
+        }
     }
 }
 
 /// One entry as an operator sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueItem {
     /// Header filled in by `show` alone, and left out when serialised.
     pub entry: Entry,
@@ -282,7 +298,7 @@ pub struct QueueItem {
 }
 
 /// How much the queue holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct QueueCounts {
     /// Messages.
@@ -315,6 +331,9 @@ pub struct LedgerQuery {
     pub recipient: Option<String>,
     /// Kinds as the ledger writes them: `decision`, `turned-away`, `attempted`...; empty: all.
     pub events: Vec<String>,
+    /// Of these organizational units and what is below them; None: of all.
+    #[serde(skip)]
+    pub within: Option<Within>,
     /// Only records with a greater number; to follow the ledger.
     pub after: Option<u64>,
     /// At most so many.
@@ -331,6 +350,7 @@ impl Default for LedgerQuery {
             until_ms: None,
             recipient: None,
             events: Vec::new(),
+            within: None,
             after: None,
             limit: 1000,
             last: false,
@@ -339,7 +359,7 @@ impl Default for LedgerQuery {
 }
 
 /// A record with its place in the ledger.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerLine {
     /// Grows with every record and is never used twice.
     pub number: u64,
@@ -349,7 +369,7 @@ pub struct LedgerLine {
 }
 
 /// One revision of the settings document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revision {
     /// From 1.
     pub revision: u64,
@@ -377,7 +397,7 @@ pub struct Known {
 }
 
 /// What the engine has done since it was opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StoreStatus {
     /// Name of the engine, and where it keeps its data.

@@ -4,18 +4,20 @@
 //! holds. Every act leaves an `Operator` record in the ledger, in the transaction of the act.
 
 use rusqlite::{Connection, ToSql, named_params};
+use schemars::JsonSchema;
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::entry::{Entry, OperatorHold};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
+use sealwire_core::units::Within;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
 use crate::numbers::{integer, natural};
 use crate::writer::Turn;
-use crate::{ledger, operate};
+use crate::{ledger, operate, units};
 
 /// Which recipients an operator means; only what is in the queue already, nothing that is yet to come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Selection {
     /// Every one.
@@ -29,10 +31,13 @@ pub enum Selection {
         /// The envelope sender is this.
         sender: Option<Sender>,
     },
+    /// Of these, those of messages of some organizational units.
+    #[serde(skip)]
+    Within(Within, Box<Selection>),
 }
 
 /// An envelope sender.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sender {
     /// The null reverse-path: reports.
@@ -55,7 +60,7 @@ pub struct NewHold {
 }
 
 /// What a hold came to, in recipients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Held {
     /// On hold now.
@@ -84,6 +89,7 @@ impl Selection {
         match self {
             Selection::All | Selection::Matching { sender: None, .. } => true,
             Selection::Entry(id) => *id == entry.id,
+            Selection::Within(within, which) => within.holds(&entry.unit) && which.is_of_entry(entry),
             Selection::Matching { sender: Some(sender), .. } => match (sender, &entry.envelope_sender) {
                 (Sender::Null, found) => found.is_none(),
                 (Sender::OfDomain(domain), found) => found.as_ref().is_some_and(|found| found.domain == *domain),
@@ -93,7 +99,11 @@ impl Selection {
     }
 
     pub(crate) fn is_of_recipient(&self, mailbox: &Mailbox) -> bool {
-        !matches!(self, Selection::Matching { domain: Some(domain), .. } if *domain != mailbox.domain)
+        match self {
+            Selection::Matching { domain: Some(domain), .. } => *domain == mailbox.domain,
+            Selection::Within(_, which) => which.is_of_recipient(mailbox),
+            _ => true,
+        }
     }
 }
 
@@ -116,13 +126,18 @@ struct Asked<'a> {
     null: bool,
     sender_local: Option<&'a str>,
     sender_domain: Option<&'a str>,
+    within: Option<String>,
 }
 
 impl<'a> Asked<'a> {
     fn of(which: &'a Selection) -> Asked<'a> {
-        let Selection::Matching { domain, sender } = which else {
-            let id = if let Selection::Entry(id) = which { Some(id.as_str()) } else { None };
-            return Asked { id, ..Asked::default() };
+        let (domain, sender) = match which {
+            Selection::All => return Asked::default(),
+            Selection::Entry(id) => return Asked { id: Some(id), ..Asked::default() },
+            Selection::Within(within, which) => {
+                return Asked { within: Some(units::parameter(within)), ..Asked::of(which) };
+            }
+            Selection::Matching { domain, sender } => (domain, sender),
         };
         let domain = domain.as_ref().map(Domain::as_str);
         match sender {
@@ -136,13 +151,14 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn parameters(&self) -> [(&str, &dyn ToSql); 5] {
+    fn parameters(&self) -> [(&str, &dyn ToSql); 6] {
         [
             (":id", &self.id),
             (":domain", &self.domain),
             (":null", &self.null),
             (":sender_local", &self.sender_local),
             (":sender_domain", &self.sender_domain),
+            (":within", &self.within),
         ]
     }
 }
@@ -158,9 +174,10 @@ struct Touched {
 
 /// What is selected, and `and` holds for, entry by entry.
 fn touched(connection: &Connection, which: &Selection, and: &str, now: u64) -> rusqlite::Result<Vec<Touched>> {
+    let within = units::condition("json_extract(meta, '$.unit')", ":within");
     let mut statement = connection.prepare(&format!(
         "SELECT number, id, arrived_at, coalesce(lease_until > {now}, 0), json_group_array(position)
-         FROM entries JOIN ({SELECTED} AND {and}) AS selected ON selected.entry = number GROUP BY number"
+         FROM entries JOIN ({SELECTED} AND {within} AND {and}) AS selected ON selected.entry = number GROUP BY number"
     ))?;
     let of_row = |row: &rusqlite::Row<'_>| {
         let positions: String = row.get(4)?;

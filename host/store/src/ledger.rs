@@ -10,6 +10,7 @@ use crate::api::{LedgerLine, LedgerQuery};
 use crate::error::StoreError;
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
+use crate::units;
 use crate::writer::Turn;
 
 /// Lines in one answer: what a person or a page can use.
@@ -125,6 +126,12 @@ pub(crate) fn query(connection: &Connection, query: &LedgerQuery) -> Result<Vec<
     }
     if let Some(recipient) = &query.recipient {
         restrict(" AND instr(recipients, ?) > 0", recipient.to_ascii_lowercase().into());
+    }
+    if let Some(within) = &query.within {
+        let path = "coalesce(json_extract(record, '$.unit'), '[\"root\"]')";
+        let parameter = format!("?{}", values.len() + 1);
+        let _ = write!(sql, " AND {}", units::condition(path, &parameter));
+        values.push(units::parameter(within).into());
     }
     if !query.events.is_empty() {
         let marks = vec!["?"; query.events.len()].join(",");

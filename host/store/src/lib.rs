@@ -34,6 +34,7 @@ mod rows;
 mod schema;
 mod settings;
 mod sqlite;
+mod units;
 mod writer;
 
 #[cfg(any(test, feature = "memory"))]

@@ -13,14 +13,18 @@ use crate::folder::Folder;
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
 use crate::writer::Turn;
-use crate::{ledger, queue, rows};
+use crate::{ledger, queue, rows, units};
 
 /// Entries in one answer: what a person or a page can use.
 const ITEMS_MAX: usize = 10_000;
 
 /// Entries in the order of arrival.
 pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<QueueItem>, ReadError> {
-    let mut statement = connection.prepare_cached(
+    let within = units::condition(
+        "(SELECT json_extract(meta, '$.unit') FROM messages WHERE messages.entry = entries.number)",
+        "?7",
+    );
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT id FROM entries
          WHERE number > coalesce((SELECT number FROM entries WHERE id = ?1), 0)
            AND (?2 IS NULL OR EXISTS (SELECT 1 FROM recipients
@@ -30,8 +34,9 @@ pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<
                 WHERE entry = number AND instr(lower(json_extract(meta, '$.envelope_sender.local') || '@' ||
                                                      json_extract(meta, '$.envelope_sender.domain')), ?4) > 0))
            AND (NOT ?6 OR EXISTS (SELECT 1 FROM recipients WHERE entry = number AND hold IS NOT NULL))
-         ORDER BY number LIMIT ?5",
-    )?;
+           AND {within}
+         ORDER BY number LIMIT ?5"
+    ))?;
     let lower = |text: &Option<String>| text.as_ref().map(|text| text.to_ascii_lowercase());
     let values = params![
         filter.after,
@@ -40,6 +45,7 @@ pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<
         lower(&filter.sender),
         integer(filter.limit.min(ITEMS_MAX) as u64),
         filter.on_hold,
+        filter.within.as_ref().map(units::parameter),
     ];
     let ids = statement.query_map(values, |row| row.get::<_, String>(0))?;
     let mut items = Vec::new();
@@ -115,13 +121,21 @@ pub(crate) fn counts(connection: &Connection) -> Result<QueueCounts, ReadError> 
 
 /// Makes recipients due now, but for those that an operator holds. An entry under a lease keeps its lease: the round under way ends first.
 pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -> Result<Retried, StoreError> {
+    let (which, within) = match which {
+        Retry::Within(within, which) => (&**which, Some(units::parameter(within))),
+        _ => (which, None),
+    };
     let (clause, id) = match which {
-        Retry::All => ("1", None),
+        Retry::All | Retry::Within(..) => ("1", None),
         Retry::Entry(id) => ("1", Some(id)),
         Retry::FailedDecisions => ("failing", None),
         Retry::Held => ("status = 'held'", None),
     };
-    let moved = "status IN ('queued', 'held') AND (?1 IS NULL OR entry = (SELECT number FROM entries WHERE id = ?1))";
+    let of_units = units::condition("json_extract(meta, '$.unit')", "?2");
+    let moved = format!(
+        "status IN ('queued', 'held') AND (?1 IS NULL OR entry = (SELECT number FROM entries WHERE id = ?1))
+         AND (?2 IS NULL OR entry IN (SELECT messages.entry FROM messages WHERE {of_units}))"
+    );
     let now = integer(now_ms / 1000);
     let connection = turn.connection;
     let act = || -> rusqlite::Result<(Vec<String>, usize, i64)> {
@@ -129,17 +143,17 @@ pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -
             "SELECT id FROM entries
              WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause} AND hold IS NULL)"
         ))?;
-        let ids = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let ids = statement.query_map(params![id, within], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let recipients = connection.execute(
             &format!(
-                "UPDATE recipients SET due_at = iif(status = 'held', ?2, min(due_at, ?2)), status = 'queued'
+                "UPDATE recipients SET due_at = iif(status = 'held', ?3, min(due_at, ?3)), status = 'queued'
                  WHERE {moved} AND {clause} AND hold IS NULL"
             ),
-            params![id, now],
+            params![id, within, now],
         )?;
         let on_hold = connection.query_row(
             &format!("SELECT count(*) FROM recipients WHERE {moved} AND {clause} AND hold IS NOT NULL"),
-            params![id],
+            params![id, within],
             |row| row.get(0),
         )?;
         connection.execute(

@@ -9,6 +9,7 @@ mod scene;
 
 mod alerts;
 mod alternate_route;
+mod api;
 mod audit;
 mod certificates;
 mod check;

@@ -49,6 +49,7 @@ impl From<LogParameters> for LedgerQuery {
             // Following takes what comes next; a first look takes the latest.
             last: asked.after.is_none(),
             after: asked.after,
+            within: None,
             limit: asked.limit.unwrap_or(100).min(RECORDS_MAX),
         }
     }

@@ -3,7 +3,7 @@
 mod audit;
 mod evidence;
 mod log;
-mod queue;
+pub(crate) mod queue;
 mod settings;
 mod tls_reports;
 

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, Query, State as Extract};
+use schemars::JsonSchema;
 use sealwire_core::time::rfc3339;
 use sealwire_relay::{Act, Relay};
 use sealwire_store::{Held, NewHold, QueueFilter, QueueItem, Retried, Retry, Selection};
@@ -15,7 +16,7 @@ use crate::error::ApiError;
 use crate::peer::Peer;
 
 /// One entry with its header.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct QueueEntry {
     /// As `list` has it.
     #[serde(flatten)]
@@ -25,12 +26,18 @@ pub struct QueueEntry {
 }
 
 /// What to hold, and how.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HoldRequest {
     /// What is in the queue and meant.
     pub which: Selection,
     /// Why; must say something, in one line of at most 500 octets.
+    #[schemars(
+        regex(
+            pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$"
+        ),
+        length(max = 125)
+    )]
     pub reason: String,
     /// When the mail goes on, seconds since the Unix epoch; absent: at no time, and it ends at its own expiry.
     #[serde(default)]
@@ -41,14 +48,14 @@ pub struct HoldRequest {
 const REASON_MAX: usize = 500;
 
 /// What goes on.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Released {
     /// Recipients whose hold has ended.
     pub recipients: u64,
 }
 
 /// What was taken out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {
     /// Id of the entry.
     pub removed: String,
@@ -84,22 +91,27 @@ pub(super) async fn hold(
 }
 
 async fn hold_as(relay: &Relay, by: String, asked: HoldRequest) -> Result<Held, ApiError> {
-    let HoldRequest { which, reason, until } = asked;
-    let reason = reason.trim().to_owned();
-    if reason.is_empty() || reason.len() > REASON_MAX || reason.contains(char::is_control) {
-        return Err(ApiError::bad_request(format!("a hold needs a reason: one line of 1 to {REASON_MAX} octets")));
-    }
-    if until.is_some_and(|until| until <= now_ms() / 1000) {
-        return Err(ApiError::bad_request("the hold would end before it begins; name a time to come"));
-    }
+    let (which, hold) = hold_of(relay, asked).map_err(ApiError::bad_request)?;
     let id = if let Selection::Entry(id) = &which { Some(id.clone()) } else { None };
-    let expire_after_secs = relay.live().config.schedule.expire_after_secs;
-    let hold = NewHold { reason, until, expire_after_secs };
     let held = relay.store().hold(which, hold, now_ms(), by).await?;
     match id {
         Some(id) if held.recipients == 0 => Err(unknown(&id)),
         _ => Ok(held),
     }
+}
+
+/// What is to be held, and how. The error says what is wrong with the request.
+pub(crate) fn hold_of(relay: &Relay, request: HoldRequest) -> Result<(Selection, NewHold), String> {
+    let HoldRequest { which, reason, until } = request;
+    let reason = reason.trim().to_owned();
+    if reason.is_empty() || reason.len() > REASON_MAX || reason.contains(char::is_control) {
+        return Err(format!("a hold needs a reason: one line of 1 to {REASON_MAX} octets"));
+    }
+    if until.is_some_and(|until| until <= now_ms() / 1000) {
+        return Err("the hold would end before it begins; name a time to come".to_owned());
+    }
+    let expire_after_secs = relay.live().config.schedule.expire_after_secs;
+    Ok((which, NewHold { reason, until, expire_after_secs }))
 }
 
 pub(super) async fn release(
@@ -128,7 +140,7 @@ pub(super) async fn remove(
 }
 
 /// What is meant, for the audit log: as the request had it, `all`, `entry ID`, or what is to match.
-fn in_words(which: &impl Serialize) -> String {
+pub(crate) fn in_words(which: &impl Serialize) -> String {
     match serde_json::to_value(which).unwrap_or_default() {
         Value::String(word) => word,
         Value::Object(one) => {
@@ -140,15 +152,19 @@ fn in_words(which: &impl Serialize) -> String {
 }
 
 /// Why, and until when.
-fn told(HoldRequest { reason, until, .. }: &HoldRequest) -> String {
+pub(crate) fn told(HoldRequest { reason, until, .. }: &HoldRequest) -> String {
     until.map_or_else(|| reason.clone(), |until| format!("{reason} (until {})", rfc3339(until)))
 }
 
 fn unknown(id: &str) -> ApiError {
-    ApiError::not_found(format!("the queue holds no message {id:?}; what has left it is in the log"))
+    ApiError::not_found(not_queued(id))
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn not_queued(id: &str) -> String {
+    format!("the queue holds no message {id:?}; what has left it is in the log")
+}
+
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,5 +1,6 @@
 //! One file for each command: its arguments, what it does, how it answers.
 
+pub(crate) mod admin;
 pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod check;
@@ -9,6 +10,7 @@ pub(crate) mod downgrades;
 pub(crate) mod evidence;
 pub(crate) mod log;
 pub(crate) mod model;
+mod openapi;
 pub(crate) mod queue;
 mod reload;
 pub(crate) mod serve;
@@ -16,6 +18,7 @@ pub(crate) mod settings;
 mod status;
 pub(crate) mod tls_reports;
 pub(crate) mod tls_test;
+pub(crate) mod token;
 mod trust;
 
 use std::process::ExitCode;
@@ -44,6 +47,9 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Downgrades(downgrades) => downgrades.run(&place.client()?, output).await?,
         Command::Audit(audit) => return audit.run(place, output).await,
         Command::Evidence(evidence) => evidence.run(place, output).await?,
+        Command::Admin(admin) => admin.run(&place.client()?, output).await?,
+        Command::Token(token) => token.run(&place.client()?, output).await?,
+        Command::Openapi => openapi::run(output),
         Command::Status => status::run(&place.client()?, output).await?,
         Command::BenchLoad(load) => return load.run(output).await,
         Command::BenchSink(sink) => return sink.run(output).await,

@@ -1,7 +1,7 @@
 //! `serve`: the relay itself, until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 
 use clap::Args;
-use sealwire_admin::{Metrics, Server};
+use sealwire_admin::{Api, Listener, Metrics, Server};
 use sealwire_core::facts::RouteKind;
 use sealwire_core::plan::Route;
 use sealwire_relay::config::{Component, Config};
@@ -37,6 +37,12 @@ impl Serve {
         log_to_standard_error(&config);
         let metrics = Metrics::install().map_err(|error| format!("metrics cannot be counted: {error}"))?;
         let server = Server::bind(&config.admin_socket)?;
+        let listener = match &config.api {
+            Some(api) => Some(
+                Listener::bind(api.address).await.map_err(|error| config.problem("api.address", error.to_string()))?,
+            ),
+            None => None,
+        };
         let said = what_it_does(&config, file.as_deref());
         let socket = config.admin_socket.clone();
         let running = sealwire_relay::start(Start { config, configuration: file, builtins: builtins() }).await?;
@@ -46,16 +52,36 @@ impl Serve {
         }
         said.iter().for_each(|line| output.line(line));
         output.line(format!("ask it with: sealwire --socket {} status", socket.display()));
+        let api = Api::of(relay.clone(), metrics).await.map_err(|error| error.to_string())?;
+        if let Some(listener) = &listener {
+            let url = url(listener, &relay.live().config);
+            output.line(format!("API: {url}"));
+            if let Some(code) = api.first_administrator_code().map_err(|error| error.to_string())? {
+                output.line(format!(
+                    "first administrator, within an hour: {url}/first-administrator with the code {code}"
+                ));
+            }
+        }
         let (stop, mut stopping) = watch::channel(false);
+        let network = listener.map(|listener| tokio::spawn(listener.run(api.clone(), stopping.clone())));
         let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
-        let admin = tokio::spawn(server.run(relay.clone(), metrics, stopped));
+        let admin = tokio::spawn(server.run(api.clone(), stopped));
         until_told_to_stop(&relay).await?;
         tracing::info!("stopping");
+        api.stopping();
         running.stop().await;
         let _ = stop.send(true);
         let _ = admin.await;
+        if let Some(network) = network {
+            let _ = network.await;
+        }
         Ok(())
     }
+}
+
+fn url(listener: &Listener, config: &Config) -> String {
+    let is_tls = config.api.as_ref().is_some_and(|api| api.certificate.is_some());
+    format!("{}://{}/api/v1", if is_tls { "https" } else { "http" }, listener.address())
 }
 
 fn what_it_does(config: &Config, file: Option<&std::path::Path>) -> Vec<String> {

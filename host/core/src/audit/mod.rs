@@ -9,6 +9,7 @@ mod walk;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -78,7 +79,7 @@ pub fn chain(previous: &Hash, record: &str) -> Hash {
 }
 
 /// The last entry's number and hash: what a log is held against later. Number 0 and zeros: nothing was ever written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 pub struct Head {
     /// Of the entry.
@@ -120,7 +121,7 @@ impl TryFrom<String> for Head {
 }
 
 /// An entry of the log. As JSON `{"number", "hash", "record"}`, which is also a line of an export.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "Wire", try_from = "Wire")]
 pub struct AuditLine {
     /// From 1, each one more than the one before.
@@ -131,7 +132,7 @@ pub struct AuditLine {
     pub text: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     number: u64,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditLine, Head, PRUNE, chain};
@@ -10,7 +11,7 @@ use super::{AuditLine, Head, PRUNE, chain};
 const FAULTS_TOLD: usize = 100;
 
 /// What is wrong with a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "fault")]
 pub enum Fault {
     /// Its hash does not follow from the one before and its record: one of them was changed, put in, or moved.
@@ -48,7 +49,7 @@ pub enum Fault {
 }
 
 /// What a walk came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Verified {
     /// Number of the first entry that is there; None: there is none.

@@ -24,6 +24,7 @@ fn reason(rule: &str) -> Reason {
 
 fn arrival(from: &[&str], envelope: &str, tls: Option<&str>) -> ArrivalRecord {
     ArrivalRecord {
+        unit: vec!["root".to_owned()],
         client: Some("192.0.2.1".into()),
         tls: tls.map(ToOwned::to_owned),
         envelope_sender: (!envelope.is_empty()).then(|| mailbox(envelope)),
@@ -89,6 +90,7 @@ fn messages_of_the_domain_are_counted_at_the_door() {
 
 fn attempted(to: &str, result: Outcome) -> LedgerEvent {
     LedgerEvent::Attempted {
+        unit: vec!["root".to_owned()],
         recipient: mailbox(to),
         generation: 1,
         round: 1,

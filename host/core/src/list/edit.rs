@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::attributes::{Attributes, is_attribute};
@@ -24,7 +25,7 @@ pub struct WrittenEntry<'a> {
 }
 
 /// An entry to add.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct NewEntry {
     /// An address, a domain, or `*.domain`.

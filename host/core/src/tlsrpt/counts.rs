@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Domain;
@@ -18,7 +19,7 @@ const FAILURES_MAX: usize = 100;
 const REASON_MAX: usize = 200;
 
 /// The kind of a policy (§4.4, `policy-type`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicyType {
     /// TLSA records (RFC 7672).
@@ -30,7 +31,7 @@ pub enum PolicyType {
 }
 
 /// The policy that a session was held to, as the report names it (§4.4, `policy`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Policy {
     /// Its kind.
@@ -48,7 +49,7 @@ pub struct Policy {
 }
 
 /// What failed (§4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ResultType {
     /// The host did not offer STARTTLS, or refused it.
@@ -100,7 +101,7 @@ pub struct Session {
 }
 
 /// Sessions of one kind of failure (§4.4, `failure-details`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FailureDetails {
     /// What failed.
@@ -122,7 +123,7 @@ pub struct FailureDetails {
 }
 
 /// How many sessions (§4.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Summary {
     /// That were secured as the policy asks.
@@ -132,7 +133,7 @@ pub struct Summary {
 }
 
 /// One policy with what was counted under it (§4.4, `policies`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct PolicyResult {
     /// The policy.

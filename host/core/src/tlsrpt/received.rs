@@ -7,6 +7,7 @@ use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
 use mail_parser::{MessageParser, MimeHeaders as _};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Domain;
@@ -25,7 +26,7 @@ const NAME_MAX: usize = 100;
 const TYPES_MAX: usize = 24;
 
 /// What somebody reports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReceivedReport {
     /// Who says it of himself.
@@ -39,7 +40,7 @@ pub struct ReceivedReport {
 }
 
 /// What is reported of one domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReceivedCounts {
     /// Sessions that were secured.

@@ -8,6 +8,7 @@ pub(crate) use send::run as send;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -19,7 +20,7 @@ const AGAIN_AFTER_MS: u64 = 300_000;
 const PENDING_MAX: usize = 200;
 
 /// One alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Alert {
     /// Milliseconds since the Unix epoch.

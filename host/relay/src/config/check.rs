@@ -10,7 +10,9 @@ use rustls::server::ParsedCertificate;
 use sealwire_core::address::Domain;
 
 use super::{CertificateFiles, Component, Config, Listener, Login, Policy, Problem, Roots};
-use crate::tls::{Connector, Identity, RevocationLists, TlsSetupError, acceptor, load_certificates, read_certificate};
+use crate::tls::{
+    Connector, Identity, RevocationLists, TlsSetupError, acceptor, load_certificates, read_certificate, web_acceptor,
+};
 use crate::tls_reports::DkimKey;
 
 /// A certificate this close to its end is worth a word: renewal should have happened by now.
@@ -53,6 +55,9 @@ pub fn check(config: &Config, builtins: &[&str], now: u64) -> Checked {
             check_login(config, &format!("route {route}: auth-password-file"), login, &mut checked);
         }
     }
+    if let Some(files) = config.api.as_ref().and_then(|api| api.certificate.as_ref()) {
+        check_web_certificate(config, files, now, &mut checked);
+    }
     if let Some(why) = config.dns.problem() {
         checked.problems.push(config.problem("dns.dnssec", why));
     }
@@ -94,6 +99,16 @@ fn check_client_certificate(config: &Config, key: &str, files: &CertificateFiles
     match loaded.and_then(|_| dates_and_name(files, None, now)) {
         Ok(warnings) => checked.warnings.extend(warnings.into_iter().map(|text| config.problem(key, text))),
         Err(why) => checked.problems.push(config.problem(key, why)),
+    }
+}
+
+fn check_web_certificate(config: &Config, files: &CertificateFiles, now: u64, checked: &mut Checked) {
+    let usable = web_acceptor(&files.certificate, &files.key).map_err(|error| error.to_string());
+    match usable.and_then(|_| dates_and_name(files, None, now)) {
+        Ok(warnings) => {
+            checked.warnings.extend(warnings.into_iter().map(|text| config.problem("api.certificate", text)));
+        }
+        Err(why) => checked.problems.push(config.problem("api.certificate", why)),
     }
 }
 

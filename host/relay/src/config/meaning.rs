@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use sealwire_core::schedule::Schedule;
 
+use super::api;
 use super::meant::{
     AlertsTo, CertificateFiles, Component, Config, Keep, Limits, Listener, LogLevel, MtaSts, Policy, ProbesOf, Profile,
 };
@@ -36,6 +37,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
     Config {
         data_directory,
         admin_socket,
+        api: api::of(written.api, faults),
         trusted_networks: written.trusted_networks.map_or_else(|| loopback.to_vec(), values),
         hosted_domains: values(written.hosted_domains).into_iter().collect(),
         listeners: listeners(written.listeners, faults),
@@ -87,6 +89,12 @@ fn places(written: &Written, faults: &Faults) -> BTreeMap<String, Problem> {
     }
     if let Some(at) = &written.tls_reports.dkim_key {
         place("tls-reports.dkim-key".to_owned(), at.line, &at.key);
+    }
+    if let Some(at) = &written.api.certificate {
+        place("api.certificate".to_owned(), at.line, &at.key);
+    }
+    if let Some(at) = &written.api.address {
+        place("api.address".to_owned(), at.line, &at.key);
     }
     for listener in &written.listeners {
         if let (Some(name), Some(at)) = (&listener.name, &listener.certificate) {

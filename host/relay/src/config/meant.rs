@@ -14,6 +14,7 @@ use sealwire_core::tlsrpt::{Destination, Submitter};
 use sealwire_core::units::Units;
 use serde::Serialize;
 
+use super::api::ApiListener;
 use super::login::Login;
 use super::problem::Problem;
 use super::routes::Routes;
@@ -30,6 +31,8 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// The Unix socket the commands speak to; its folder is made with mode 0700.
     pub admin_socket: PathBuf,
+    /// The HTTP API on a TCP socket; None: there is none.
+    pub api: Option<ApiListener>,
     /// Clients in these may send to any domain.
     pub trusted_networks: Vec<Network>,
     /// Anyone may send to these.
@@ -99,7 +102,8 @@ pub struct Keep {
 
 impl Config {
     /// A problem with a file the configuration names, where it names it. `key` is such as `tls.roots`, `tls.crl`,
-    /// `route NAME: crl`, `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`, `route NAME: auth-password-file`,
+    /// `api.certificate`, `route NAME: crl`, `tls-reports.dkim-key`, `listener NAME: certificate`, `route NAME: roots`,
+    /// `route NAME: auth-password-file`,
     /// `route NAME: client-certificate`, `policy NAME: component`.
     pub fn problem(&self, key: &str, text: impl Into<String>) -> Problem {
         match self.places.get(key) {

@@ -9,6 +9,7 @@
 
 use std::path::Path;
 
+mod api;
 pub mod check;
 mod login;
 mod meaning;
@@ -21,6 +22,7 @@ mod tls_reports;
 pub mod values;
 pub(crate) mod written;
 
+pub use api::ApiListener;
 pub use login::Login;
 pub use meaning::BUILTIN_POLICY;
 pub use meant::{

@@ -35,6 +35,13 @@ fn every_problem_is_told_with_line_key_and_remedy() {
                 (4, "listener[2].name", "a-z"),
             ],
         ),
+        ("[api]\naddress = \"0.0.0.0:8443\"", &[(2, "api.address", "needs TLS: add certificate")]),
+        ("[api]\naddress = \"[::]:8443\"", &[(2, "api.address", "bind it to 127.0.0.1")]),
+        ("[api]\naddress = \"0.0.0.0:8443\"\ncertificate=\"c\"", &[(3, "api.certificate", "without a key")]),
+        (
+            "[api]\naddress = \"127.0.0.1\"\nkey=\"c\"",
+            &[(2, "api.address", "with a port"), (3, "api.key", "certificate")],
+        ),
         (
             "[[listener]]\nname=\"a\"\naddress=\"127.0.0.1:25\"\ncertificate=\"c\"",
             &[(4, "listener[1].certificate", "key")],
@@ -286,6 +293,7 @@ fn every_key_is_documented_and_exemplified() {
             "listener",
             "route",
             "policy",
+            "api",
             "tls",
             "dns",
             "mta-sts",
@@ -304,7 +312,7 @@ fn every_key_is_documented_and_exemplified() {
         }
         tables.insert(keys.to_owned());
     }
-    assert_eq!(tables.len(), 14, "every kind of table was met: {tables:#?}");
+    assert_eq!(tables.len(), 15, "every kind of table was met: {tables:#?}");
 }
 
 /// The parser alone would take minutes for this one; a text of dots is none of a key.

@@ -27,6 +27,7 @@ pub(super) struct Written {
     pub(super) hostname: Option<At<Domain>>,
     pub(super) data_directory: Option<At<PathBuf>>,
     pub(super) admin_socket: Option<At<PathBuf>>,
+    pub(super) api: WrittenApi,
     pub(super) trusted_networks: Option<Vec<At<Network>>>,
     pub(super) hosted_domains: Vec<At<Domain>>,
     pub(super) log_level: Option<At<LogLevel>>,
@@ -48,6 +49,15 @@ pub(super) struct Written {
     pub(super) listeners: Vec<WrittenListener>,
     pub(super) routes: Vec<WrittenRoute>,
     pub(super) policies: Vec<WrittenPolicy>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct WrittenApi {
+    pub(super) address: Option<At<SocketAddr>>,
+    pub(super) certificate: Option<At<PathBuf>>,
+    pub(super) key: Option<At<PathBuf>>,
+    pub(super) metrics_without_token: Option<At<bool>>,
+    pub(super) requests_per_minute: Option<At<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -148,6 +158,7 @@ pub(super) fn read(file: &Table<'_>, folder: &Path) -> Written {
         hostname: file.parsed("hostname", values::domain),
         data_directory: file.parsed("data-directory", path),
         admin_socket: file.parsed("admin-socket", path),
+        api: file.table("api").map(|table| api(&table, folder)).unwrap_or_default(),
         trusted_networks: file.list("trusted-networks", str::parse),
         hosted_domains: file.list("hosted-domains", values::domain).unwrap_or_default(),
         log_level: file.parsed("log-level", log_level),
@@ -178,6 +189,16 @@ fn dnssec(text: &str) -> Result<Dnssec, String> {
         "required" => Ok(Dnssec::Required),
         "off" => Ok(Dnssec::Off),
         _ => Err("must be \"auto\", \"required\" or \"off\"".to_owned()),
+    }
+}
+
+fn api(table: &Table<'_>, folder: &Path) -> WrittenApi {
+    WrittenApi {
+        address: table.parsed("address", values::socket_address),
+        certificate: table.parsed("certificate", |text| path_in(folder, text)),
+        key: table.parsed("key", |text| path_in(folder, text)),
+        metrics_without_token: table.flag("metrics-without-token"),
+        requests_per_minute: table.number("requests-per-minute", 60..=1_000_000),
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use sealwire_core::address::Mailbox;
 use serde::Serialize;
 
@@ -19,7 +20,7 @@ const OTHERS: &str = "(other)";
 pub(super) struct ByDomain(Mutex<Domains>);
 
 /// Figures for each domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Domains {
     /// By the domain of From; of the envelope sender where there is none.
@@ -29,7 +30,7 @@ pub struct Domains {
 }
 
 /// Messages from a domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inbound {
     /// Accepted over TLS.
@@ -45,7 +46,7 @@ pub struct Inbound {
 }
 
 /// Recipients in a domain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outbound {
     /// Delivered over TLS.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use sealwire_core::list::{self, NewEntry};
 use sealwire_core::units::UnitPath;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ const INLINE_MAX: usize = 200;
 
 #[allow(missing_docs, reason = "each variant's sentence names its fields")]
 /// One change. A `value` holds the keys of `docs/settings.md`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "edit", deny_unknown_fields)]
 pub enum Edit {
     /// A unit with these keys, in the place of what it had.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use sealwire_core::units::{SettingScope, Standing, Unit, UnitPath, Units, standing};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use super::SettingsDocument;
 use crate::config::{Config, Problem};
 
 /// Everything but lists' entries.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Model {
     /// Of the settings; 0 before the first.
@@ -28,7 +29,7 @@ pub struct Model {
 }
 
 /// How a unit is configured, in the words of the console this is the model of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Configured {
     /// No setting is in force.
@@ -40,7 +41,7 @@ pub enum Configured {
 }
 
 /// A unit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct UnitView {
     /// Where it stands.
@@ -62,7 +63,7 @@ pub struct UnitView {
 }
 
 /// A setting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct SettingView {
     /// Its name among all.
@@ -76,7 +77,7 @@ pub struct SettingView {
 }
 
 /// A list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ListView {
     /// Its name.
@@ -90,7 +91,7 @@ pub struct ListView {
 }
 
 /// A route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct RouteView {
     /// Its name.

@@ -1,4 +1,5 @@
-//! TLS of the mail sockets: the acceptor of a listener, the connector of a next hop, and what a handshake proves.
+//! TLS of the mail sockets: the acceptor of a listener, the connector of a next hop, and what a handshake proves. The HTTP API
+//! takes its acceptor here too.
 //!
 //! The connector accepts every certificate so that opportunistic mail may travel with any (R9), checks the handshake's
 //! signatures all the same, and judges chain and name afterwards, apart from each other (R4 and R5 are independent).
@@ -17,7 +18,7 @@ pub use connect::{Connector, Roots};
 pub use dane::DaneCheck;
 pub use proof::{cipher_suites, client_side};
 pub use revocation::{RevocationList, RevocationLists};
-pub use serve::{acceptor, server_side};
+pub use serve::{acceptor, server_side, web_acceptor};
 
 use std::fmt;
 use std::path::PathBuf;

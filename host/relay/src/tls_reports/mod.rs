@@ -20,6 +20,7 @@ pub(crate) use send::run;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use sealwire_core::address::Domain;
 use sealwire_core::time::rfc3339;
 use sealwire_core::tlsrpt::{Counts, DAY, PolicyType, Report, Session};
@@ -70,7 +71,7 @@ struct ToSend {
 }
 
 /// What became of one report at one destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TlsReportSent {
     /// Seconds since the Unix epoch.
@@ -86,7 +87,7 @@ pub struct TlsReportSent {
 }
 
 /// How reporting does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TlsReportsStatus {
     /// By the configuration.
@@ -104,7 +105,7 @@ pub struct TlsReportsStatus {
 }
 
 /// What is being counted of one domain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TlsReportCounted {
     /// The domain.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::signature::{
     ED25519, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, UnparsedPublicKey, VerificationAlgorithm,
 };
+use schemars::JsonSchema;
 use sealwire_core::address::{Domain, Mailbox};
 use sealwire_core::dkim::{PublicKey, Signature, public_key, signatures};
 use sealwire_core::facts::Field;
@@ -59,7 +60,7 @@ struct Kept {
 }
 
 /// What others have told in the last seven days.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TlsReportsReceived {
     /// Reports with a good signature.

@@ -5,11 +5,12 @@ mod findings;
 
 pub use findings::{Finding, State};
 
+use schemars::JsonSchema;
 use sealwire_core::floor::Demand;
 use serde::{Deserialize, Serialize};
 
 /// A destination, tested.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TlsTest {
     /// For mail to whom.
@@ -39,7 +40,7 @@ pub struct TlsTest {
 }
 
 /// The settings that policies decided by.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct SettingsTested {
     /// 0: none have been applied.
@@ -49,7 +50,7 @@ pub struct SettingsTested {
 }
 
 /// A policy of MTA-STS.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct StsTested {
     /// Whose.
@@ -67,7 +68,7 @@ pub struct StsTested {
 }
 
 /// A host, tested.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct HostTested {
     /// Its name.
@@ -85,7 +86,7 @@ pub struct HostTested {
 }
 
 /// An address, tested.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct AddressTested {
     /// With its port.
@@ -113,7 +114,7 @@ pub struct AddressTested {
 }
 
 /// A handshake, and the certificate shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct TlsTested {
     /// Such as `TLSv1.3`.
@@ -141,7 +142,7 @@ pub struct TlsTested {
 }
 
 /// What mail would come to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Would {
     /// A setting, in words.

@@ -12,6 +12,7 @@ pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
 
 fn turned_away(at_ms: u64, recipient: &str) -> LedgerRecord {
     let arrival = ArrivalRecord {
+        unit: vec!["root".into()],
         client: Some("192.0.2.1".into()),
         tls: None,
         envelope_sender: None,

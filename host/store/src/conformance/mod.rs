@@ -20,6 +20,7 @@ mod ledger;
 mod operating;
 mod queue;
 mod settings;
+mod units;
 
 /// Somewhere an engine keeps its data.
 pub(crate) trait Place {
@@ -35,6 +36,7 @@ pub(crate) async fn run(fresh: impl Fn() -> Box<dyn Place>) {
     contents::run(&fresh).await;
     ledger::run(&fresh).await;
     settings::run(&fresh).await;
+    units::run(&fresh).await;
     knowledge::run(&fresh).await;
     audit::run(&fresh).await;
 }

@@ -207,12 +207,17 @@ impl State {
     }
 
     pub(super) fn retry(&mut self, which: &Retry, now_ms: u64, by: &str) -> Retried {
+        let (within, which) = match which {
+            Retry::Within(within, which) => (Some(within), &**which),
+            _ => (None, which),
+        };
         let (now, mut retried, mut touched) = (now_ms / 1000, Retried::default(), Vec::new());
-        for queued in self.queue.values_mut() {
+        let of_units = |entry: &Entry| within.is_none_or(|within| within.holds(&entry.unit));
+        for queued in self.queue.values_mut().filter(|queued| of_units(&queued.entry)) {
             let id = &queued.entry.id;
             let of_entry = !matches!(which, Retry::Entry(asked) if asked != id);
             let asked = |recipient: &QueuedRecipient| match which {
-                Retry::All | Retry::Entry(_) => of_entry,
+                Retry::All | Retry::Entry(_) | Retry::Within(..) => of_entry,
                 Retry::FailedDecisions => recipient.progress.failing_since.is_some(),
                 Retry::Held => recipient.status == RecipientStatus::Held,
             };
@@ -310,6 +315,7 @@ impl State {
             recipients.iter().any(|r| has(r.mailbox.to_string(), &filter.recipient))
                 && recipients.iter().any(|r| filter.status.is_none_or(|status| status == r.status))
                 && (!filter.on_hold || recipients.iter().any(|r| r.hold.is_some()))
+                && filter.within.as_ref().is_none_or(|within| within.holds(&entry.unit))
                 && has(sender, &filter.sender)
         });
         asked.take(filter.limit).map(|queued| queued.item(false)).collect()
@@ -341,6 +347,7 @@ impl State {
                 && query.until_ms.is_none_or(|until| *at_ms < until)
                 && query.after.is_none_or(|after| line.number > after)
                 && recipient.is_none_or(|part| ledger::searched(event).contains(&part))
+                && query.within.as_ref().is_none_or(|within| within.holds(&event.unit()))
                 && (query.events.is_empty() || query.events.iter().any(|kind| kind == ledger::kind(event)))
         };
         let mut lines: Vec<LedgerLine> = if query.last {

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use sealwire_admin::{Metrics, Server};
+use sealwire_admin::{Api, Metrics, Server};
 use sealwire_relay::config::{Surroundings, load};
 use sealwire_relay::settings::gather;
 use sealwire_relay::{Actor, Changing, Relay, Running, Start};
@@ -72,9 +72,10 @@ impl World {
         let (actor, note) = (Actor::new("sealwire demo", "file"), "what the demo needs".to_owned());
         let how = Changing { actor: &actor, note, expected: None, reload: false };
         relay.apply_settings(settings, how).await.map_err(|error| error.to_string())?;
+        let api = Api::of(Arc::clone(&relay), metrics).await.map_err(|error| error.to_string())?;
         let (stop, mut stopping) = watch::channel(false);
         let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
-        let admin = tokio::spawn(server.run(Arc::clone(&relay), metrics, stopped));
+        let admin = tokio::spawn(server.run(api, stopped));
         let listeners = relay.status().await.listeners;
         let (_, address) = *listeners.first().ok_or_else(|| "the relay listens nowhere".to_owned())?;
         Ok(World { relay, address, hops, running, stop, admin, folder })

@@ -1,0 +1,37 @@
+//! Jobs: looked at and ended by whoever may begin one.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::http::ask::{Ask, Pairs};
+use crate::http::endpoint::{Answer, Reply, Value};
+use crate::http::jobs::Job;
+use crate::http::problem::Problem;
+
+/// Id of a job.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Id {
+    /// As in its Location.
+    id: String,
+}
+
+impl Pairs for Id {}
+impl Value for Job {}
+
+pub(super) async fn list(ask: Ask) -> Answer<Vec<Job>> {
+    Ok(Reply::new(ask.api.jobs.all()))
+}
+
+pub(super) async fn show(ask: Ask<Id>) -> Answer<Job> {
+    let found = ask.api.jobs.all().into_iter().find(|job| job.id == ask.path.id);
+    found.map(Reply::new).ok_or_else(|| unknown(&ask.path.id))
+}
+
+pub(super) async fn end(ask: Ask<Id>) -> Answer<Job> {
+    ask.api.jobs.end(&ask.path.id).map(Reply::new).ok_or_else(|| unknown(&ask.path.id))
+}
+
+fn unknown(id: &str) -> Problem {
+    Problem::not_found(format!("there is no job {id:?}; one that ended an hour ago is gone"))
+}

@@ -1,0 +1,109 @@
+//! The settings object by object: what is in force, edits of it, and what a document would change.
+
+use schemars::JsonSchema;
+use sealwire_relay::settings::{Difference, Edit, Entries, EntriesWanted, Model};
+use sealwire_relay::{Changing, Replaced};
+use serde::Deserialize;
+
+use super::settings::tag;
+use crate::http::ask::{Ask, Document, Json, Pairs};
+use crate::http::conditions::required;
+use crate::http::endpoint::{Answer, Reply, Value};
+use crate::http::problem::Problem;
+
+/// Entries of one page, and how far pages go: several times what a list holds.
+const LIMIT_MAX: usize = 10_000;
+const AFTER_MAX: usize = 1_000_000_000;
+
+/// A list by its name.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Of {
+    list: String,
+}
+
+/// Which entries.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    /// Part of an entry or its note, any case.
+    search: Option<String>,
+    /// So many are left out, for the next page.
+    #[schemars(range(max = 1_000_000_000))]
+    after: Option<usize>,
+    /// At most so many; 1,000 if it is not said.
+    #[schemars(range(max = 10_000))]
+    limit: Option<usize>,
+}
+
+/// What goes with a change.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    /// What the change is for.
+    #[schemars(regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"), length(max = 500))]
+    note: Option<String>,
+}
+
+/// Which revision is put into force again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Back {
+    /// What the change is for.
+    #[schemars(regex(pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$"), length(max = 500))]
+    note: Option<String>,
+    /// That one; 0 is none at all; that before the newest if it is not said.
+    to: Option<u64>,
+}
+
+impl Pairs for Of {}
+impl Pairs for Page {}
+impl Pairs for Why {}
+impl Pairs for Back {}
+impl Value for Model {}
+impl Value for Entries {}
+impl Value for Difference {}
+
+pub(super) async fn show(ask: Ask) -> Answer<Model> {
+    let model = ask.api.relay.model();
+    let tag = tag(model.revision);
+    Ok(Reply::new(model).tagged(tag))
+}
+
+pub(super) async fn entries(ask: Ask<Of, Page>) -> Answer<Entries> {
+    let Page { search, after, limit } = ask.query;
+    let usual = EntriesWanted::default();
+    let wanted = EntriesWanted { search, after: after.unwrap_or(usual.after), limit: limit.unwrap_or(usual.limit) };
+    if wanted.limit > LIMIT_MAX {
+        return Err(Problem::at_parameter("limit", format!("must be at most {LIMIT_MAX}")));
+    }
+    if wanted.after > AFTER_MAX {
+        return Err(Problem::at_parameter("after", format!("must be at most {AFTER_MAX}")));
+    }
+    let list = ask.path.list;
+    let found = ask.api.relay.entries(&list, wanted).await?;
+    found.map(Reply::new).ok_or_else(|| Problem::not_found(format!("the settings have no list {list:?}")))
+}
+
+pub(super) async fn edit(ask: Ask<(), Why, Json<Vec<Edit>>>) -> Answer<Replaced> {
+    let expected = Some(super::settings::expected(&ask.api, required(ask.if_match)?).await?);
+    let (note, actor) = (super::settings::noted(ask.query.note)?, ask.caller.actor());
+    let how = Changing { actor: &actor, note, expected, reload: false };
+    let replaced = ask.api.relay.edit_settings(ask.body.0, how).await?;
+    let tag = tag(replaced.settings_revision);
+    Ok(Reply::new(replaced).tagged(tag))
+}
+
+pub(super) async fn undo(ask: Ask<(), Back>) -> Answer<Replaced> {
+    let expected = Some(super::settings::expected(&ask.api, required(ask.if_match)?).await?);
+    let (note, actor) = (super::settings::noted(ask.query.note)?, ask.caller.actor());
+    let how = Changing { actor: &actor, note, expected, reload: false };
+    let replaced = ask.api.relay.undo_settings(ask.query.to, how).await?;
+    let tag = tag(replaced.settings_revision);
+    Ok(Reply::new(replaced).tagged(tag))
+}
+
+pub(super) async fn diff(ask: Ask<(), (), Document>) -> Answer<Vec<Difference>> {
+    let Document(document) = ask.body;
+    Ok(Reply::new(ask.api.relay.differences(document).await?))
+}

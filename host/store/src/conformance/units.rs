@@ -1,0 +1,76 @@
+//! Organizational units: who asks for some of them is shown, and moves, nothing else.
+
+use sealwire_core::ledger::ArrivalRecord;
+use sealwire_core::units::Within;
+
+use super::*;
+use crate::{NewHold, QueueFilter, Retry, Selection};
+
+/// Ids of four entries, each after its unit; the last name's quote must not end the text it stands in.
+const UNITS: [&str; 4] = ["root", "root/a", "root/a/x", "root/a\"b"];
+
+pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["root"], &UNITS),
+        (&["root/a"], &["root/a", "root/a/x"]),
+        (&["root/a/x", "root/a\"b"], &["root/a/x", "root/a\"b"]),
+        (&["root/b"], &[]),
+        (&[], &[]),
+    ];
+    for (units, expected) in cases {
+        asks_for(&*fresh().open(), units, expected).await;
+    }
+}
+
+fn path(text: &str) -> Vec<String> {
+    text.split('/').map(ToOwned::to_owned).collect()
+}
+
+async fn asks_for(store: &dyn Store, units: &[&str], expected: &[&str]) {
+    for id in UNITS {
+        let mut new = arrival(id, &["a@x.example"], b"body\r\n");
+        new.entry.unit = path(id);
+        store.commit(new).await.expect("committed");
+        store.append(vec![accepted(id)]).await.expect("appended");
+    }
+    let within = Within::new(units.iter().map(|text| path(text)).collect());
+    let count = expected.len() as u64;
+
+    let filter = QueueFilter { within: Some(within.clone()), ..QueueFilter::default() };
+    let listed = store.list(filter).await.expect("listed");
+    assert_eq!(listed.iter().map(|item| item.entry.id.as_str()).collect::<Vec<_>>(), expected, "{units:?}");
+
+    let query = LedgerQuery { within: Some(within.clone()), events: vec!["accepted".into()], ..LedgerQuery::default() };
+    let lines = store.ledger(query).await.expect("ledger");
+    assert_eq!(lines.iter().map(|line| line.record.message.as_str()).collect::<Vec<_>>(), expected, "{units:?}");
+
+    let hold = || NewHold { reason: "why".into(), until: None, expire_after_secs: 1000 };
+    let of_units = |which| Selection::Within(within.clone(), Box::new(which));
+    let held = store.hold(of_units(Selection::All), hold(), NOW * 1000, "root".into()).await.expect("held");
+    assert_eq!(held.recipients, count, "{units:?}");
+    for id in UNITS {
+        let one = store.hold(of_units(Selection::Entry(id.into())), hold(), NOW * 1000, "root".into()).await;
+        assert_eq!(one.map(|held| held.recipients), Ok(u64::from(expected.contains(&id))), "{units:?} {id}");
+    }
+    assert_eq!(store.release(of_units(Selection::All), NOW * 1000, "root".into()).await, Ok(count), "{units:?}");
+
+    let retry = Retry::Within(within, Box::new(Retry::All));
+    let retried = store.retry(retry, NOW * 1000, "root".into()).await.expect("retried");
+    assert_eq!(retried.recipients, count, "{units:?}");
+}
+
+fn accepted(id: &str) -> LedgerRecord {
+    let arrival = ArrivalRecord {
+        noted: Vec::new(),
+        unit: path(id),
+        client: None,
+        tls: None,
+        envelope_sender: None,
+        recipients: Vec::new(),
+        header_from: Vec::new(),
+        generation: 1,
+        flagged_by: Vec::new(),
+        size: None,
+    };
+    LedgerRecord { at_ms: 1, message: id.into(), event: LedgerEvent::Accepted(arrival) }
+}
