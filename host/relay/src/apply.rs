@@ -127,7 +127,7 @@ impl Relay {
         let mut gathered = Gathered::read(&revision.document)?.into_owned();
         pieces::fetch(&*self.store, &mut gathered, None).await?;
         gathered.lists.values_mut().for_each(|list| list.pieces.clear());
-        revision.document = serde_json::to_string(&gathered).map_err(|error| one("settings", error.to_string()))?;
+        revision.document = gathered.document()?;
         Ok(Some(revision))
     }
 

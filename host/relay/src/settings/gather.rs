@@ -54,6 +54,15 @@ impl Gathered {
 }
 
 impl Gathered {
+    /// As it travels and is kept: what came as bare TOML stays so.
+    pub(crate) fn document(&self) -> Result<String, Vec<Problem>> {
+        if self.file.is_empty() && self.lists.is_empty() && !self.text.trim_start().starts_with('{') {
+            return Ok(self.text.clone());
+        }
+        let unwritable = |error| vec![Problem::of_file(&self.file, format!("cannot be gathered: {error}"))];
+        serde_json::to_string(self).map_err(unwritable)
+    }
+
     /// The text of a list, of its file or of its entries in the settings file; None: there is none.
     pub(crate) fn text_of(&self, list: &str) -> Option<String> {
         if let Some(file) = self.lists.get(list) {
@@ -91,8 +100,7 @@ pub fn gather(file: &Path) -> Result<String, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let unwritable = |error| vec![Problem::of_file(&name, format!("cannot be gathered: {error}"))];
-    serde_json::to_string(&Gathered { file: name.clone(), text, lists }).map_err(unwritable)
+    Gathered { file: name, text, lists }.document()
 }
 
 fn files_named(text: &str, name: &str) -> BTreeMap<String, (usize, String)> {

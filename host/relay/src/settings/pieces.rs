@@ -49,9 +49,7 @@ pub(crate) fn apart(gathered: &Gathered) -> Result<Apart, Vec<Problem>> {
         needs.extend(digests(list)?);
         list.text = String::new();
     }
-    let unwritable =
-        |error: serde_json::Error| vec![Problem::of_file("settings", format!("cannot be written: {error}"))];
-    Ok(Apart { document: serde_json::to_string(&stored).map_err(unwritable)?, pieces, needs })
+    Ok(Apart { document: stored.document()?, pieces, needs })
 }
 
 /// Puts texts in the place of digests, but where the list is one that `known` has read already.
