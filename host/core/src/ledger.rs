@@ -15,6 +15,7 @@ use crate::reason::Reason;
 use crate::reply::Reply;
 use crate::tlsrpt::received::ReceivedReport;
 use crate::units::within::{is_root, root};
+use crate::units::UnitPath;
 
 /// One line of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -179,6 +180,15 @@ pub struct DecisionRecord {
     pub policy: String,
     /// Generation it belonged to.
     pub generation: u64,
+    /// Revision of the settings; 0: of none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
+    /// The organizational unit whose settings it went by, root first.
+    #[serde(default = "root", skip_serializing_if = "is_root")]
+    pub unit: Vec<String>,
+    /// It went by the settings for mail whose client and recipient are both ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
     /// SHA-256 of the component, hexadecimal.
     pub component: String,
     /// SHA-256 of the settings document given to it, hexadecimal.
@@ -187,10 +197,26 @@ pub struct DecisionRecord {
     pub lists: BTreeMap<String, String>,
     /// Every fact read, by the method's name, with arguments where there are any.
     pub facts: serde_json::Value,
+    /// Facts under the same names that were at hand and not read: what other settings would have asked first. With them a
+    /// replay can tell what those would have done.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub at_hand: serde_json::Map<String, serde_json::Value>,
     /// What it decided, or why the decision failed.
     pub result: serde_json::Value,
     /// Reasons given.
     pub reasons: Vec<Reason>,
     /// Microseconds from instantiation to drop.
     pub took_us: u64,
+}
+
+fn is_zero(revision: &u64) -> bool {
+    *revision == 0
+}
+
+fn root() -> Vec<String> {
+    UnitPath::root().names().to_vec()
+}
+
+fn is_root(unit: &[String]) -> bool {
+    unit == UnitPath::root().names()
 }

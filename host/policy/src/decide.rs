@@ -17,6 +17,8 @@ use crate::calls::Calls;
 use crate::configured::Configured;
 use crate::generation::{ChainPolicy, Generation};
 use crate::limits;
+use crate::reads::Reads;
+use crate::recorded::{self, Recorded};
 use crate::state::{Breach, Question, State};
 use crate::ticker;
 
@@ -38,28 +40,67 @@ pub(crate) struct Failure {
 
 /// Asks one policy of the chain.
 pub(crate) fn ask(policy: &ChainPolicy, generation: &Generation, question: &Question, now: u64) -> Answer {
+    let asking = Asking { now, time: policy.profile.decision_time(), again: true, reads: &Reads::default };
+    let (answer, state) = answered(policy, generation, question, &asking);
+    log(&policy.name, question, &state);
+    answer
+}
+
+/// Asks it what was asked before, by the facts on record. Err: why they do not answer it.
+pub(crate) fn ask_again(policy: &ChainPolicy, generation: &Generation, recorded: &Recorded) -> Result<Answer, String> {
+    let Recorded { question, now, names } = recorded;
+    let time = policy.profile.decision_time() * limits::REPLAY_PATIENCE;
+    let reads = || Reads::of_record(Arc::clone(names));
+    let asking = Asking { now: *now, time, again: false, reads: &reads };
+    let (answer, state) = answered(policy, generation, question, &asking);
+    match state.reads.missing {
+        Some(missing) => Err(missing),
+        None => Ok(answer),
+    }
+}
+
+/// How a question is asked.
+struct Asking<'a> {
+    /// The decision's time, seconds since the Unix epoch.
+    now: u64,
+    /// Wall time it may take.
+    time: Duration,
+    /// An overrun is run once more.
+    again: bool,
+    /// What can be read.
+    reads: &'a dyn Fn() -> Reads,
+}
+
+fn answered(
+    policy: &ChainPolicy,
+    generation: &Generation,
+    question: &Question,
+    asking: &Asking<'_>,
+) -> (Answer, State) {
+    let Asking { now, time, again, reads } = *asking;
     let started = Instant::now();
     let run = || {
-        let state = State::new(question.clone(), now, Arc::clone(generation.surroundings()), policy.profile);
-        run(&policy.configured, state)
+        let mut state = State::new(question.clone(), now, Arc::clone(generation.surroundings()), policy.profile);
+        state.reads = reads();
+        run(&policy.configured, state, time)
     };
     let (mut outcome, mut state) = run();
     let mut overruns = 0;
-    if is_overrun(&outcome) {
+    if is_overrun(&outcome) && again {
         (outcome, state) = run();
         overruns = 1 + u64::from(is_overrun(&outcome));
     }
     let took = started.elapsed();
-    log(&policy.name, question, &state);
     let result = match outcome {
-        Ok(()) => Ok(state.calls.named(&policy.name)),
+        Ok(()) => Ok(std::mem::take(&mut state.calls).named(&policy.name)),
         Err(Failure { cause, detail }) => Err(FailedDecision { policy: policy.name.clone(), cause, detail }),
     };
     let mut record = record(policy, generation, question, &result);
     record.lists = std::mem::take(&mut state.reads.lists);
-    record.facts = state.reads.into_json();
+    record.facts = state.reads.take_json();
+    record.at_hand = recorded::at_hand(question, now, &record.facts);
     record.took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    Answer { policy: policy.name.clone(), result, record, overruns }
+    (Answer { policy: policy.name.clone(), result, record, overruns }, state)
 }
 
 /// The answer of a policy that could not be run at all.
@@ -84,10 +125,14 @@ fn record(
         hook: question.hook().to_owned(),
         policy: policy.name.clone(),
         generation: generation.number(),
+        revision: 0,
+        unit: question.message().map(|message| message.organizational_unit.clone()).unwrap_or_default(),
+        internal: false,
         component: policy.configured.component.clone(),
         settings: policy.configured.settings_digest.clone(),
         lists: Default::default(),
         facts: json!({}),
+        at_hand: Default::default(),
         result: match result {
             Ok(calls) => calls.to_json(question.hook()),
             Err(failed) => json!({ "failed": failed }),
@@ -106,9 +151,9 @@ fn log(policy: &str, question: &Question, state: &State) {
 }
 
 /// One run in one fresh instance.
-fn run(configured: &Configured, state: State) -> (Result<(), Failure>, State) {
+fn run(configured: &Configured, state: State, time: Duration) -> (Result<(), Failure>, State) {
     let question = state.question.clone();
-    let mut store = store(configured.engine(), state, configured.profile.decision_time());
+    let mut store = store(configured.engine(), state, time);
     let outcome = instance(configured, &mut store).and_then(|policy| {
         if configured.in_each_instance() {
             store.data_mut().question = Question::Configure;

@@ -8,6 +8,8 @@
 //!    ([`host`]); every fact read is kept for the ledger (H8).
 //! 3. Whatever goes wrong is a failed decision, bounded in time, memory and words ([`limits`]): it never accepts and
 //!    never sends (H3).
+//! 4. [`Sandbox::replay`] asks a generation what the ledger says another was asked, by the facts on record alone
+//!    ([`recorded`], [`replay`]).
 //!
 //! Nothing here opens a socket or a file, or reads a clock other than for limits.
 
@@ -24,6 +26,8 @@ pub mod limits;
 mod probe;
 mod problem;
 mod reads;
+mod recorded;
+mod replay;
 mod sandbox;
 mod snapshot;
 mod state;
@@ -39,6 +43,7 @@ pub use configured::Mode;
 pub use generation::{ChainId, Generation, GenerationSource, GenerationStatus, ListStatus, PolicySource, PolicyStatus};
 pub use limits::Profile;
 pub use problem::{BuildProblem, SandboxError};
+pub use replay::{Replayable, Replayed};
 pub use sandbox::{Asked, Decided, Sandbox, SandboxConfig, SandboxStatus};
 pub use state::RouteFacts;
 

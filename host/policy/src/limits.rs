@@ -55,6 +55,9 @@ impl Profile {
 /// that it is shared copy-on-write and never copied.
 pub const MEMORY_MAX: usize = 128 << 20;
 
+/// How many times as long as a decision a replay of it may take: at low priority mail goes before it.
+pub const REPLAY_PATIENCE: u32 = 5;
+
 /// Stack of WebAssembly. Parsers recurse over what a stranger sent; 512 KiB holds thousands of frames and is a quarter
 /// of the thread's own.
 pub const STACK: usize = 512 << 10;
@@ -81,6 +84,9 @@ pub const KEEP_RESIDENT: usize = 64 << 10;
 pub const READS: usize = 4_096;
 /// Octets of the arguments of those, for every one goes to the ledger (H8).
 pub const READ_OCTETS: usize = 1 << 20;
+/// Mailboxes of one kind (recipients, From) that a record keeps though they were not read: more would double the ledger for
+/// mail to a thousand recipients.
+pub const MAILBOXES_AT_HAND: usize = 32;
 /// Length of an argument: a header's name, a list's or a route's name, a part of a mailbox (RFC 5322 §2.1.1: 998).
 pub const ARGUMENT_OCTETS: usize = 998;
 

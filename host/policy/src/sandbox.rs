@@ -27,7 +27,10 @@ use crate::probe;
 use crate::problem::{BuildProblem, Flaw, SandboxError};
 use crate::state::{Question, Surroundings};
 use crate::threads::{Threads, caught};
-use crate::ticker::Ticker;
+use crate::ticker::{Running, Ticker};
+
+/// Niceness of what mail does not wait for: builds and replays.
+const LOW_PRIORITY: i32 = 10;
 
 /// How the sandbox is set up.
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub(crate) struct Inner {
     ticker: Ticker,
     /// None: decisions run where they are asked for.
     threads: Option<Threads>,
+    /// For replays: fewer, and at low priority.
+    pub(crate) replays: Option<Threads>,
     thread_count: usize,
     counters: Counters,
 }
@@ -103,6 +108,8 @@ pub struct SandboxStatus {
 pub struct Asked {
     /// Whose settings.
     pub chain: ChainId,
+    /// They are those for mail whose client and recipient are both ours.
+    pub internal: bool,
     /// Its organizational unit is the one whose settings these are.
     pub message: Arc<MessageFacts>,
 }
@@ -110,7 +117,7 @@ pub struct Asked {
 impl Asked {
     /// The first chain: there are no units but the root.
     pub fn of(message: &Arc<MessageFacts>) -> Asked {
-        Asked { chain: ChainId::default(), message: Arc::clone(message) }
+        Asked { chain: ChainId::default(), internal: false, message: Arc::clone(message) }
     }
 }
 
@@ -133,9 +140,14 @@ impl Sandbox {
         let (decisions, allocation) = engine::decisions(slots, config.pooling, config.pagemap_scan).map_err(engine)?;
         let builds = engine::builds().map_err(engine)?;
         let ticker = Ticker::start(&[&decisions.engine, &builds.engine]).map_err(SandboxError::Thread)?;
-        let pool = if config.inline { None } else { Some(Threads::start(threads).map_err(SandboxError::Thread)?) };
+        let start = |name, count, niceness| match config.inline {
+            true => Ok(None),
+            false => Threads::start(name, count, niceness).map(Some).map_err(SandboxError::Thread),
+        };
+        let (pool, replays) = (start("policy", threads, 0)?, start("policy-replay", 1, LOW_PRIORITY)?);
         let counters = Counters::default();
-        let inner = Inner { decisions, builds, allocation, ticker, threads: pool, thread_count: threads, counters };
+        let inner =
+            Inner { decisions, builds, allocation, ticker, threads: pool, replays, thread_count: threads, counters };
         Ok(Sandbox { inner: Arc::new(inner) })
     }
 
@@ -194,7 +206,7 @@ impl Sandbox {
     /// May this message come in?
     pub async fn receive(&self, generation: &Arc<Generation>, asked: &Asked, now: u64) -> Decided<Verdict> {
         let question = Question::Receive(Arc::clone(&asked.message));
-        let (calls, records) = self.ask(generation, asked.chain, question, now, Calls::into_receive).await;
+        let (calls, records) = self.ask(generation, asked, question, now, Calls::into_receive).await;
         Decided { result: decision::join_receives(calls), records }
     }
 
@@ -236,7 +248,7 @@ impl Sandbox {
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
         let (mut calls, mut records) = (Vec::new(), Vec::new());
         for asked in asked {
-            let (more, kept) = self.ask(generation, asked.chain, question(asked), now, into).await;
+            let (more, kept) = self.ask(generation, asked, question(asked), now, into).await;
             calls.extend(more);
             records.extend(kept);
         }
@@ -247,11 +259,12 @@ impl Sandbox {
     async fn ask<T>(
         &self,
         generation: &Arc<Generation>,
-        chain: ChainId,
+        asked: &Asked,
         question: Question,
         now: u64,
         into: impl Fn(Calls, String) -> T,
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
+        let Asked { chain, internal, .. } = *asked;
         let answers = match &self.inner.threads {
             None => Ok(self.inner.chain(generation, chain, &question, now)),
             Some(threads) => {
@@ -265,7 +278,11 @@ impl Sandbox {
             generation.chain(chain).iter().map(of_policy).collect::<Vec<Answer>>()
         };
         let answers = answers.unwrap_or_else(unavailable).into_iter();
-        answers.map(|Answer { policy, result, record, .. }| (result.map(|calls| into(calls, policy)), record)).unzip()
+        let called = |Answer { policy, result, mut record, .. }: Answer| {
+            record.internal = internal;
+            (result.map(|calls| into(calls, policy)), record)
+        };
+        answers.map(called).unzip()
     }
 
     /// The pair of component and settings, taken over or built.
@@ -319,7 +336,7 @@ impl Sandbox {
         Err(failed.into_iter().map(told).collect())
     }
 
-    pub(crate) fn inner(&self) -> &Inner {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
 }
@@ -327,7 +344,7 @@ impl Sandbox {
 impl Inner {
     /// Asks every policy of the chain; a panic in the host costs one decision and not the thread.
     pub(crate) fn chain(&self, generation: &Generation, id: ChainId, question: &Question, now: u64) -> Vec<Answer> {
-        let _running = self.threads.is_some().then(|| self.ticker.running());
+        let _running = self.timed();
         let ask = |policy: &ChainPolicy| {
             let answer = caught(|| decide::ask(policy, generation, question, now));
             let answer = answer.unwrap_or_else(|panic| decide::unavailable(policy, generation, question, &panic));
@@ -335,6 +352,11 @@ impl Inner {
             answer
         };
         generation.chain(id).iter().map(ask).collect()
+    }
+
+    /// While it is held, time limits count; where decisions run inline there are none.
+    pub(crate) fn timed(&self) -> Option<Running<'_>> {
+        self.threads.is_some().then(|| self.ticker.running())
     }
 
     fn count(&self, answer: &Answer) {
@@ -357,7 +379,7 @@ fn off_the_path<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> 
     let named = thread::Builder::new().name("policy-build".into()).stack_size(limits::BUILD_STACK);
     let spawned = named.spawn(move || {
         // Of this thread alone, on Linux. It may be forbidden; then the build competes.
-        let _ = rustix::process::nice(10);
+        let _ = rustix::process::nice(LOW_PRIORITY);
         let _ = done.send(caught(job));
     });
     let thread = spawned.map_err(|error| format!("no thread to build on: {error}"))?;

@@ -131,7 +131,7 @@ impl State {
     pub(crate) fn begin(&mut self, question: Question) {
         self.question = question;
         self.calls = Calls::default();
-        self.reads = Reads::default();
+        self.reads.begin();
     }
 }
 

@@ -37,13 +37,20 @@ struct Waiting {
 }
 
 impl Threads {
-    pub(crate) fn start(count: usize) -> std::io::Result<Threads> {
+    /// So many of this name. `niceness` 0 is that of the process; more is lower priority.
+    pub(crate) fn start(name: &str, count: usize, niceness: i32) -> std::io::Result<Threads> {
         let threads =
             Threads { queue: Arc::default(), permits: Arc::new(Semaphore::new(count.saturating_mul(PER_THREAD))) };
         for number in 0..count {
             let queue = Arc::clone(&threads.queue);
-            let named = thread::Builder::new().name(format!("policy-{number}")).stack_size(THREAD_STACK);
-            named.spawn(move || queue.work())?;
+            let named = thread::Builder::new().name(format!("{name}-{number}")).stack_size(THREAD_STACK);
+            named.spawn(move || {
+                if niceness > 0 {
+                    // Of this thread alone, on Linux. It may be forbidden; then it competes.
+                    let _ = rustix::process::nice(niceness);
+                }
+                queue.work();
+            })?;
         }
         Ok(threads)
     }
@@ -114,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_ends_the_job_and_not_the_thread() {
-        let threads = Threads::start(1).expect("a thread");
+        let threads = Threads::start("test", 1, 0).expect("a thread");
         let panicked = threads.run(|| -> u8 { panic!("on purpose") }).await;
         assert_eq!(panicked, Err("the host panicked: on purpose".to_owned()));
         assert_eq!(threads.run(|| 7).await, Ok(7));
@@ -127,7 +134,7 @@ mod tests {
         const THREADS: usize = 2;
         const LET_IN: usize = THREADS * PER_THREAD;
         const JOBS: usize = 50;
-        let threads = Arc::new(Threads::start(THREADS).expect("threads"));
+        let threads = Arc::new(Threads::start("test", THREADS, 0).expect("threads"));
         let (open, gate) = std::sync::mpsc::channel::<()>();
         let gate = Arc::new(Mutex::new(gate));
         let started = Arc::new(Semaphore::new(0));

@@ -148,8 +148,16 @@ pub(crate) fn arrival_record(entry: &Entry, recipients: &[Mailbox], header_from:
     }
 }
 
-/// One ledger record for each decision (H8).
-pub(crate) fn decision_records(message: &str, decisions: Vec<DecisionRecord>, at_ms: u64) -> Vec<LedgerRecord> {
-    let record = |d| LedgerRecord { at_ms, message: message.to_owned(), event: LedgerEvent::Decision(d) };
+/// One ledger record for each decision (H8), by the settings of what was live.
+pub(crate) fn decision_records(
+    message: &str,
+    decisions: Vec<DecisionRecord>,
+    live: &Live,
+    at_ms: u64,
+) -> Vec<LedgerRecord> {
+    let record = |decision| {
+        let event = LedgerEvent::Decision(DecisionRecord { revision: live.settings_revision, ..decision });
+        LedgerRecord { at_ms, message: message.to_owned(), event }
+    };
     decisions.into_iter().map(record).collect()
 }

@@ -306,7 +306,7 @@ impl<'a> Round<'a> {
     pub(crate) fn record(&self, decisions: Vec<DecisionRecord>) {
         self.relay.counters.decisions(&decisions);
         if let Ok(mut records) = self.records.lock() {
-            records.extend(decision_records(&self.claim.entry.id, decisions, self.relay.world.now_ms()));
+            records.extend(decision_records(&self.claim.entry.id, decisions, self.live, self.relay.world.now_ms()));
         }
     }
 

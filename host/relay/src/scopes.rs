@@ -36,6 +36,8 @@ pub struct Scope {
     pub unit: UnitPath,
     /// Its settings.
     pub chain: ChainId,
+    /// They are those for mail whose client and recipient are both ours.
+    pub internal: bool,
 }
 
 impl Scopes {
@@ -84,7 +86,7 @@ impl Scopes {
 
     fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {
         let of_unit = self.chains.get(unit).copied().unwrap_or_default();
-        Scope { unit: unit.clone(), chain: if internal { of_unit.internal } else { of_unit.any } }
+        Scope { unit: unit.clone(), chain: if internal { of_unit.internal } else { of_unit.any }, internal }
     }
 }
 
@@ -92,9 +94,10 @@ impl Scope {
     /// The message as this unit sees it.
     pub fn asks(&self, message: &Arc<MessageFacts>) -> Asked {
         if message.organizational_unit == self.unit.names() {
-            return Asked { chain: self.chain, message: Arc::clone(message) };
+            return Asked { chain: self.chain, internal: self.internal, message: Arc::clone(message) };
         }
         let organizational_unit = self.unit.names().to_vec();
-        Asked { chain: self.chain, message: Arc::new(MessageFacts { organizational_unit, ..(**message).clone() }) }
+        let message = Arc::new(MessageFacts { organizational_unit, ..(**message).clone() });
+        Asked { chain: self.chain, internal: self.internal, message }
     }
 }

@@ -78,7 +78,7 @@ pub(crate) async fn admit(
     let decided = judge_arrival(&relay.sandbox, &live.generation, &live.scopes, unit, &facts).await;
     let verdict = decided.result;
     relay.counters.decisions(&decided.records);
-    let mut records = decision_records(&entry.id, decided.records, relay.world.now_ms());
+    let mut records = decision_records(&entry.id, decided.records, &live, relay.world.now_ms());
     let refusal = match verdict.ruling {
         Ruling::Accept => None,
         Ruling::Reject(reply) | Ruling::Defer(reply) => Some(reply),

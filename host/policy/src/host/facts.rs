@@ -22,9 +22,9 @@ const HOP: u32 = 1;
 
 impl State {
     /// Notes a fact that has been read, and gives it back.
-    fn told<T: Clone + ToJson>(&mut self, whose: &'static str, name: &'static str, value: T) -> T {
-        self.reads.plain(whose, name, || value.to_json());
-        value
+    fn told<T: Clone + ToJson>(&mut self, whose: &'static str, name: &'static str, value: T) -> Result<T> {
+        self.reads.plain(whose, name, || value.to_json())?;
+        Ok(value)
     }
 
     fn hand_out<T: 'static>(&mut self, rep: u32) -> Resource<T> {

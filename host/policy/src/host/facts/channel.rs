@@ -15,17 +15,17 @@ const HOP_BIT: u32 = 1 << 31;
 impl HostChannel for State {
     fn state(&mut self, channel: Resource<Channel>) -> Result<String> {
         let state = self.channel_facts(channel.rep())?.state.as_str().to_owned();
-        Ok(self.told(whose(channel.rep()), "channel.state", state))
+        self.told(whose(channel.rep()), "channel.state", state)
     }
 
     fn detail(&mut self, channel: Resource<Channel>) -> Result<String> {
         let detail = self.channel_facts(channel.rep())?.detail.clone();
-        Ok(self.told(whose(channel.rep()), "channel.detail", detail))
+        self.told(whose(channel.rep()), "channel.detail", detail)
     }
 
     fn handshake(&mut self, channel: Resource<Channel>) -> Result<Option<Resource<Handshake>>> {
         let present = self.channel_facts(channel.rep())?.handshake.is_some();
-        self.reads.plain(whose(channel.rep()), "channel.handshake", || present.into());
+        self.reads.plain(whose(channel.rep()), "channel.handshake", || present.into())?;
         Ok(present.then(|| self.hand_out(channel.rep())))
     }
 
@@ -37,42 +37,42 @@ impl HostChannel for State {
 impl HostHandshake for State {
     fn version(&mut self, of: Resource<Handshake>) -> Result<u16> {
         let version = self.handshake_facts(of.rep())?.version.0;
-        Ok(self.told(whose(of.rep()), "handshake.version", version))
+        self.told(whose(of.rep()), "handshake.version", version)
     }
 
     fn cipher_suite(&mut self, of: Resource<Handshake>) -> Result<String> {
         let name = self.handshake_facts(of.rep())?.cipher_suite.clone();
-        Ok(self.told(whose(of.rep()), "handshake.cipher-suite", name))
+        self.told(whose(of.rep()), "handshake.cipher-suite", name)
     }
 
     fn key_exchange(&mut self, of: Resource<Handshake>) -> Result<String> {
         let name = self.handshake_facts(of.rep())?.key_exchange.clone();
-        Ok(self.told(whose(of.rep()), "handshake.key-exchange", name))
+        self.told(whose(of.rep()), "handshake.key-exchange", name)
     }
 
     fn server_name(&mut self, of: Resource<Handshake>) -> Result<Option<String>> {
         let name = self.handshake_facts(of.rep())?.server_name.clone();
-        Ok(self.told(whose(of.rep()), "handshake.server-name", name))
+        self.told(whose(of.rep()), "handshake.server-name", name)
     }
 
     fn implicit(&mut self, of: Resource<Handshake>) -> Result<bool> {
         let implicit = self.handshake_facts(of.rep())?.implicit;
-        Ok(self.told(whose(of.rep()), "handshake.implicit", implicit))
+        self.told(whose(of.rep()), "handshake.implicit", implicit)
     }
 
     fn resumed(&mut self, of: Resource<Handshake>) -> Result<bool> {
         let resumed = self.handshake_facts(of.rep())?.resumed;
-        Ok(self.told(whose(of.rep()), "handshake.resumed", resumed))
+        self.told(whose(of.rep()), "handshake.resumed", resumed)
     }
 
     fn chain(&mut self, of: Resource<Handshake>) -> Result<String> {
         let chain = self.handshake_facts(of.rep())?.chain.as_str().to_owned();
-        Ok(self.told(whose(of.rep()), "handshake.chain", chain))
+        self.told(whose(of.rep()), "handshake.chain", chain)
     }
 
     fn name_matches(&mut self, of: Resource<Handshake>) -> Result<bool> {
         let matches = self.handshake_facts(of.rep())?.name_matches;
-        Ok(self.told(whose(of.rep()), "handshake.name-matches", matches))
+        self.told(whose(of.rep()), "handshake.name-matches", matches)
     }
 
     fn revocation_status(&mut self, of: Resource<Handshake>) -> Result<String> {
@@ -82,7 +82,7 @@ impl HostHandshake for State {
 
     fn certificates(&mut self, of: Resource<Handshake>) -> Result<Vec<Resource<Certificate>>> {
         let count = self.handshake_facts(of.rep())?.certificates.len();
-        self.reads.plain(whose(of.rep()), "handshake.certificates", || count.into());
+        self.reads.plain(whose(of.rep()), "handshake.certificates", || count.into())?;
         let owner = if of.rep() == HOP { HOP_BIT } else { 0 };
         Ok((0..count).map(|at| self.hand_out(position(at) | owner)).collect())
     }

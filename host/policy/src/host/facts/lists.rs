@@ -24,7 +24,7 @@ impl Host for State {
             self.lookups.lists.insert(name.clone(), found.is_some());
             self.lookups.bounded()?;
         }
-        self.reads.with("", "get-list", name, || found.is_some().into())?;
+        self.reads.of_generation("get-list", name, || found.is_some().into())?;
         Ok(found.map(|at| self.hand_out(position(at))))
     }
 
@@ -36,7 +36,7 @@ impl Host for State {
             self.lookups.routes.insert(name.clone(), route);
             self.lookups.bounded()?;
         }
-        self.reads.with("", "get-route", name, || found.is_some().into())?;
+        self.reads.of_generation("get-route", name, || found.is_some().into())?;
         Ok(found.map(|at| self.hand_out(position(at))))
     }
 }
@@ -57,7 +57,7 @@ impl HostAddressList for State {
         let (name, list) = surroundings.lists.get(index(list.rep())).ok_or_else(|| misuse("find: unknown list"))?;
         let found = list.find(&who, self.now);
         let text = found.as_ref().map(|entry| entry.text.to_owned());
-        self.reads.with("", "find", format!("{name}, {who}"), || text.clone().into())?;
+        self.reads.of_generation("find", format!("{name}, {who}"), || text.clone().into())?;
         let (Some(found), Some(text)) = (found, text) else { return Ok(None) };
         if self.entries.len() >= limits::READS {
             return Err(over(format!("it found more than {} entries in one decision", limits::READS)));
@@ -79,7 +79,7 @@ impl HostEntry for State {
 
     fn authenticated_sender_only(&mut self, entry: Resource<Entry>) -> Result<bool> {
         let (text, only) = self.entry(entry.rep())?.clone();
-        self.reads.with("", "entry.authenticated-sender-only", text, || only.into())?;
+        self.reads.of_generation("entry.authenticated-sender-only", text, || only.into())?;
         Ok(only)
     }
 
@@ -92,14 +92,14 @@ impl HostRoute for State {
     fn kind(&mut self, route: Resource<Route>) -> Result<String> {
         let surroundings = Arc::clone(&self.surroundings);
         let (name, route) = surroundings.routes.get(index(route.rep())).ok_or_else(|| misuse("unknown route"))?;
-        self.reads.with("", "route.kind", name.clone(), || route.kind.as_str().into())?;
+        self.reads.of_generation("route.kind", name.clone(), || route.kind.as_str().into())?;
         Ok(route.kind.as_str().to_owned())
     }
 
     fn demands(&mut self, route: Resource<Route>) -> Result<Vec<String>> {
         let surroundings = Arc::clone(&self.surroundings);
         let (name, route) = surroundings.routes.get(index(route.rep())).ok_or_else(|| misuse("unknown route"))?;
-        self.reads.with("", "route.demands", name.clone(), || json!(route.demands))?;
+        self.reads.of_generation("route.demands", name.clone(), || json!(route.demands))?;
         Ok(route.demands.clone())
     }
 

@@ -14,30 +14,30 @@ use crate::state::{Question, State, misuse};
 impl HostMessage for State {
     fn id(&mut self, _: Resource<Message>) -> Result<String> {
         let id = self.message()?.id.clone();
-        Ok(self.told("", "message.id", id))
+        self.told("", "message.id", id)
     }
 
     fn header_from(&mut self, _: Resource<Message>) -> Result<Vec<Mailbox>> {
         let message = self.message()?;
-        self.reads.plain("", "message.header-from", || addresses(&message.header_from));
+        self.reads.plain("", "message.header-from", || addresses(&message.header_from))?;
         Ok(mailboxes(&message.header_from))
     }
 
     fn header_from_doubtful(&mut self, _: Resource<Message>) -> Result<bool> {
         let doubtful = self.message()?.header_from_doubtful;
-        Ok(self.told("", "message.header-from-doubtful", doubtful))
+        self.told("", "message.header-from-doubtful", doubtful)
     }
 
     fn envelope_sender(&mut self, _: Resource<Message>) -> Result<Option<Mailbox>> {
         let message = self.message()?;
         let sender = message.envelope_sender.as_ref();
-        self.reads.plain("", "message.envelope-sender", || sender.map(ToString::to_string).into());
+        self.reads.plain("", "message.envelope-sender", || sender.map(ToString::to_string).into())?;
         Ok(sender.map(mailbox))
     }
 
     fn recipients(&mut self, _: Resource<Message>) -> Result<Vec<Mailbox>> {
         let message = self.message()?;
-        self.reads.plain("", "message.recipients", || addresses(&message.recipients));
+        self.reads.plain("", "message.recipients", || addresses(&message.recipients))?;
         Ok(mailboxes(&message.recipients))
     }
 
@@ -54,7 +54,7 @@ impl HostMessage for State {
         let header = |field: &Field| Header { name: field.name.clone(), value: unfolded(&field.value) };
         let headers: Vec<Header> = message.fields.iter().map(header).collect();
         let pairs = || headers.iter().map(|h| json!([h.name, h.value])).collect();
-        self.reads.plain("", "message.headers", pairs);
+        self.reads.plain("", "message.headers", pairs)?;
         Ok(headers)
     }
 
@@ -68,27 +68,27 @@ impl HostMessage for State {
 
     fn declared_size(&mut self, _: Resource<Message>) -> Result<Option<u64>> {
         let size = self.message()?.declared_size;
-        Ok(self.told("", "message.declared-size", size))
+        self.told("", "message.declared-size", size)
     }
 
     fn size(&mut self, _: Resource<Message>) -> Result<Option<u64>> {
         let size = self.message()?.size;
-        Ok(self.told("", "message.size", size))
+        self.told("", "message.size", size)
     }
 
     fn sender_is_ours(&mut self, _: Resource<Message>) -> Result<bool> {
         let ours = self.message()?.sender_is_ours;
-        Ok(self.told("", "message.sender-is-ours", ours))
+        self.told("", "message.sender-is-ours", ours)
     }
 
     fn is_report(&mut self, _: Resource<Message>) -> Result<bool> {
         let report = self.message()?.is_report;
-        Ok(self.told("", "message.is-report", report))
+        self.told("", "message.is-report", report)
     }
 
     fn organizational_unit(&mut self, _: Resource<Message>) -> Result<Vec<String>> {
         let unit = self.message()?.organizational_unit.clone();
-        Ok(self.told("", "message.organizational-unit", unit))
+        self.told("", "message.organizational-unit", unit)
     }
 
     fn secure_transport_required_by(&mut self, _: Resource<Message>) -> Result<Vec<String>> {
@@ -97,27 +97,27 @@ impl HostMessage for State {
         if matches!(self.question, Question::Receive(_)) {
             by.retain(|name| name == crate::REQUIRETLS);
         }
-        Ok(self.told("", "message.secure-transport-required-by", by))
+        self.told("", "message.secure-transport-required-by", by)
     }
 
     fn tls_not_required(&mut self, _: Resource<Message>) -> Result<bool> {
         let not_required = self.message()?.tls_not_required;
-        Ok(self.told("", "message.tls-not-required", not_required))
+        self.told("", "message.tls-not-required", not_required)
     }
 
     fn now(&mut self, _: Resource<Message>) -> Result<u64> {
         let now = self.now;
-        Ok(self.told("", "message.now", now))
+        self.told("", "message.now", now)
     }
 
     fn arrived_at(&mut self, _: Resource<Message>) -> Result<u64> {
         let at = self.message()?.arrived_at;
-        Ok(self.told("", "message.arrived-at", at))
+        self.told("", "message.arrived-at", at)
     }
 
     fn client(&mut self, _: Resource<Message>) -> Result<Option<Resource<Client>>> {
         let present = self.message()?.client.is_some();
-        self.reads.plain("", "message.client", || present.into());
+        self.reads.plain("", "message.client", || present.into())?;
         Ok(present.then(|| self.hand_out(CLIENT)))
     }
 
@@ -129,22 +129,22 @@ impl HostMessage for State {
 impl HostClient for State {
     fn address(&mut self, _: Resource<Client>) -> Result<String> {
         let address = self.client_facts()?.address.to_string();
-        Ok(self.told("", "client.address", address))
+        self.told("", "client.address", address)
     }
 
     fn greeting_name(&mut self, _: Resource<Client>) -> Result<String> {
         let name = self.client_facts()?.greeting_name.clone();
-        Ok(self.told("", "client.greeting-name", name))
+        self.told("", "client.greeting-name", name)
     }
 
     fn authenticated_as(&mut self, _: Resource<Client>) -> Result<Option<String>> {
         let identity = self.client_facts()?.authenticated_as.clone();
-        Ok(self.told("", "client.authenticated-as", identity))
+        self.told("", "client.authenticated-as", identity)
     }
 
     fn listener(&mut self, _: Resource<Client>) -> Result<String> {
         let listener = self.client_facts()?.listener.clone();
-        Ok(self.told("", "client.listener", listener))
+        self.told("", "client.listener", listener)
     }
 
     fn channel(&mut self, _: Resource<Client>) -> Result<Resource<Channel>> {

@@ -13,33 +13,33 @@ use crate::state::{Question, State, misuse};
 impl HostDestination for State {
     fn recipient(&mut self, _: Resource<Destination>) -> Result<Mailbox> {
         let destination = self.destination()?;
-        self.reads.plain("", "destination.recipient", || destination.recipient.to_string().into());
+        self.reads.plain("", "destination.recipient", || destination.recipient.to_string().into())?;
         Ok(mailbox(&destination.recipient))
     }
 
     fn recipient_is_ours(&mut self, _: Resource<Destination>) -> Result<bool> {
         let ours = self.destination()?.recipient_is_ours;
-        Ok(self.told("", "destination.recipient-is-ours", ours))
+        self.told("", "destination.recipient-is-ours", ours)
     }
 
     fn route_kind(&mut self, _: Resource<Destination>) -> Result<String> {
         let kind = self.destination()?.route_kind.as_str().to_owned();
-        Ok(self.told("", "destination.route-kind", kind))
+        self.told("", "destination.route-kind", kind)
     }
 
     fn route_name(&mut self, _: Resource<Destination>) -> Result<String> {
         let name = self.destination()?.route_name.clone();
-        Ok(self.told("", "destination.route-name", name))
+        self.told("", "destination.route-name", name)
     }
 
     fn route_demands(&mut self, _: Resource<Destination>) -> Result<Vec<String>> {
         let demands = self.destination()?.route_demands.clone();
-        Ok(self.told("", "destination.route-demands", demands))
+        self.told("", "destination.route-demands", demands)
     }
 
     fn round(&mut self, _: Resource<Destination>) -> Result<u32> {
         let round = self.destination()?.round;
-        Ok(self.told("", "destination.round", round))
+        self.told("", "destination.round", round)
     }
 
     fn drop(&mut self, _: Resource<Destination>) -> Result<()> {
@@ -50,33 +50,33 @@ impl HostDestination for State {
 impl HostHop for State {
     fn recipients(&mut self, _: Resource<Hop>) -> Result<Vec<Mailbox>> {
         let hop = self.hop()?;
-        self.reads.plain("", "hop.recipients", || addresses(&hop.recipients));
+        self.reads.plain("", "hop.recipients", || addresses(&hop.recipients))?;
         Ok(mailboxes(&hop.recipients))
     }
 
     fn route_kind(&mut self, _: Resource<Hop>) -> Result<String> {
         let kind = self.hop()?.route_kind.as_str().to_owned();
-        Ok(self.told("", "hop.route-kind", kind))
+        self.told("", "hop.route-kind", kind)
     }
 
     fn route_name(&mut self, _: Resource<Hop>) -> Result<String> {
         let name = self.hop()?.route_name.clone();
-        Ok(self.told("", "hop.route-name", name))
+        self.told("", "hop.route-name", name)
     }
 
     fn host(&mut self, _: Resource<Hop>) -> Result<String> {
         let host = self.hop()?.host.clone();
-        Ok(self.told("", "hop.host", host))
+        self.told("", "hop.host", host)
     }
 
     fn address(&mut self, _: Resource<Hop>) -> Result<String> {
         let address = self.hop()?.address.to_string();
-        Ok(self.told("", "hop.address", address))
+        self.told("", "hop.address", address)
     }
 
     fn extensions(&mut self, _: Resource<Hop>) -> Result<Vec<String>> {
         let extensions = self.hop()?.extensions.clone();
-        Ok(self.told("", "hop.extensions", extensions))
+        self.told("", "hop.extensions", extensions)
     }
 
     fn channel(&mut self, _: Resource<Hop>) -> Result<Resource<Channel>> {
@@ -85,7 +85,7 @@ impl HostHop for State {
 
     fn published(&mut self, _: Resource<Hop>) -> Result<Vec<(String, String)>> {
         let published = self.hop()?.published.clone();
-        Ok(self.told("", "hop.published", published))
+        self.told("", "hop.published", published)
     }
 
     fn drop(&mut self, _: Resource<Hop>) -> Result<()> {
