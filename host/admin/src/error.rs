@@ -60,6 +60,10 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, error)
     }
 
+    pub(crate) fn conflict(error: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::CONFLICT, error)
+    }
+
     pub(crate) fn internal(error: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error)
     }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::dane::Tlsa;
 use crate::decision::FailedDecision;
-use crate::facts::ChannelState;
-use crate::floor::{Demand, Sourced};
+use crate::facts::{ChainVerdict, ChannelState};
+use crate::floor::{Demand, PinKind, Sourced};
 use crate::reason::Reason;
 use crate::reply::Reply;
 
@@ -97,6 +97,44 @@ pub struct TlsEvidence {
     /// What the certificate's issuer says of it, in the contract's words; empty where that was not yet kept.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub revocation: String,
+}
+
+impl Outcome {
+    /// Whether the attempt had what this asks; None: there was no channel to tell it by.
+    pub fn had(&self, demand: &Demand) -> Option<bool> {
+        match self {
+            Outcome::Delivered(delivery) => match &delivery.tls {
+                None => Some(false),
+                Some(tls) => tls.meets(demand),
+            },
+            Outcome::FloorUnmet(unmet) if !unmet.hosts.is_empty() => {
+                // Any demand at all implies TLS.
+                let lacks = |host: &HostUnmet| {
+                    host.channel != ChannelState::Secured || host.unmet.iter().any(|(other, _)| other == demand)
+                };
+                unmet.hosts.iter().all(lacks).then_some(false)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl TlsEvidence {
+    /// None: the evidence does not tell.
+    fn meets(&self, demand: &Demand) -> Option<bool> {
+        Some(match demand {
+            Demand::Tls => true,
+            Demand::MinimumVersion(least) => self.version.as_str() >= least.name().as_str(),
+            Demand::TrustedChain => self.chain == ChainVerdict::Trusted.as_str(),
+            Demand::MatchingName => self.name_matches,
+            Demand::CipherSuite(names) => names.contains(&self.cipher_suite),
+            Demand::Pin(PinKind::CertificateSha256, digests) => {
+                let hex = |digest: &[u8; 32]| digest.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+                digests.iter().any(|digest| hex(digest) == self.sha256)
+            }
+            _ => return None,
+        })
+    }
 }
 
 /// A floor that no host met.

@@ -46,10 +46,16 @@ pub(crate) fn ask(policy: &ChainPolicy, generation: &Generation, question: &Ques
     answer
 }
 
-/// Asks it what was asked before, by the facts on record. Err: why they do not answer it.
-pub(crate) fn ask_again(policy: &ChainPolicy, generation: &Generation, recorded: &Recorded) -> Result<Answer, String> {
+/// Asks it what was asked before, by the facts on record, within so many times a decision's time. Err: why they do not answer
+/// it.
+pub(crate) fn ask_again(
+    policy: &ChainPolicy,
+    generation: &Generation,
+    recorded: &Recorded,
+    patience: u32,
+) -> Result<Answer, String> {
     let Recorded { question, now, names } = recorded;
-    let time = policy.profile.decision_time() * limits::REPLAY_PATIENCE;
+    let time = policy.profile.decision_time() * patience;
     let reads = || Reads::of_record(Arc::clone(names));
     let asking = Asking { now: *now, time, again: false, reads: &reads };
     let (answer, state) = answered(policy, generation, question, &asking);

@@ -55,8 +55,9 @@ impl Profile {
 /// that it is shared copy-on-write and never copied.
 pub const MEMORY_MAX: usize = 128 << 20;
 
-/// How many times as long as a decision a replay of it may take: at low priority mail goes before it.
-pub const REPLAY_PATIENCE: u32 = 5;
+/// How many times as long as a decision a replay of it may take, try by try: at low priority mail goes before it, and on a busy
+/// machine it may not run for seconds.
+pub const REPLAY_PATIENCE: [u32; 2] = [5, 100];
 
 /// Stack of WebAssembly. Parsers recurse over what a stranger sent; 512 KiB holds thousands of frames and is a quarter
 /// of the thread's own.

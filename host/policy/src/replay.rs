@@ -5,12 +5,14 @@
 //! operator wants to foresee. A policy that asks for a fact which is not on record has no answer, and none is guessed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sealwire_core::decision::FailureCause;
 use sealwire_core::ledger::DecisionRecord;
 
-use crate::decide;
-use crate::generation::{ChainId, Generation};
+use crate::decide::{self, Answer};
+use crate::generation::{ChainId, ChainPolicy, Generation};
+use crate::limits;
 use crate::recorded::Recorded;
 use crate::sandbox::{Inner, Sandbox};
 use crate::threads::caught;
@@ -36,11 +38,20 @@ pub enum Replayed {
 }
 
 impl Sandbox {
-    /// Asks again, one after the other, and answers in the same order. The caller bounds how many at once.
-    pub async fn replay(&self, generation: &Arc<Generation>, asked: Arc<[Replayable]>) -> Vec<Replayed> {
-        let (inner, of) = (Arc::clone(self.inner()), Arc::clone(generation));
-        let all = Arc::clone(&asked);
-        let job = move || all.iter().map(|asked| inner.again(&of, asked)).collect();
+    /// Asks again, one after the other, and answers in the same order. The caller bounds how many at once; once `stop` is set
+    /// the rest is not asked, and is not replayable.
+    pub async fn replay(
+        &self,
+        generation: &Arc<Generation>,
+        asked: Arc<[Replayable]>,
+        stop: Arc<AtomicBool>,
+    ) -> Vec<Replayed> {
+        let (inner, of, all) = (Arc::clone(self.inner()), Arc::clone(generation), Arc::clone(&asked));
+        let again = move |asked: &Replayable| match stop.load(Ordering::Relaxed) {
+            true => Replayed::NotReplayable("it was stopped".to_owned()),
+            false => inner.again(&of, asked),
+        };
+        let job = move || all.iter().map(again).collect();
         let answers: Result<Vec<Replayed>, String> = match &self.inner().replays {
             None => Ok(job()),
             Some(threads) => threads.run(job).await,
@@ -68,14 +79,27 @@ fn again(generation: &Generation, asked: &Replayable) -> Result<DecisionRecord, 
         return Err("the policy could not be run".to_owned());
     }
     let recorded = Recorded::of(&asked.message, before).map_err(not_on_record)?;
-    let answer = decide::ask_again(policy, generation, &recorded).map_err(not_on_record)?;
-    // At low priority the machine may be at fault.
-    let cause = answer.result.as_ref().err().map(|failed| failed.cause);
-    if cause == Some(FailureCause::Overrun) && failure_of(before) != cause {
-        return Err("the replay ran too long".to_owned());
-    }
+    let answer = patiently(policy, generation, &recorded, failure_of(before) == Some(FailureCause::Overrun))?;
     let DecisionRecord { internal, revision, at_hand, .. } = before.clone();
     Ok(DecisionRecord { internal, revision, at_hand, ..answer.record })
+}
+
+/// One that overran then may overrun again. Of another the machine may be at fault, so it is given more time, and then it is not
+/// told from one that never ends.
+fn patiently(
+    policy: &ChainPolicy,
+    generation: &Generation,
+    recorded: &Recorded,
+    overran: bool,
+) -> Result<Answer, String> {
+    for patience in limits::REPLAY_PATIENCE {
+        let answer = decide::ask_again(policy, generation, recorded, patience).map_err(not_on_record)?;
+        let overruns = answer.result.as_ref().is_err_and(|failed| failed.cause == FailureCause::Overrun);
+        if !overruns || overran {
+            return Ok(answer);
+        }
+    }
+    Err("the replay ran too long".to_owned())
 }
 
 fn not_on_record(fact: String) -> String {

@@ -76,7 +76,7 @@ async fn the_generation_that_decided_decides_the_same_again() {
             let asked: Arc<[Replayable]> = recorded(&sandbox, &generation).await.into();
             assert_eq!(asked.len(), 20);
             let decisions = sandbox.status().decisions;
-            let again = sandbox.replay(&generation, Arc::clone(&asked)).await;
+            let again = sandbox.replay(&generation, Arc::clone(&asked), Arc::default()).await;
             assert_eq!(sandbox.status().decisions, decisions, "a replay is no decision on mail");
             for (asked, again) in asked.iter().zip(again) {
                 let Replayed::Decided(again) = again else { panic!("{name}: {again:?}") };
@@ -123,7 +123,7 @@ async fn clock_and_randomness_stand_as_they_stood() {
     let said = |record: &DecisionRecord| record.result["failed"]["detail"].clone();
     assert_ne!(said(&asked[0].record), said(&asked[1].record), "it says what it drew");
     let asked: Arc<[Replayable]> = asked.into();
-    for (asked, again) in asked.iter().zip(sandbox.replay(&generation, Arc::clone(&asked)).await) {
+    for (asked, again) in asked.iter().zip(sandbox.replay(&generation, Arc::clone(&asked), Arc::default()).await) {
         let Replayed::Decided(again) = again else { panic!("{again:?}") };
         assert_eq!(timeless(&again), timeless(&asked.record));
     }
@@ -136,7 +136,7 @@ async fn another_generation_is_asked_with_its_own_lists() {
     let other = source(vec![policy("good", common::always("good"))], "stranger.example");
     let after = Arc::new(sandbox.build(other, Some(&before)).expect("builds"));
     let asked: Arc<[Replayable]> = recorded(&sandbox, &before).await.into();
-    let again = sandbox.replay(&after, Arc::clone(&asked)).await;
+    let again = sandbox.replay(&after, Arc::clone(&asked), Arc::default()).await;
     let mut seen = Vec::new();
     for (asked, again) in asked.iter().zip(again).take(8) {
         let Replayed::Decided(again) = again else { panic!("{again:?}") };
@@ -194,7 +194,9 @@ async fn what_is_not_on_record_is_never_guessed() {
         (Replayable { chain: ChainId(9), ..asked(&|_| {}) }, "policy p is not in the chain"),
     ];
     let all: Arc<[Replayable]> = rows.iter().map(|(asked, _)| asked.clone()).collect();
-    for (again, (_, why)) in sandbox.replay(&curious, all).await.into_iter().zip(&rows) {
+    for (again, (_, why)) in sandbox.replay(&curious, Arc::clone(&all), Arc::default()).await.into_iter().zip(&rows) {
         assert_eq!(again, Replayed::NotReplayable((*why).to_owned()));
     }
+    let stopped = sandbox.replay(&curious, all, Arc::new(true.into())).await;
+    assert_eq!(stopped, vec![Replayed::NotReplayable("it was stopped".to_owned()); rows.len()]);
 }

@@ -229,7 +229,7 @@ fn differing<'a>(one: &'a str, other: &'a str) -> (&'a str, &'a str) {
     (&one[..one.len() - end], &other[..other.len() - end])
 }
 
-fn read(document: &str) -> Result<Gathered, Vec<Problem>> {
+pub(crate) fn read(document: &str) -> Result<Gathered, Vec<Problem>> {
     Gathered::read(document).map(std::borrow::Cow::into_owned)
 }
 

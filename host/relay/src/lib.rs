@@ -21,6 +21,7 @@ mod leases;
 mod list_ends;
 mod listener;
 mod live;
+pub mod preview;
 mod probes;
 mod relay;
 mod retention;

@@ -23,6 +23,7 @@ use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::{Acceptors, Sessions};
 use crate::live::{Builtins, Live};
+use crate::preview::Previews;
 use crate::probes::{Probes, ProbesStatus};
 use crate::sts::Policies;
 use crate::tls_reports::{Received, Reports, TlsReportsReceived, TlsReportsStatus};
@@ -55,6 +56,7 @@ pub struct Relay {
     pub(crate) building: Mutex<()>,
     pub(crate) alerts: Alerts,
     pub(crate) counters: Counters,
+    pub(crate) previews: Previews,
 }
 
 /// A relay at one moment.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::Entry;
 use sealwire_core::facts::MessageFacts;
+use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::plan::Attempt;
 use sealwire_core::smtp::server::Hosted;
 use sealwire_core::units::{UnitPath, Units};
@@ -82,6 +83,11 @@ impl Scopes {
         let of = |unit: &UnitPath| self.scope(unit, false).chain.0;
         let domains = self.units.domains().iter().map(|(domain, unit)| (domain.clone(), of(unit))).collect();
         Hosted::new(domains, self.units.addresses().iter().map(|(mailbox, unit)| (mailbox.clone(), of(unit))).collect())
+    }
+
+    /// The chain of the unit that a decision was made for, or of the nearest above it that is there.
+    pub(crate) fn chain_of(&self, decision: &DecisionRecord) -> ChainId {
+        self.scope(&self.units.nearest(&decision.unit), decision.internal).chain
     }
 
     fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {

@@ -28,6 +28,7 @@ use crate::lanes::Lanes;
 use crate::list_ends;
 use crate::listener::{self, Sessions};
 use crate::live::{Builtins, Live, Parts, build};
+use crate::preview::Previews;
 use crate::probes::{self, Probes};
 use crate::relay::Relay;
 use crate::retention;
@@ -107,6 +108,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
         building: Mutex::new(()),
         alerts: Alerts::default(),
         counters: Counters::default(),
+        previews: Previews::default(),
     });
     relay.audit(&Actor::new("relay", "file"), relay.in_force("start")).await;
     let (stop, stopping) = watch::channel(false);

@@ -38,6 +38,7 @@ mod names;
 mod one_attempt;
 mod opportunistic;
 mod postfix;
+mod preview;
 mod probes;
 mod queue;
 mod real_peers;

@@ -3,6 +3,7 @@
 mod audit;
 mod evidence;
 mod log;
+mod preview;
 pub(crate) mod queue;
 mod settings;
 mod tls_reports;
@@ -45,6 +46,7 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/settings", get(settings::show).post(settings::apply))
         .route("/v1/settings/edits", post(settings::edit))
         .route("/v1/settings/diff", post(settings::diff))
+        .route("/v1/settings/preview", post(preview::begin))
         .layer(DefaultBodyLimit::max(DOCUMENT_MAX));
     Router::new()
         .route("/v1/status", get(status))
@@ -58,6 +60,7 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/settings/undo", post(settings::undo))
         .route("/v1/model", get(settings::model))
         .route("/v1/lists/{list}/entries", get(settings::entries))
+        .route("/v1/settings/preview/{id}", get(preview::show).delete(preview::cancel))
         .route("/v1/log", get(log::read))
         .route("/v1/audit", get(audit::read))
         .route("/v1/audit/anchor", get(audit::anchor))

@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 pub(crate) mod log;
 pub(crate) mod model;
 mod openapi;
+mod preview;
 pub(crate) mod queue;
 mod reload;
 pub(crate) mod serve;

@@ -10,6 +10,7 @@ use sealwire_relay::Replaced;
 use sealwire_relay::settings::{Difference, Gathered, gather};
 use sealwire_store::Revision;
 
+use super::preview::Preview;
 use super::reload;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -66,6 +67,8 @@ refused whole; what was in force stays. docs/settings.md describes every key.")]
         #[arg(long, value_name = "REVISION")]
         if_revision: Option<u64>,
     },
+    /// See what a settings file would have done to the mail of the last days
+    Preview(Preview),
     /// Print a settings document as it was written
     Show {
         /// A revision [default: the newest]
@@ -110,6 +113,7 @@ impl Settings {
                 let replaced: Replaced = client.post(&query("/v1/settings/undo", pairs), Vec::new()).await?;
                 output.either(&replaced, |replaced| reload::tell(replaced, output));
             }
+            Settings::Preview(preview) => preview.run(client, output).await?,
             Settings::Show { revision, list } => {
                 let number = revision.map(|number| ("revision", number.to_string()));
                 let revision: Revision = client.get(&query("/v1/settings", number)).await?;

@@ -28,6 +28,7 @@ mod trouble;
 mod witness;
 
 pub(crate) use pipe::Pipe;
+pub(crate) use shared::guest;
 
 use planted::Bug;
 

@@ -3,14 +3,17 @@
 //! 1. Every 250 at the end of data was durable, and a refusal leaves nothing ([`door`]).
 //! 2. Every recipient of every entry is exactly one of delivered, reported, held, queued ([`accounts`]).
 //! 3. What is called delivered is at a host; what is there twice has one of few excuses ([`copies`]).
-//! 4. A report never causes a report (H5), and H9 holds exactly ([`super::one_attempt`]).
+//! 4. A replay of every decision, by the generation that made it, gives the same again ([`replays`]).
+//! 5. A report never causes a report (H5), and H9 holds exactly ([`super::one_attempt`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::RecipientStatus;
-use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
+use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
+use sealwire_policy::{Replayable, Replayed};
 use sealwire_store::{LedgerQuery, MemoryStore, QueueFilter, QueueItem, Store};
 
 use super::fault::Fault;
@@ -18,6 +21,9 @@ use super::one_attempt;
 use super::scene::Scene;
 use super::shared::{WANTS_EVERY_REPORT, WANTS_NO_REPORT};
 use super::witness::{CopySeen, Seen};
+
+/// Every so many-th seed's decisions are replayed: each takes as long as it took in the run.
+const REPLAYED_SEEDS: u64 = 20;
 
 /// Everything the ledger and the queue tell of one entry.
 pub(super) struct Account {
@@ -51,7 +57,26 @@ pub(super) async fn judge(scene: &Scene, store: &MemoryStore) -> Vec<String> {
         notices(account, &mut wrong);
         one_attempt::judge(account, &seen, &mut wrong);
     }
+    if scene.seed % REPLAYED_SEEDS == 0 {
+        replays(scene, &records, &mut wrong).await;
+    }
     wrong
+}
+
+/// Nothing but what is on record is needed to decide the same again.
+async fn replays(scene: &Scene, records: &[LedgerRecord], wrong: &mut Vec<String>) {
+    for record in records {
+        let LedgerEvent::Decision(before) = &record.event else { continue };
+        let live = if before.generation == 1 { &scene.shared.sound } else { &scene.shared.broken };
+        let asked =
+            Replayable { chain: live.scopes.chain_of(before), message: record.message.clone(), record: before.clone() };
+        let again = scene.shared.sandbox.replay(&live.generation, Arc::from([asked]), Arc::default()).await;
+        let same = matches!(&again[..], [Replayed::Decided(after)]
+            if DecisionRecord { took_us: before.took_us, ..(**after).clone() } == *before);
+        if !same {
+            wrong.push(format!("message {}: a replay gives {again:?} for {before:?}", record.message));
+        }
+    }
 }
 
 fn count_failed_decision(seen: &mut Seen, record: &LedgerRecord) {

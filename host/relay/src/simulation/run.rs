@@ -37,6 +37,7 @@ use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::listener::Sessions;
 use crate::live::{Builtins, Live};
+use crate::preview::Previews;
 use crate::probes::Probes;
 use crate::relay::Relay;
 use crate::scheduler;
@@ -244,6 +245,7 @@ impl Door {
             building: AsyncMutex::new(()),
             alerts: Alerts::default(),
             counters: Counters::default(),
+            previews: Previews::default(),
         });
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();

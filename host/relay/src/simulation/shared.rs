@@ -158,7 +158,7 @@ fn live(sandbox: &Sandbox, roots: &Path, broken: bool) -> Live {
 }
 
 /// A guest of this workspace as a component; cargo builds it when it has to.
-fn guest(package: &str) -> PathBuf {
+pub(crate) fn guest(package: &str) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("simulation-guests")));
     guest_build::component(here, package, &target.expect("a target folder")).unwrap_or_else(|error| panic!("{error}"))

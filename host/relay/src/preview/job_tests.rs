@@ -1,0 +1,138 @@
+//! A preview as a job over a ledger of several days: what it reads, how it ends, that there is one at a time.
+
+use arc_swap::ArcSwap;
+use sealwire_core::ledger::LedgerRecord;
+use sealwire_policy::{Sandbox, SandboxConfig};
+use sealwire_store::{MemoryPlace, Store};
+use tokio::sync::Mutex as AsyncMutex;
+
+use super::tests::{ALL_RULES, FIRST, built, recorded};
+use super::*;
+use crate::alerts::Alerts;
+use crate::counters::Counters;
+use crate::delivery::{Logins, Pool};
+use crate::destinations::Destinations;
+use crate::fresh::Fresh;
+use crate::lanes::Lanes;
+use crate::listener::Sessions;
+use crate::live::Builtins;
+use crate::probes::Probes;
+use crate::sts::Policies;
+use crate::tls_reports::{Received, Reports};
+use crate::world::{ThisMachine, World};
+
+/// A relay that takes no mail, by these settings.
+async fn relay(settings: &str) -> Arc<Relay> {
+    let sandbox = Sandbox::start(SandboxConfig::default()).expect("a sandbox");
+    let live = built(&sandbox, settings, 1);
+    let store: Arc<dyn Store> = Arc::new(MemoryPlace::default().open());
+    let world: Arc<dyn World> = Arc::new(ThisMachine);
+    Arc::new(Relay {
+        started_at: world.now(),
+        world,
+        sandbox,
+        sts: Policies::of_store(&*store).await.expect("none"),
+        store,
+        fresh: Fresh::default(),
+        pool: Pool::default(),
+        logins: Logins::default(),
+        lanes: Arc::new(Lanes::new(1)),
+        destinations: Destinations::default(),
+        probes: Probes::default(),
+        tls_reports: Reports::default(),
+        tls_reports_received: Received::default(),
+        sessions: Arc::new(Sessions::default()),
+        live: ArcSwap::from_pointee(live),
+        acceptors: ArcSwap::default(),
+        builtins: Builtins::new(),
+        configuration: None,
+        evidence_key: "evidence.key".into(),
+        listening: Vec::new(),
+        building: AsyncMutex::new(()),
+        alerts: Alerts::default(),
+        counters: Counters::default(),
+        previews: Previews::default(),
+    })
+}
+
+/// All mail of the table, on each of these days, counted back from now; how many decisions each day has.
+async fn happened(relay: &Relay, days_ago: &[u64]) -> u64 {
+    let live = relay.live();
+    let all = recorded(&relay.sandbox, &live, &live).await;
+    for days_ago in days_ago {
+        let at_ms = relay.world.now_ms() - days_ago * DAY_MS;
+        let record = |asked: &Replayable| LedgerRecord {
+            at_ms,
+            message: asked.message.clone(),
+            event: LedgerEvent::Decision(asked.record.clone()),
+        };
+        relay.store.append(all.iter().map(record).collect()).await.expect("appended");
+    }
+    all.len() as u64
+}
+
+async fn ended(relay: &Arc<Relay>, document: &str, span: Span) -> Found {
+    let begun = relay.begin_preview(document.to_owned(), span).await.expect("it begins");
+    loop {
+        let found = relay.preview(begun.id).expect("the newest");
+        if found.state != State::Running {
+            return found;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_days_that_were_asked_for_are_read_and_no_others() {
+    let relay = relay("").await;
+    let decisions = happened(&relay, &[9, 3, 0]).await;
+    assert!(decisions > AT_ONCE as u64, "more than one piece: {decisions}");
+    for (days, times) in [(1, 1), (7, 2)] {
+        let found = ended(&relay, FIRST, Span { days, ..Span::default() }).await;
+        assert_eq!(found.state, State::Done);
+        assert_eq!((found.replayed, found.not_replayable), (decisions * times, 0), "{days} days");
+        assert_eq!((found.done, found.total), (decisions * times, decisions * times), "{days} days");
+        let of = |change: &str| -> u64 {
+            found.differences.iter().filter(|row| row.change == change).map(|row| row.count).sum()
+        };
+        // As in the table, once for each day: nothing is counted twice where one piece ends.
+        let counts = ["accepted -> refused (R1)", "+ TLS", "if no host does: none -> bounce"].map(of);
+        assert_eq!(counts, [36 * times, 24 * times, 24 * times], "{days} days");
+        assert!(found.differences.iter().all(|row| row.examples.len() <= 3));
+        let had = found.differences.iter().find_map(|row| row.had).expect("a demand more");
+        assert!(had.unknown > 0 && had.yes + had.no == 0, "there was no attempt: {had:?}");
+    }
+}
+
+#[tokio::test]
+async fn it_ends_where_it_is_told_to_and_says_how_far_it_came() {
+    let relay = relay(ALL_RULES).await;
+    happened(&relay, &[0]).await;
+    let found = ended(&relay, FIRST, Span { within: 0, ..Span::default() }).await;
+    assert_eq!((found.state, found.done, found.replayed), (State::OutOfTime, 0, 0));
+    assert!(found.total > 0);
+
+    // On this one thread it has not begun to read when it is stopped.
+    let begun = relay.begin_preview(FIRST.to_owned(), Span::default()).await.expect("it begins");
+    assert_eq!(begun.state, State::Running);
+    let refused = relay.begin_preview(FIRST.to_owned(), Span::default()).await;
+    let Err(Refused::Running(id)) = refused else { panic!("two at a time") };
+    assert_eq!(id, begun.id);
+    assert!(relay.cancel_preview(begun.id + 1).is_none() && relay.preview(begun.id - 1).is_none());
+    relay.cancel_preview(begun.id).expect("it runs");
+    while relay.preview(begun.id).expect("the newest").state == State::Running {
+        tokio::task::yield_now().await;
+    }
+    let found = relay.preview(begun.id).expect("the newest");
+    assert!(found.state == State::Cancelled && found.done < found.total, "{found:?}");
+
+    // What is refused leaves room for the next, and nothing came into force.
+    let wrong = relay.begin_preview(FIRST.replace("inbound", "up"), Span::default()).await;
+    assert!(matches!(wrong, Err(Refused::Problems(_))));
+    for span in [Span { days: 0, ..Span::default() }, Span { within: 3_601, ..Span::default() }] {
+        assert!(matches!(relay.begin_preview(FIRST.to_owned(), span).await, Err(Refused::Asked(_))));
+    }
+    let same = ended(&relay, ALL_RULES, Span::default()).await;
+    assert_eq!((same.state, same.differences.len(), same.not_replayable), (State::Done, 0, 0));
+    assert_eq!((relay.live().generation.number(), relay.live().settings_revision), (1, 1));
+}
