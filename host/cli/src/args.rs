@@ -8,8 +8,8 @@ use sealwire_relay::config::{Config, Problem, Surroundings, examine, load};
 
 use crate::commands::model::{list, route, setting, unit};
 use crate::commands::{
-    admin, audit, bench, check, decide, demo, downgrades, evidence, log, queue, serve, settings, tls_reports, tls_test,
-    token,
+    admin, audit, bench, check, decide, demo, downgrades, evidence, explain, log, queue, serve, settings, tls_reports,
+    tls_test, token,
 };
 use crate::failure::Failure;
 
@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Status,
     /// What happened to messages: decisions, deliveries, refusals, reports
     Log(log::Log),
+    /// Why a message met the end it met: rules, entries, facts, and where each demand came from
+    Explain(explain::Explain),
     /// Send messages by the thousand to a mail server, and say how fast it took them
     BenchLoad(bench::load::Load),
     /// Be the next hop of a bench: take everything, say what was lost, doubled, damaged or in clear

@@ -6,6 +6,7 @@
 mod args;
 mod builtins;
 mod commands;
+mod derivation;
 mod failure;
 mod output;
 

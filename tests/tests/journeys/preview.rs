@@ -119,3 +119,43 @@ fn the_first_setting_is_foreseen_too() {
         1 recipient at partner.test would have had another fallback: none -> bounce\n";
     assert!(said.out.starts_with(sentences) && said.out.contains("not replayable: 0\n"), "{}\n{}", said.out, said.err);
 }
+
+#[test]
+fn what_was_done_is_explained() {
+    let peer = Script::clear().start();
+    let listed = setting("partners", "inbound outbound", &["*.partner.test"], "");
+    let scene = given()
+        .route("all", &["ours.test", "a.partner.test", "free.test"], peer.address(), "")
+        .settings(&listed)
+        .start();
+    scene.submit(ALICE, &["carol@a.partner.test", "eve@free.test"], "one that comes back");
+    scene.report("carol@a.partner.test");
+    let id = scene.ledger("attempted", "carol@a.partner.test")[0]["message"].as_str().expect("an id").to_owned();
+    let said = scene.relay.run(&["explain", &id, "--recipient", "carol@a.partner.test"]);
+    for line in [
+        "  receive by policy secure-transport: accepted\n",
+        "  to carol@a.partner.test: plan by policy secure-transport: 1 demand\n",
+        "  settings: revision 1, of unit root, in generation 2\n",
+        "  listed: carol@a.partner.test, in list partners by entry *.partner.test\n",
+        "  fact: destination.recipient = carol@a.partner.test\n",
+        "  rule R2: Mail to this recipient is sent over TLS only.\n    matched: *.partner.test\n    detail: setting \"partners\"\n",
+        "  demands: TLS, by rule R2\n  if no host does: bounce\n",
+        "  floor: TLS, by rule R2 of policy secure-transport\n  outcome: ",
+    ] {
+        assert!(said.out.contains(line), "no `{line}` in\n{}", said.out);
+    }
+    assert!(!said.out.contains("to eve@free.test: plan"), "{}", said.out);
+    let whole = scene.relay.run(&["explain", &id]).out;
+    assert!(whole.contains("to eve@free.test: plan by policy secure-transport: it demands nothing"), "{whole}");
+    assert!(whole.contains("  floor: none, TLS is used where it works (R9)\n"), "{whole}");
+    // The same words of a message that nobody sent.
+    let asked = ["decide", "--stage", "plan", "--from", ALICE, "--to", "x@a.partner.test"];
+    let said = scene.relay.run(&asked).out;
+    assert!(
+        said.contains("  plan by policy secure-transport: 1 demand\n    settings: revision 1, of unit root"),
+        "{said}"
+    );
+    assert!(said.contains("    demands: TLS, by rule R2\n"), "{said}");
+    let said = scene.relay.run(&["explain", "nobody-knows"]);
+    assert!(!said.status.success() && said.err.contains("the ledger has nothing of message"), "{}", said.err);
+}

@@ -119,7 +119,10 @@ async fn audited<T: Serialize + Send + 'static>(
 async fn ask(Extract(state): Extract<State>, Json(request): Json<DecideRequest>) -> Answer<DecideAnswer> {
     let live = state.relay.live();
     let answer = decide(state.relay.sandbox(), &live.generation, &live.scopes, &live.config, &request).await;
-    answer.map(Json).map_err(ApiError::bad_request)
+    let mut answer = answer.map_err(ApiError::bad_request)?;
+    let records = answer.results.iter_mut().flat_map(|decision| &mut decision.records);
+    records.for_each(|record| record.revision = live.settings_revision);
+    Ok(Json(answer))
 }
 
 /// For whose mail, and by which route.

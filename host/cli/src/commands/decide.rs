@@ -14,6 +14,7 @@ use sealwire_relay::settings::{SettingsDocument, gather};
 
 use crate::args::Place;
 use crate::builtins::builtins;
+use crate::derivation;
 use crate::failure::Failure;
 use crate::output::{Output, Tone};
 
@@ -192,12 +193,7 @@ fn tell(decision: &Decision, output: &Output) {
         None => output.line(result),
     }
     decision.lines.iter().for_each(|line| output.line(format!("  {line}")));
-    for reason in &decision.reasons {
-        output.line(format!("  because {} ({}): {}", reason.rule, reason.policy, reason.text));
-        for (name, detail) in [("matched", &reason.matched), ("detail", &reason.detail)] {
-            if let Some(detail) = detail {
-                output.line(output.toned(Tone::Quiet, &format!("    {name}: {detail}")));
-            }
-        }
+    for record in &decision.records {
+        derivation::lines(record).iter().for_each(|line| output.line(format!("  {line}")));
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod decide;
 pub(crate) mod demo;
 pub(crate) mod downgrades;
 pub(crate) mod evidence;
+pub(crate) mod explain;
 pub(crate) mod log;
 pub(crate) mod model;
 mod openapi;
@@ -54,6 +55,7 @@ pub(crate) async fn run(arguments: Arguments, output: &Output) -> Result<ExitCod
         Command::Status => status::run(&place.client()?, output).await?,
         Command::BenchLoad(load) => return load.run(output).await,
         Command::BenchSink(sink) => return sink.run(output).await,
+        Command::Explain(explain) => explain.run(&place.client()?, output).await?,
         Command::Log(log) => log.run(&place.client()?, output).await?,
     }
     Ok(ExitCode::SUCCESS)
