@@ -25,7 +25,7 @@ pub(crate) fn lines(record: &DecisionRecord) -> Vec<String> {
     lines.push(format!("  settings: {}", settings(record)));
     lines.extend(looked_up(record));
     lines.extend(facts(record));
-    lines.extend(record.reasons.iter().flat_map(|reason| rule(reason)));
+    lines.extend(record.reasons.iter().flat_map(rule));
     lines.extend(demands(record));
     lines
 }
