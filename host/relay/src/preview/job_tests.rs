@@ -1,7 +1,7 @@
 //! A preview as a job over a ledger of several days: what it reads, how it ends, that there is one at a time.
 
 use arc_swap::ArcSwap;
-use sealwire_core::ledger::LedgerRecord;
+use sealwire_core::ledger::{DecisionRecord, LedgerRecord};
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_store::{MemoryPlace, Store};
 use tokio::sync::Mutex as AsyncMutex;
@@ -102,6 +102,33 @@ async fn the_days_that_were_asked_for_are_read_and_no_others() {
         let had = found.differences.iter().find_map(|row| row.had).expect("a demand more");
         assert!(had.unknown > 0 && had.yes + had.no == 0, "there was no attempt: {had:?}");
     }
+}
+
+/// Two units concern the message: its decisions are one thing, wherever a piece ends.
+#[tokio::test]
+async fn what_belongs_together_is_counted_as_one_across_pieces() {
+    let relay = relay("").await;
+    let live = relay.live();
+    let all = recorded(&relay.sandbox, &live, &live).await;
+    let listed = |asked: &&Replayable| {
+        asked.record.hook == "receive"
+            && asked.record.at_hand["message.header-from"] == serde_json::json!(["z@other.test"])
+            && asked.record.at_hand["client.channel.state"] == "not-offered"
+    };
+    let decision = &all.iter().find(listed).expect("in the table").record;
+    let of_sales = DecisionRecord { unit: vec!["root".into(), "sales".into()], ..decision.clone() };
+    let record = |message: String, decision: &DecisionRecord| LedgerRecord {
+        at_ms: relay.world.now_ms(),
+        message,
+        event: LedgerEvent::Decision(decision.clone()),
+    };
+    let mut records: Vec<_> = (1..AT_ONCE).map(|number| record(format!("m{number}"), decision)).collect();
+    records.extend([record("last".into(), decision), record("last".into(), &of_sales)]);
+    relay.store.append(records).await.expect("appended");
+    let found = ended(&relay, FIRST, Span::default()).await;
+    assert_eq!(found.replayed, AT_ONCE as u64 + 1);
+    let counts: Vec<_> = found.differences.iter().map(|row| (row.change.as_str(), row.count)).collect();
+    assert_eq!(counts, [("accepted -> refused (R1)", AT_ONCE as u64)]);
 }
 
 #[tokio::test]
