@@ -15,7 +15,6 @@ use crate::reason::Reason;
 use crate::reply::Reply;
 use crate::tlsrpt::received::ReceivedReport;
 use crate::units::within::{is_root, root};
-use crate::units::UnitPath;
 
 /// One line of the ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -211,12 +210,4 @@ pub struct DecisionRecord {
 
 fn is_zero(revision: &u64) -> bool {
     *revision == 0
-}
-
-fn root() -> Vec<String> {
-    UnitPath::root().names().to_vec()
-}
-
-fn is_root(unit: &[String]) -> bool {
-    unit == UnitPath::root().names()
 }

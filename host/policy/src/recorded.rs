@@ -259,6 +259,7 @@ impl Facts {
             name_matches: self.or_default(&of("name-matches"))?,
             certificates: (0..count).map(|at| self.certificate(whose, at)).collect::<Result<_, _>>()?,
             dane: None,
+            revocation: self.or_default(&of("revocation-status"))?,
         })
     }
 

@@ -29,6 +29,7 @@ fn handshake() -> Handshake {
         der: vec![number; 9],
     };
     Handshake {
+        revocation: sealwire_core::facts::RevocationStatus::Good,
         version: TlsVersion::TLS13,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         key_exchange: "x25519".into(),

@@ -118,6 +118,7 @@ fn mailbox(text: &str) -> Mailbox {
 
 fn channel(version: Option<TlsVersion>) -> ChannelFacts {
     let handshake = |version| Handshake {
+        revocation: Default::default(),
         version,
         cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
         key_exchange: "x25519".into(),
@@ -370,6 +371,7 @@ fn the_attempt_says_whether_it_had_what_would_have_been_demanded() {
     use sealwire_core::floor::Demand;
     let delivered = |tls: Option<&str>| {
         let evidence = |version: &str| TlsEvidence {
+            revocation: String::new(),
             version: version.into(),
             cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
             key_exchange: "x25519".into(),

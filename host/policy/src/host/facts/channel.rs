@@ -77,7 +77,7 @@ impl HostHandshake for State {
 
     fn revocation_status(&mut self, of: Resource<Handshake>) -> Result<String> {
         let status = self.handshake_facts(of.rep())?.revocation.as_str().to_owned();
-        Ok(self.told(whose(of.rep()), "handshake.revocation-status", status))
+        self.told(whose(of.rep()), "handshake.revocation-status", status)
     }
 
     fn certificates(&mut self, of: Resource<Handshake>) -> Result<Vec<Resource<Certificate>>> {
