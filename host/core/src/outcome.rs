@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dane::Tlsa;
 use crate::decision::FailedDecision;
-use crate::facts::{ChainVerdict, ChannelState};
+use crate::facts::{ChainVerdict, ChannelState, RevocationStatus};
 use crate::floor::{Demand, PinKind, Sourced};
 use crate::reason::Reason;
 use crate::reply::Reply;
@@ -126,6 +126,9 @@ impl TlsEvidence {
             Demand::Tls => true,
             Demand::MinimumVersion(least) => self.version.as_str() >= least.name().as_str(),
             Demand::TrustedChain => self.chain == ChainVerdict::Trusted.as_str(),
+            Demand::UnrevokedCertificate if !self.revocation.is_empty() => {
+                self.revocation == RevocationStatus::Good.as_str()
+            }
             Demand::MatchingName => self.name_matches,
             Demand::CipherSuite(names) => names.contains(&self.cipher_suite),
             Demand::Pin(PinKind::CertificateSha256, digests) => {

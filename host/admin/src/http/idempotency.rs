@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -78,7 +79,9 @@ impl Keys {
             return Err(Problem::at_header(&IDEMPOTENCY_KEY, text));
         }
         let asked = Asked { caller: caller.to_owned(), path: path.to_owned(), key: key.to_owned() };
-        let request: [u8; 32] = Sha256::digest(body).into();
+        // On another condition it is another request.
+        let condition = headers.get(IF_MATCH).map_or(&b""[..], |condition| condition.as_bytes());
+        let request = Sha256::new().chain_update(condition).chain_update([0]).chain_update(body).finalize().into();
         let Ok(mut keys) = self.0.lock() else { return Err(Problem::internal("keys cannot be looked up")) };
         if let Some(known) = keys.get(&asked).filter(|known| now.saturating_duration_since(known.at) < KEPT) {
             return known.again(request).map(Some);
@@ -167,6 +170,13 @@ mod tests {
         for (caller, path, body, at, expected) in rows {
             assert_eq!(begin(caller, path, body, at), expected, "{caller} {path} {body}");
         }
+        let on = [(IDEMPOTENCY_KEY, HeaderValue::from_static("k")), (IF_MATCH, HeaderValue::from_static("\"1\""))];
+        let other = keys.begin(&HeaderMap::from_iter(on), "bob", "/a", b"two", now);
+        assert_eq!(
+            other.err().map(|problem| problem.status().as_u16()),
+            Some(422),
+            "on another condition it is another"
+        );
     }
 
     #[test]
