@@ -23,8 +23,10 @@ use crate::audit::AuditQuery;
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
 use crate::holds::{Held, NewHold, Selection};
+use crate::knowledge::Known;
 use crate::pieces::Piece;
 use crate::settings::NewRevision;
+pub use crate::status::StoreStatus;
 
 /// What every method of the store gives: a future that can cross threads.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -381,35 +383,4 @@ pub struct Revision {
     pub note: String,
     /// The whole document; empty where a list of revisions was asked for.
     pub document: String,
-}
-
-/// One thing learned about the world outside, kept until it is forgotten. Whoever learns bounds how much there is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
-    /// A word for what sort of thing it is.
-    pub kind: String,
-    /// What it is about: a domain, a host, a day.
-    pub key: String,
-    /// JSON, written and read by whoever knows the kind; the store does not look into it.
-    pub value: String,
-    /// When it was learned, in seconds since the Unix epoch.
-    pub at: u64,
-}
-
-/// What the engine has done since it was opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub struct StoreStatus {
-    /// Name of the engine, and where it keeps its data.
-    pub engine: String,
-    /// Version of the schema.
-    pub schema: u32,
-    /// Requests that write.
-    pub writes: u64,
-    /// Transactions they took; each is one sync, shared by all requests that waited (group commit).
-    pub transactions: u64,
-    /// Orphaned content and pieces of settings removed at opening.
-    pub orphans_swept: u64,
-    /// Leases a former process left, ended at opening.
-    pub leases_cleared: u64,
 }

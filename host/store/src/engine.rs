@@ -10,13 +10,14 @@ use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
+    Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::audit::AuditQuery;
 use crate::content::{BodyReader, BodyWriter};
 use crate::error::StoreError;
 use crate::holds::{self, Held, NewHold, Selection};
+use crate::knowledge::Known;
 use crate::pieces::Piece;
 use crate::settings::NewRevision;
 use crate::sqlite::SqliteStore;

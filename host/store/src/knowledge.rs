@@ -1,12 +1,25 @@
 //! What was learned about the world outside, in SQL: one row for each kind and key, written over, read by kind, forgotten.
 
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
-use crate::api::Known;
 use crate::error::StoreError;
 use crate::numbers::{integer, natural};
 use crate::reader::ReadError;
 use crate::writer::Turn;
+
+/// One thing learned about the world outside, kept until it is forgotten. Whoever learns bounds how much there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// A word for what sort of thing it is.
+    pub kind: String,
+    /// What it is about: a domain, a host, a day.
+    pub key: String,
+    /// JSON, written and read by whoever knows the kind; the store does not look into it.
+    pub value: String,
+    /// When it was learned, in seconds since the Unix epoch.
+    pub at: u64,
+}
 
 /// Writes rows, each in the place of the one before it.
 pub(crate) fn learn(turn: &Turn<'_>, known: &[Known]) -> Result<(), StoreError> {

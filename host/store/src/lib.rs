@@ -34,6 +34,7 @@ mod rows;
 mod schema;
 mod settings;
 mod sqlite;
+mod status;
 mod units;
 mod writer;
 
@@ -41,13 +42,14 @@ mod writer;
 mod memory;
 
 pub use api::{
-    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
+    Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 pub use audit::AuditQuery;
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
 pub use holds::{Held, NewHold, Selection, Sender};
+pub use knowledge::Known;
 #[cfg(any(test, feature = "memory"))]
 pub use memory::{MemoryPlace, MemoryStore};
 pub use pieces::{PIECE_MAX, Piece};

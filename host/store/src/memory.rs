@@ -14,13 +14,14 @@ use sealwire_core::ledger::LedgerRecord;
 use tokio::sync::watch;
 
 use crate::api::{
-    Answer, Claim, ClaimToken, ContentWriter, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter,
-    QueueItem, Retried, Retry, Revision, Settled, Store, StoreStatus,
+    Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
+    Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
 use crate::audit::AuditQuery;
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
 use crate::holds::{Held, NewHold, Selection};
+use crate::knowledge::Known;
 use crate::pieces::Piece;
 use crate::queue::NO_LEASE;
 use crate::settings::NewRevision;

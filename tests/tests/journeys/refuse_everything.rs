@@ -180,8 +180,14 @@ fn a_report_on_its_way_home_is_refused_too() {
 }
 
 /// Journey tests that send nothing a policy is asked about, each with what it is about.
-const WITHOUT_MAIL: [(&str, &str); 10] = [
+const WITHOUT_MAIL: [(&str, &str); 16] = [
     ("alternate_route::a_route_that_does_not_demand_tls_is_no_alternate_secure_route", "settings that are refused"),
+    ("api::it_does_not_start_in_clear_where_others_reach_it", "a relay that is not started"),
+    ("api::nothing_a_client_writes_breaks_out", "requests alone"),
+    ("api::of_two_who_change_the_settings_one_is_told", "settings alone"),
+    ("api::over_tls_with_a_certificate_that_a_reload_renews", "requests alone"),
+    ("api::schemathesis_finds_nothing", "requests alone"),
+    ("api::the_first_administrator_is_made_once_and_logs_in", "requests alone"),
     ("audit::tampering_is_found_in_the_store_and_in_an_export", "reloads, and a relay that is not started"),
     ("check::a_certificate_that_will_not_do_is_told_with_its_place", "a relay that is not started"),
     ("model::whoever_was_slower_changes_nothing_and_undo_is_a_new_revision", "settings alone"),

@@ -10,12 +10,13 @@ use sealwire_core::settle::Progress;
 
 use super::audit::AuditLog;
 use crate::api::{
-    Claim, ClaimToken, Known, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retried, Retry,
+    Claim, ClaimToken, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem, Retried, Retry,
     Revision, Settled,
 };
 use crate::content::Kept;
 use crate::error::StoreError;
 use crate::holds::{self, Held, NewHold, Selection};
+use crate::knowledge::Known;
 use crate::queue::NO_LEASE;
 use crate::settings::NewRevision;
 use crate::{ledger, operate, pieces};
