@@ -220,3 +220,6 @@ impl fmt::Display for FloorUnmet {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,5 @@
+//! Derivations as the ledger and `decide` have them, and how they read.
+
 use serde_json::json;
 
 use super::*;

@@ -12,8 +12,6 @@ use sealwire_core::facts::{
     RouteKind, TlsVersion,
 };
 use sealwire_core::ledger::DecisionRecord;
-use sealwire_core::outcome::{Delivery, TlsEvidence};
-use sealwire_core::reply::Reply;
 use sealwire_core::units::UnitPath;
 use sealwire_policy::{Sandbox, SandboxConfig};
 
@@ -363,49 +361,5 @@ fn what_cannot_be_told_is_no_difference_but_a_refusal_stands() {
         let changes: Vec<String> = group.changes().into_iter().map(|change| change.words).collect();
         assert_eq!(changes, expected, "{group:?}");
         assert_eq!(group.domain(), "b.test");
-    }
-}
-
-#[test]
-fn the_attempt_says_whether_it_had_what_would_have_been_demanded() {
-    use sealwire_core::floor::Demand;
-    let delivered = |tls: Option<&str>| {
-        let evidence = |version: &str| TlsEvidence {
-            revocation: String::new(),
-            version: version.into(),
-            cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
-            key_exchange: "x25519".into(),
-            chain: "trusted".into(),
-            name_matches: false,
-            names: Vec::new(),
-            sha256: String::new(),
-            resumed: false,
-            requiretls: false,
-            dane: None,
-        };
-        Outcome::Delivered(Delivery {
-            host: "mx.test".into(),
-            address: "192.0.2.1:25".into(),
-            reply: Reply::new(250, (2, 0), "taken"),
-            tls: tls.map(evidence).map(Box::new),
-            dsn: false,
-            demanded: Vec::new(),
-            published: Vec::new(),
-        })
-    };
-    let inconclusive = || Outcome::Inconclusive { host: None, why: "time-out".into(), reply: None };
-    let thirteen = Demand::MinimumVersion(TlsVersion::TLS13);
-    let rows = [
-        (delivered(None), Demand::Tls, Some(false)),
-        (delivered(Some("TLSv1.2")), Demand::Tls, Some(true)),
-        (delivered(Some("TLSv1.2")), thirteen.clone(), Some(false)),
-        (delivered(Some("TLSv1.3")), thirteen.clone(), Some(true)),
-        (delivered(Some("TLSv1.3")), Demand::TrustedChain, Some(true)),
-        (delivered(Some("TLSv1.3")), Demand::MatchingName, Some(false)),
-        (delivered(Some("TLSv1.3")), Demand::RequireTls, None),
-        (inconclusive(), Demand::Tls, None),
-    ];
-    for (outcome, demand, had) in rows {
-        assert_eq!(outcome.had(&demand), had, "{demand} of {outcome}");
     }
 }

@@ -1,3 +1,5 @@
+//! Ledgers of one message, and what is told of it.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What a preview found, and how it is told.
+
 use serde_json::json;
 
 use super::*;
