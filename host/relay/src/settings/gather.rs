@@ -49,7 +49,11 @@ impl Gathered {
             return Ok(Cow::Owned(Gathered { text: document.to_owned(), ..Gathered::default() }));
         }
         let why = |error| format!("is neither TOML nor a document of `sealwire settings apply`: {error}");
-        serde_json::from_str(document).map(Cow::Owned).map_err(|error| vec![Problem::of_file("", why(error))])
+        let mut gathered: Gathered =
+            serde_json::from_str(document).map_err(|error| vec![Problem::of_file("", why(error))])?;
+        // Where there is a text it alone counts: digests beside it could name another, which would be in force after a restart.
+        gathered.lists.values_mut().filter(|list| !list.text.is_empty()).for_each(|list| list.pieces.clear());
+        Ok(Cow::Owned(gathered))
     }
 }
 

@@ -156,6 +156,15 @@ mod tests {
     }
 
     #[test]
+    fn digests_beside_a_text_count_for_nothing() {
+        let other = hexadecimal(&digest("other.example"));
+        let document =
+            format!(r#"{{"text": "", "lists": {{"x": {{"file": "f", "text": "a.example", "pieces": ["{other}"]}}}}}}"#);
+        let read = Gathered::read(&document).expect("a document").into_owned();
+        assert_eq!((read.lists["x"].text.as_str(), read.lists["x"].pieces.len()), ("a.example", 0));
+    }
+
+    #[test]
     fn what_is_taken_apart_is_put_together_again() {
         let short = ListFile { file: "short.txt".into(), text: "a.example".into(), ..ListFile::default() };
         let long = ListFile { file: "long.txt".into(), text: many(50_000), ..ListFile::default() };
