@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,12 +30,27 @@ pub fn free_address() -> SocketAddr {
             continue;
         }
         let Some(claim) = claim(address.port()) else { continue };
-        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
+        if !in_use(address.port()) {
             taken.insert(address.port(), claim);
             return address;
         }
     }
     panic!("no free port between {FIRST_PORT} and {}", FIRST_PORT + PORTS);
+}
+
+/// Whether anybody listens on this port, as the kernel tells it. A socket of ours tried on it would be the port's owner for as
+/// long as a program started at that moment by another thread has not closed its copy.
+fn in_use(port: u16) -> bool {
+    const LISTENS: &str = "0A";
+    ["tcp", "tcp6", "udp", "udp6"].iter().any(|table| {
+        // One socket a line: number, local address, remote address, state (proc_net_tcp of the kernel's documents).
+        let text = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        text.lines().skip(1).any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields.next().and_then(|local| u16::from_str_radix(local.rsplit(':').next()?, 16).ok());
+            local == Some(port) && (table.starts_with("udp") || fields.nth(1) == Some(LISTENS))
+        })
+    })
 }
 
 /// The port's file, locked, unless another test process has it: a port that is chosen is not listened on yet.
