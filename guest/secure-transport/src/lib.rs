@@ -18,6 +18,7 @@ mod listed;
 mod observed;
 pub mod rules;
 pub mod settings;
+mod told;
 
 #[cfg(test)]
 mod testing;
@@ -26,9 +27,10 @@ use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, P
 
 use listed::Lookup;
 use rules::{
-    Hold, r1_inbound, r2_outbound, r3_via_another, r4_trusted_chain, r5_matching_name, r6_one_attempt, r7_route,
+    Hold, Joined, r1_inbound, r2_outbound, r3_via_another, r4_trusted_chain, r5_matching_name, r6_one_attempt, r7_route,
 };
 use settings::Settings;
+use told::Told;
 
 /// The policy, configured.
 #[derive(Debug)]
@@ -57,12 +59,15 @@ impl Policy for SecureTransport {
         floor: &impl Floor,
     ) -> Result<(), String> {
         let Held { is_listed, holds, observed, excepted } = self.holds(message, destination, host)?;
-        excepted.iter().for_each(|reason| floor.because(reason));
-        observed.iter().for_each(|hold| floor.because(&observed::reason(hold.reason(hold.grounds.rule))));
+        let mut told = Told::default();
+        excepted.into_iter().for_each(|reason| told.add(reason));
+        observed.iter().for_each(|hold| told.add(observed::reason(hold.reason(hold.grounds.rule))));
+        told.reasons().iter().for_each(|reason| floor.because(reason));
+        let mut joined = Joined::default();
         for hold in &holds {
-            hold.demand_tls(floor);
-            r4_trusted_chain::plan(hold, floor);
-            r5_matching_name::plan(hold, floor);
+            joined.demand_tls(hold, floor);
+            r4_trusted_chain::plan(hold, &mut joined, floor);
+            r5_matching_name::plan(hold, &mut joined, floor);
         }
         r7_route::plan(&holds, floor);
         if !is_listed {
@@ -80,12 +85,20 @@ impl Policy for SecureTransport {
         host: &impl Host,
         objections: &impl Objections,
     ) -> Result<(), String> {
-        // Nearly always nothing is observed, and there is nothing to add.
-        if self.settings.outbound().any(|setting| setting.observe_only) {
-            for recipient in &hop.recipients() {
+        // Nearly always nothing is observed, or nothing is missing, and there is nothing to add.
+        let now = message.now();
+        let observed = self.settings.outbound().filter(|setting| setting.observe_only && setting.is_valid(now));
+        if observed.into_iter().any(|setting| observed::may_object(setting, hop)) {
+            let recipients = hop.recipients();
+            let asked = observed::recipients_asked(&self.settings);
+            let mut told = Told::default();
+            for recipient in recipients.iter().take(asked) {
                 let held = self.holds(message, &observed::WayTo { recipient, hop, host }, host)?;
-                let told = held.observed.iter().filter_map(|hold| observed::objection(hold, hop));
-                told.for_each(|reason| objections.because(&reason));
+                held.observed.iter().filter_map(|hold| observed::objection(hold, hop)).for_each(|one| told.add(one));
+            }
+            told.reasons().iter().for_each(|reason| objections.because(reason));
+            if recipients.len() > asked {
+                objections.because(&observed::not_asked(recipients.len() - asked));
             }
         }
         objections.conclude();
@@ -108,11 +121,12 @@ impl SecureTransport {
         }
         let now = message.now();
         let recipient = [destination.recipient()];
-        let mut lookup = Lookup::new(&self.settings, &recipient, host);
+        let mut lookup = Lookup::new(&self.settings, &recipient, message, host);
         for setting in outbound.filter(|setting| setting.is_valid(now)) {
             let matched = lookup.matched(setting, now)?;
-            // Excepted is listed all the same: no route for who is on no list.
-            held.is_listed |= matched.listed.is_some() || !matched.excepted.is_empty();
+            // What is only observed changes nothing, and an exception takes its own setting away: the route for who is on
+            // no list stands for both.
+            held.is_listed |= matched.listed.is_some() && !setting.observe_only;
             held.excepted.extend(matched.excepted.into_iter().map(|(entry, exception)| exception.reason(entry)));
             let Some(listed) = matched.listed else { continue };
             let grounds = r2_outbound::grounds(setting);
@@ -128,7 +142,7 @@ impl SecureTransport {
 /// What settings make of one recipient's way out.
 #[derive(Debug, Default)]
 struct Held<'a> {
-    /// Some outbound setting lists the recipient.
+    /// Some outbound setting that is enforced lists the recipient.
     is_listed: bool,
     /// Settings that hold: their demands join.
     holds: Vec<Hold<'a>>,
@@ -140,9 +154,9 @@ struct Held<'a> {
 
 #[cfg(test)]
 mod tests {
-    use sealwire_sdk::fakes;
+    use sealwire_sdk::{Policy, fakes};
 
-    use crate::testing::{WayOut, judge, plan, settings_of};
+    use crate::testing::{HOST, WayOut, judge, mailboxes, plan, policy, settings_of};
 
     const OBSERVED: &str = r#""scopes": ["outbound"], "observe-only": true, "require-ca-signed-certificate": true,
         "validate-hostname": true, "minimum-tls-version": "1.3""#;
@@ -182,6 +196,28 @@ mod tests {
         assert_eq!(judge(&settings_of(&[OBSERVED]), &stranger, clear()).lines(), ["conclude"]);
     }
 
+    /// From and recipient are what anybody writes: who may be anybody is no authenticated sender.
+    #[test]
+    fn an_exception_for_authenticated_senders_is_none_for_others() {
+        let excepted = r#""scopes": ["inbound", "outbound"], "lists": ["partners"], "exceptions": [{"lists": ["known"], "until": "2970-01-01", "reason": "r"}]"#;
+        let document = settings_of(&[excepted]);
+        for (authenticated_as, excepted) in [(None, false), (Some("ann".to_owned()), true)] {
+            let channel = fakes::Channel { state: "not-offered".into(), ..Default::default() };
+            let message = fakes::Message {
+                client: Some(fakes::Client { authenticated_as, channel, ..Default::default() }),
+                header_from: mailboxes(&["x@partner.example"]),
+                recipients: mailboxes(&["bob@ours.example"]),
+                ..Default::default()
+            };
+            let calls = fakes::Calls::default();
+            policy(&document).receive(&message, &*HOST, &calls).expect("a decision");
+            assert_eq!(calls.lines().contains(&"because exception".to_owned()), excepted, "{:?}", calls.lines());
+            assert_eq!(calls.lines().contains(&"because R1".to_owned()), !excepted, "{:?}", calls.lines());
+            let lines = plan(&document, &WayOut::mx().of(message)).lines();
+            assert_eq!(lines.contains(&"require-tls".to_owned()), !excepted, "{lines:?}");
+        }
+    }
+
     #[test]
     fn an_exception_narrows_its_own_setting_until_its_day() {
         let excepted = r#""scopes": ["outbound"], "lists": ["partners"], "exceptions": [{"lists": ["late"], "until": "1970-01-01", "reason": "r"}]"#;
@@ -212,9 +248,13 @@ mod tests {
             let lines = plan(&settings_of(settings), &WayOut::mx().for_recipient(recipient).at(*now)).lines();
             assert_eq!(lines, *expected, "{settings:?} {recipient} at {now}");
         }
-        // Excepted is listed: the route for who is on no list is none of its business.
-        let unlisted =
-            settings_of(&[excepted]).replacen('{', r#"{"alternate-secure-route-for-unlisted": "tunnel", "#, 1);
-        assert_eq!(plan(&unlisted, &WayOut::mx()).lines(), ["because exception", "conclude"]);
+        // Excepted is on no list: it takes the route of those, as long as no other setting lists it.
+        let unlisted = |settings: &[&str]| {
+            settings_of(settings).replacen('{', r#"{"alternate-secure-route-for-unlisted": "tunnel", "#, 1)
+        };
+        let lines = plan(&unlisted(&[excepted]), &WayOut::mx()).lines();
+        assert_eq!(lines, ["because exception", "take-route tunnel", "because R7", "conclude"]);
+        let lines = plan(&unlisted(&[excepted, other]), &WayOut::mx()).lines();
+        assert!(!lines.contains(&"take-route tunnel".to_owned()), "{lines:?}");
     }
 }

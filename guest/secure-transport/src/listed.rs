@@ -1,7 +1,7 @@
 //! Which setting lists whom. The lists are the host's and so is the matching (R8); here each list is opened and asked
 //! once per decision, however many settings share it.
 
-use sealwire_sdk::{AddressList, Entry, Host, Mailbox};
+use sealwire_sdk::{AddressList, Client, Entry, Host, Mailbox, Message};
 
 use crate::exceptions::Exception;
 use crate::settings::{Setting, Settings};
@@ -25,17 +25,18 @@ pub(crate) struct Matched<'s> {
 }
 
 /// Asks about the same mailboxes again and again.
-pub(crate) struct Lookup<'a, H> {
+pub(crate) struct Lookup<'a, M, H> {
     names: &'a [String],
     who: &'a [Mailbox],
+    message: &'a M,
     host: &'a H,
     answers: Vec<Option<Option<Listed>>>,
 }
 
-impl<'a, H: Host> Lookup<'a, H> {
+impl<'a, M: Message, H: Host> Lookup<'a, M, H> {
     /// Asks nothing yet.
-    pub(crate) fn new(settings: &'a Settings, who: &'a [Mailbox], host: &'a H) -> Lookup<'a, H> {
-        Lookup { names: &settings.lists, who, host, answers: vec![None; settings.lists.len()] }
+    pub(crate) fn new(settings: &'a Settings, who: &'a [Mailbox], message: &'a M, host: &'a H) -> Lookup<'a, M, H> {
+        Lookup { names: &settings.lists, who, message, host, answers: vec![None; settings.lists.len()] }
     }
 
     /// The first mailbox on the first list of this setting that has one. Err: the list is gone, and nothing can be
@@ -61,10 +62,10 @@ impl<'a, H: Host> Lookup<'a, H> {
         }
         let mut matched = Matched::default();
         for who in 0..self.who.len() {
-            let Some(entry) = self.entry(&setting.lists, who)? else { continue };
+            let Some(entry) = self.entry(&setting.lists, who, false)? else { continue };
             let mut exception = None;
             for candidate in counts() {
-                exception = exception.or(self.entry(&candidate.lists, who)?.map(|entry| (entry, candidate)));
+                exception = exception.or(self.entry(&candidate.lists, who, true)?.map(|entry| (entry, candidate)));
             }
             match exception {
                 Some(exception) => matched.excepted.push(exception),
@@ -77,10 +78,14 @@ impl<'a, H: Host> Lookup<'a, H> {
         Ok(matched)
     }
 
-    /// The entry of the first of these lists that has him.
-    fn entry(&self, lists: &[usize], who: usize) -> Result<Option<String>, String> {
+    /// The entry of the first of these lists that has him. `loosens`: an entry for authenticated senders alone is none for
+    /// others, who may be anybody under that name.
+    fn entry(&self, lists: &[usize], who: usize, loosens: bool) -> Result<Option<String>, String> {
         for &list in lists {
-            if let Some(entry) = self.list(list)?.find(&self.who[who]) {
+            let found = self.list(list)?.find(&self.who[who]);
+            let authenticated = || self.message.client().is_some_and(|client| client.authenticated_as().is_some());
+            let counts = |entry: &_| !loosens || !Entry::authenticated_sender_only(entry) || authenticated();
+            if let Some(entry) = found.filter(counts) {
                 return Ok(Some(entry.text()));
             }
         }

@@ -6,6 +6,7 @@
 use sealwire_sdk::{Channel, Destination, Handshake, Hop, Host, Mailbox, Reason, Route};
 
 use crate::rules::Hold;
+use crate::settings::{Setting, Settings};
 
 /// What a reason of an observed setting is called.
 fn rule_id(rule: &str) -> String {
@@ -18,26 +19,53 @@ pub(crate) fn reason(reason: Reason) -> Reason {
     Reason { rule: rule_id(&reason.rule), text, ..reason }
 }
 
+/// How many lists are asked of at one host, of the 4,096 facts that a decision may read.
+const ASKED: usize = 2_048;
+
+/// Of how many of a host's recipients it is asked what would hold for them.
+pub(crate) fn recipients_asked(settings: &Settings) -> usize {
+    (ASKED / settings.lists.len().max(1)).max(1)
+}
+
+/// Tells that these many recipients more were not asked about.
+pub(crate) fn not_asked(recipients: usize) -> Reason {
+    Reason::new("observed", format!("Of {recipients} recipients more it was not asked what is only observed."))
+}
+
+/// Whether there is anything that this setting, were it to hold, would miss in this host.
+pub(crate) fn may_object(setting: &Setting, hop: &impl Hop) -> bool {
+    !missing(setting, true, hop).is_empty()
+}
+
+/// What this host lacks of what a setting asks for. `certificate`: R4 and R5 hold too.
+fn missing(setting: &Setting, certificate: bool, hop: &impl Hop) -> Vec<String> {
+    let channel = hop.channel();
+    let Some(handshake) = channel.handshake().filter(|_| channel.state() == "secured") else {
+        return vec![format!("TLS ({})", channel.state())];
+    };
+    let mut missing = Vec::new();
+    if setting.minimum_version.is_some_and(|least| handshake.version() < least) {
+        missing.push("the minimum TLS version".to_owned());
+    }
+    if certificate && setting.require_ca_signed_certificate && handshake.chain() != "trusted" {
+        missing.push(format!("a CA signed certificate ({})", handshake.chain()));
+    }
+    if certificate
+        && setting.require_ca_signed_certificate
+        && setting.require_revocation_check
+        && handshake.revocation_status() != "good"
+    {
+        missing.push(format!("a certificate that is shown not to be withdrawn ({})", handshake.revocation_status()));
+    }
+    if certificate && setting.validate_hostname && !handshake.name_matches() {
+        missing.push("a certificate that names the host".to_owned());
+    }
+    missing
+}
+
 /// What this host would not have met; None: it would have done.
 pub(crate) fn objection(hold: &Hold<'_>, hop: &impl Hop) -> Option<Reason> {
-    let channel = hop.channel();
-    let handshake = channel.handshake().filter(|_| channel.state() == "secured");
-    let mut missing = Vec::new();
-    match &handshake {
-        None => missing.push(format!("TLS ({})", channel.state())),
-        Some(handshake) => {
-            let setting = hold.setting;
-            if setting.minimum_version.is_some_and(|least| handshake.version() < least) {
-                missing.push("the minimum TLS version".to_owned());
-            }
-            if hold.grounds.certificate && setting.require_ca_signed_certificate && handshake.chain() != "trusted" {
-                missing.push(format!("a CA signed certificate ({})", handshake.chain()));
-            }
-            if hold.grounds.certificate && setting.validate_hostname && !handshake.name_matches() {
-                missing.push("a certificate that names the host".to_owned());
-            }
-        }
-    }
+    let missing = missing(hold.setting, hold.grounds.certificate, hop);
     if missing.is_empty() {
         return None;
     }

@@ -58,16 +58,39 @@ pub struct Hold<'a> {
     pub grounds: Grounds,
 }
 
-impl Hold<'_> {
-    /// TLS, and with it the minimum version.
-    pub(crate) fn demand_tls(&self, floor: &impl Floor) {
-        floor.require_tls();
-        if let Some(version) = self.setting.minimum_version {
-            floor.require_minimum_version(version);
-        }
-        floor.because(&self.reason(self.grounds.rule));
-    }
+/// What has been demanded so far, for settings that hold together: what a further one adds is demanded, and no more of what is
+/// there already.
+#[derive(Debug, Default)]
+pub(crate) struct Joined {
+    settings: usize,
+    version: Option<u16>,
+    pub(crate) trusted_chain: bool,
+    pub(crate) unrevoked: bool,
+    pub(crate) matching_name: bool,
+}
 
+/// Of how many settings it is told that they hold, though they add nothing to those before.
+const SETTINGS_TOLD: usize = 8;
+
+impl Joined {
+    /// TLS, and with it the minimum version.
+    pub(crate) fn demand_tls(&mut self, hold: &Hold<'_>, floor: &impl Floor) {
+        let version =
+            hold.setting.minimum_version.filter(|version| self.version.is_none_or(|before| before < *version));
+        self.settings += 1;
+        if self.settings > SETTINGS_TOLD && version.is_none() {
+            return;
+        }
+        floor.require_tls();
+        if let Some(version) = version {
+            floor.require_minimum_version(version);
+            self.version = Some(version);
+        }
+        floor.because(&hold.reason(hold.grounds.rule));
+    }
+}
+
+impl Hold<'_> {
     /// Public sentence; which entry and which setting are the operator's alone.
     pub(crate) fn reason(&self, rule: &Rule) -> Reason {
         Reason::new(rule.id, rule.sentence).matched(&*self.entry).detail(&*self.setting.detail)

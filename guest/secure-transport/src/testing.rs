@@ -7,12 +7,13 @@ use sealwire_sdk::{Mailbox, Policy, fakes};
 use crate::SecureTransport;
 use crate::settings::Settings;
 
-/// Lists `partners`, `banks` and, for exceptions, `late`; routes `vault` and `tunnel`, which demand TLS, and `open`, which does not.
+/// Lists `partners`, `banks` and, for exceptions, `late` and `known`; routes `vault` and `tunnel`, which demand TLS, and `open`, which does not.
 pub(crate) static HOST: LazyLock<fakes::Host> = LazyLock::new(|| {
     fakes::Host::default()
         .with_list("partners", &["partner.example", "*.below.example", "ann@people.example"])
         .with_list("banks", &["bank.example"])
         .with_list("late", &["late.below.example", "partner.example"])
+        .with_list("known", &["partner.example sender=authenticated"])
         .with_route("vault", "alternate-secure", &["tls"])
         .with_route("tunnel", "alternate-secure", &["tls", "trusted-chain"])
         .with_route("open", "smart-host", &[])
@@ -76,6 +77,12 @@ impl WayOut {
 
     pub(crate) fn flagged_by(mut self, flags: &[&str]) -> WayOut {
         self.message.secure_transport_required_by = flags.iter().map(|&flag| flag.into()).collect();
+        self
+    }
+
+    /// Of this message.
+    pub(crate) fn of(mut self, message: fakes::Message) -> WayOut {
+        self.message = message;
         self
     }
 

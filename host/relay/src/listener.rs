@@ -99,6 +99,11 @@ impl Servers {
         };
         Servers { with_tls: Arc::new(server(true)), in_clear: Arc::new(server(false)) }
     }
+
+    /// What a session is told at a listener that has a certificate, or none.
+    pub(crate) fn of_session(&self, tls_available: bool) -> &Arc<ServerConfig> {
+        if tls_available { &self.with_tls } else { &self.in_clear }
+    }
 }
 
 /// Accepts until the relay stops.
@@ -121,8 +126,7 @@ pub(crate) async fn accept(relay: Arc<Relay>, bound: Bound, mut stopping: watch:
 
 fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAddr, stopping: &watch::Receiver<bool>) {
     let live = relay.live();
-    let unit = live.scopes.units().of_client(peer.ip()).cloned();
-    let trusted = unit.is_some();
+    let trusted = live.scopes.units().of_client(peer.ip()).is_some();
     let acceptor = relay.acceptors.load().get(&bound.name).cloned();
     let limits = live.config.limits;
     let Some(place) = Place::take(&relay.sessions, peer.ip(), trusted, limits) else {
@@ -135,10 +139,8 @@ fn welcome(relay: &Arc<Relay>, bound: &Bound, stream: TcpStream, peer: SocketAdd
     let parts = SessionParts {
         relay: Arc::clone(relay),
         listener: bound.name.clone(),
-        server: Arc::clone(if acceptor.is_some() { &live.servers.with_tls } else { &live.servers.in_clear }),
         acceptor,
         peer,
-        unit,
         idle: Duration::from_secs(limits.idle_secs),
         stopping: stopping.clone(),
     };

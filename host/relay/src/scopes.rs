@@ -91,8 +91,10 @@ impl Scopes {
     }
 
     fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {
-        let of_unit = self.chains.get(unit).copied().unwrap_or_default();
-        Scope { unit: unit.clone(), chain: if internal { of_unit.internal } else { of_unit.any }, internal }
+        // Never another's settings for want of its own: what is not there any more has those of the nearest that is.
+        let unit = if self.chains.contains_key(unit) { unit.clone() } else { self.units.nearest(unit.names()) };
+        let of_unit = self.chains.get(&unit).copied().unwrap_or_default();
+        Scope { unit, chain: if internal { of_unit.internal } else { of_unit.any }, internal }
     }
 }
 

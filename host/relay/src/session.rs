@@ -11,7 +11,6 @@ use std::time::Duration;
 use sealwire_core::facts::{ChannelFacts, ChannelState, ClientFacts};
 use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::{ClientIdentity, Disposition, HeaderReady, Server, ServerConfig, Step};
-use sealwire_core::units::UnitPath;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -28,11 +27,8 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(60);
 pub(crate) struct SessionParts {
     pub(crate) relay: Arc<Relay>,
     pub(crate) listener: String,
-    pub(crate) server: Arc<ServerConfig>,
     pub(crate) acceptor: Option<TlsAcceptor>,
     pub(crate) peer: SocketAddr,
-    /// The unit of a trusted client; None: a stranger.
-    pub(crate) unit: Option<UnitPath>,
     pub(crate) idle: Duration,
     /// Becomes true when the relay stops.
     pub(crate) stopping: watch::Receiver<bool>,
@@ -41,6 +37,8 @@ pub(crate) struct SessionParts {
 struct Session {
     parts: SessionParts,
     server: Server,
+    /// What the server goes by.
+    config: Arc<ServerConfig>,
     stream: Stream,
     channel: ChannelFacts,
     admission: Option<Admission>,
@@ -48,21 +46,32 @@ struct Session {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(parts: SessionParts, stream: Socket) {
-    let client = ClientIdentity { address: parts.peer.ip(), trusted: parts.unit.is_some() };
-    let mut server = Server::new(Arc::clone(&parts.server), client);
+    let (config, client) = parts.live();
+    let mut server = Server::new(Arc::clone(&config), client);
     server.greet();
     let peer = parts.peer;
     let channel = ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None };
-    let mut session = Session { parts, server, stream: Stream::Clear(stream), channel, admission: None };
+    let mut session = Session { parts, server, config, stream: Stream::Clear(stream), channel, admission: None };
     if let Err(error) = session.run().await {
         tracing::debug!(%peer, %error, "session ended early");
     }
     session.stream.close().await;
 }
 
+impl SessionParts {
+    /// What is live for this client.
+    fn live(&self) -> (Arc<ServerConfig>, ClientIdentity) {
+        let live = self.relay.live();
+        let address = self.peer.ip();
+        let trusted = live.scopes.units().of_client(address).is_some();
+        (Arc::clone(live.servers.of_session(self.acceptor.is_some())), ClientIdentity { address, trusted })
+    }
+}
+
 impl Session {
     async fn run(&mut self) -> io::Result<()> {
         loop {
+            self.renew();
             match self.server.poll() {
                 Step::NeedInput => self.read().await?,
                 Step::Flush => self.flush().await?,
@@ -97,6 +106,18 @@ impl Session {
                 }
                 Step::Close => return self.flush().await,
             }
+        }
+    }
+
+    /// The next transaction goes by what is live when it begins, however long the session has been open.
+    fn renew(&mut self) {
+        let live = self.parts.relay.live();
+        if !self.server.in_transaction()
+            && !Arc::ptr_eq(live.servers.of_session(self.parts.acceptor.is_some()), &self.config)
+        {
+            let (config, client) = self.parts.live();
+            self.config = Arc::clone(&config);
+            self.server.renew(config, client);
         }
     }
 
@@ -160,7 +181,7 @@ impl Session {
             listener: self.parts.listener.clone(),
             channel: self.channel.clone(),
         };
-        match admit(&self.parts.relay, client, self.parts.unit.as_ref(), header).await {
+        match admit(&self.parts.relay, client, self.server.client().trusted, header).await {
             Ok(admission) => {
                 self.admission = Some(admission);
                 Disposition::Keep

@@ -26,7 +26,6 @@ use sealwire_core::reply::Reply;
 use sealwire_core::report::{Action, Recipient, ReportMessage, ReportRequest};
 use sealwire_core::settle::{RoundResult, Settlement, Timing, delay, settle};
 use sealwire_core::smtp::server::HeaderReady;
-use sealwire_core::units::UnitPath;
 use sealwire_store::{Claim, Content, ContentWriter, NewEntry, StoreError};
 
 use crate::counters::senders_of;
@@ -59,11 +58,11 @@ pub(crate) struct Admission {
 }
 
 /// Evaluates an arrival whose header is complete. A refusal is the reply to the end of its data, and nothing of it
-/// was or will be stored but the ledger's record.
+/// was or will be stored but the ledger's record. `trusted`: the client's recipients were taken as those of a trusted one.
 pub(crate) async fn admit(
     relay: &Arc<Relay>,
     client: ClientFacts,
-    unit: Option<&UnitPath>,
+    trusted: bool,
     header: HeaderReady,
 ) -> Result<Admission, Reply> {
     // Before it is judged: what would not be taken leaves no decision behind either.
@@ -72,6 +71,11 @@ pub(crate) async fn admit(
         return Err(no_room());
     }
     let live = relay.live();
+    // By what is live now (H4), not when the client came: its network may stand in another unit, or in none.
+    let unit = live.scopes.units().of_client(client.address).filter(|_| trusted);
+    if trusted && unit.is_none() {
+        return Err(Reply::new(451, (7, 1), "This client is trusted no more; its recipients must be asked for anew"));
+    }
     let arrived_at = relay.world.now();
     let (entry, recipients) = arriving_entry(relay.world.new_id(), &live, client, unit, header, arrived_at);
     let facts = Arc::new(facts_on_arrival(&entry, recipients.clone()));

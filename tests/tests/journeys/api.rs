@@ -156,7 +156,7 @@ fn over_tls_with_a_certificate_that_a_reload_renews() {
     install(&leaf);
     let address = place::free_address();
     let api = format!("[api]\naddress = \"{address}\"\ncertificate = {certificate:?}\nkey = {key:?}\n");
-    let scene = given().config(&api).start();
+    let mut scene = given().config(&api).start();
     let owner = bearer(&token(&scene, "owner"));
     let status = format!("https://{address}/api/v1/status");
     let ca = |authority: &Authority| authority.file().display().to_string();
@@ -173,7 +173,22 @@ fn over_tls_with_a_certificate_that_a_reload_renews() {
     install(&renewed);
     assert!(scene.relay.run(&["reload"]).status.success());
     assert_eq!(ask(&ca(&later)).expect("it was renewed").status, 200);
-    assert!(curl::try_asking(&[&format!("http://{address}/healthz")]).is_err(), "there is nothing in clear");
+    let clear = format!("http://{address}/healthz");
+    assert!(curl::try_asking(&[&clear]).is_err(), "there is nothing in clear");
+
+    // Nor will there be on this socket, whatever the configuration says next: a port of loopback, or no API at all.
+    let mut written = api;
+    for (next, tls_answers) in
+        [(format!("[api]\naddress = \"{}\"\n", place::free_address()), false), (String::new(), false)]
+    {
+        scene.written.before_listener = scene.written.before_listener.replace(&written, &next);
+        written.clone_from(&next);
+        scene.configure_policies("");
+        let said = scene.relay.run(&["reload"]);
+        assert!(said.status.success(), "{}", said.err);
+        assert!(curl::try_asking(&[&clear]).is_err(), "in clear, with {next:?}");
+        assert_eq!(ask(&ca(&later)).is_ok(), tls_answers, "{next:?}");
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn home_route(home: SocketAddr) -> String {
 
 /// The configuration, to be written again with another chain.
 pub(super) struct Written {
-    before_listener: String,
+    pub(super) before_listener: String,
     certificate: PathBuf,
     key: PathBuf,
     routes: String,

@@ -1,9 +1,10 @@
 //! Organizational units: whose settings a message goes by, and that what the settings add of domains, networks and routes
 //! counts at once.
 
+use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::Script;
 
-use super::scene::{ALICE, given};
+use super::scene::{ALICE, given, message};
 
 /// 127.0.0.1 is a stranger.
 const NARROW: &str = "trusted-networks = [\"127.0.0.2/32\"]\nhosted-domains = [\"hosted.test\"]\n";
@@ -107,4 +108,40 @@ fn what_a_unit_may_not_do_is_refused_where_it_is_written() {
         let said = scene.apply(&UNITS.replace(from, to));
         assert!(!said.status.success() && said.err.contains(place), "{to}: no `{place}` in\n{}", said.err);
     }
+}
+
+/// A session may be open for days: each of its transactions goes by the units and networks of its own time.
+#[test]
+fn a_session_that_stays_open_goes_by_the_networks_of_the_day() {
+    let peer = Script::clear().start();
+    let scene = given().config(NARROW).route("all", &["hosted.test", "out.test"], peer.address(), "").start();
+    let mut session = Dialogue::open(scene.relay.smtp()).expect("the relay greets");
+    let submit = |session: &mut Dialogue, from: &str, to: &str| session.submit(from, &[to], &message(from, "x"));
+    let stranger = |session: &mut Dialogue| {
+        let say = |session: &mut Dialogue, command: &str| session.command(command).expect("a reply");
+        assert!(say(session, &format!("MAIL FROM:<{ALICE}>")).starts_with("250"));
+        let reply = say(session, "RCPT TO:<x@out.test>");
+        assert!(reply.starts_with("550 5.7.1") && say(session, "RSET").starts_with("250"), "{reply}");
+    };
+    stranger(&mut session);
+    assert!(submit(&mut session, CAROL, "bob@hosted.test").expect("a reply").starts_with("250"));
+
+    // Its network comes into a unit that has a setting.
+    let ours = UNITS.replace("127.0.0.3/32", "127.0.0.1/32");
+    assert!(scene.apply(&ours).status.success());
+    assert!(submit(&mut session, ALICE, "x@out.test").expect("a reply").starts_with("250"), "trusted now");
+    let reply = submit(&mut session, CAROL, "bob@hosted.test").expect("a reply");
+    assert!(reply.starts_with("550 5.7.10"), "by its unit's setting: {reply}");
+
+    // It leaves in the middle of a transaction, whose recipients were a trusted client's.
+    for command in [format!("MAIL FROM:<{ALICE}>"), "RCPT TO:<y@out.test>".to_owned()] {
+        let reply = session.command(&command).expect("a reply");
+        assert!(reply.starts_with("250"), "{command}: {reply}");
+    }
+    assert!(scene.apply(UNITS).status.success());
+    assert!(session.command("DATA").expect("a reply").starts_with("354"));
+    let reply = session.command("From: alice@sender.test\r\n\r\nx\r\n.").expect("a reply");
+    assert!(reply.starts_with("451 4.7.1"), "{reply}");
+    stranger(&mut session);
+    assert!(submit(&mut session, CAROL, "bob@hosted.test").expect("a reply").starts_with("250"));
 }

@@ -150,10 +150,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// This host with one list more; entries are `user@domain`, `domain` or `*.domain`.
+    /// This host with one list more; entries are `user@domain`, `domain` or `*.domain`, with ` sender=authenticated` behind them
+    /// for authenticated senders alone.
     #[must_use]
     pub fn with_list(mut self, name: &str, entries: &[&str]) -> Host {
-        let entry = |text: &&str| Entry { text: (*text).to_owned(), authenticated_sender_only: false };
+        let entry = |text: &&str| {
+            let alone = text.strip_suffix(" sender=authenticated");
+            Entry { text: alone.unwrap_or(text).to_owned(), authenticated_sender_only: alone.is_some() }
+        };
         self.lists.insert(name.to_owned(), List(entries.iter().map(entry).collect()));
         self
     }

@@ -15,6 +15,7 @@ use super::Rule;
 use crate::listed::Lookup;
 use crate::observed;
 use crate::settings::{Setting, Settings};
+use crate::told::Told;
 
 /// The rule as the public knows it.
 pub const RULE: Rule = Rule { id: "R1", sentence: "Mail from a listed sender is accepted over TLS only." };
@@ -33,23 +34,26 @@ pub(crate) fn receive(
     if settings.inbound().next().is_none() || !came_in_clear(message) {
         return Ok(());
     }
-    let found = refusals(settings, message, host)?;
-    if found.is_empty() || is_exempt(settings, &message.recipients()) {
+    let Found { told, refusal } = found(settings, message, host)?;
+    let told = told.reasons();
+    if (told.is_empty() && refusal.is_none()) || is_exempt(settings, &message.recipients()) {
         return Ok(());
     }
-    for Found { reason, enforced } in found {
-        if enforced {
-            verdict.reject(&Reply::new(550, "5.7.10", format!("{} (rule {})", reason.text, reason.rule)));
-        }
+    told.iter().for_each(|reason| verdict.because(reason));
+    if let Some(reason) = refusal {
+        verdict.reject(&Reply::new(550, "5.7.10", format!("{} (rule {})", reason.text, reason.rule)));
         verdict.because(&reason);
     }
     Ok(())
 }
 
-/// Something to say, and whether it refuses.
+/// What there is to say.
+#[derive(Default)]
 struct Found {
-    reason: Reason,
-    enforced: bool,
+    /// Of exceptions and of settings that are only observed.
+    told: Told,
+    /// Of the first setting that refuses.
+    refusal: Option<Reason>,
 }
 
 /// Anything but a secured channel is clear text. A report of our own came by no channel at all.
@@ -57,34 +61,33 @@ fn came_in_clear(message: &impl Message) -> bool {
     message.client().is_some_and(|client| client.channel().state() != "secured")
 }
 
-/// Exceptions and observed settings that list a mailbox of From, then the first setting that does and is enforced.
-fn refusals(settings: &Settings, message: &impl Message, host: &impl Host) -> Result<Vec<Found>, String> {
+/// Exceptions and observed settings that list a mailbox of From, up to the first setting that does and is enforced.
+fn found(settings: &Settings, message: &impl Message, host: &impl Host) -> Result<Found, String> {
     let now = message.now();
     let valid = || settings.inbound().filter(|setting| setting.is_valid(now));
-    let mut found = Vec::new();
+    let mut found = Found::default();
     if message.header_from_doubtful() {
         for setting in valid() {
-            found.push(Found::of(setting, doubtful(setting)));
-            if !setting.observe_only {
+            found.add(setting, doubtful(setting));
+            if found.refusal.is_some() {
                 break;
             }
         }
         return Ok(found);
     }
     let from = message.header_from();
-    let mut lookup = Lookup::new(settings, &from, host);
+    let mut lookup = Lookup::new(settings, &from, message, host);
     for setting in valid() {
         let matched = lookup.matched(setting, now)?;
-        let excepted = matched.excepted.into_iter();
-        found.extend(excepted.map(|(entry, exception)| Found { reason: exception.reason(entry), enforced: false }));
+        matched.excepted.into_iter().for_each(|(entry, exception)| found.told.add(exception.reason(entry)));
         if let Some(listed) = matched.listed {
             let text = format!(
                 "Encryption needed: mail from {} is accepted here over TLS only. Turn on STARTTLS in the sending mail \
                  server, then send again.",
                 printable(&from[listed.who].domain)
             );
-            found.push(Found::of(setting, Reason::new(RULE.id, text).matched(listed.entry).detail(&*setting.detail)));
-            if !setting.observe_only {
+            found.add(setting, Reason::new(RULE.id, text).matched(listed.entry).detail(&*setting.detail));
+            if found.refusal.is_some() {
                 break;
             }
         }
@@ -93,9 +96,8 @@ fn refusals(settings: &Settings, message: &impl Message, host: &impl Host) -> Re
 }
 
 impl Found {
-    fn of(setting: &Setting, reason: Reason) -> Found {
-        let enforced = !setting.observe_only;
-        Found { reason: if enforced { reason } else { observed::reason(reason) }, enforced }
+    fn add(&mut self, setting: &Setting, reason: Reason) {
+        if setting.observe_only { self.told.add(observed::reason(reason)) } else { self.refusal = Some(reason) }
     }
 }
 

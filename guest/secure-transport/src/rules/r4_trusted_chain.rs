@@ -11,7 +11,7 @@
 
 use sealwire_sdk::Floor;
 
-use super::{Hold, Rule};
+use super::{Hold, Joined, Rule};
 
 /// The rule as the public knows it.
 pub const RULE: Rule = Rule {
@@ -19,13 +19,20 @@ pub const RULE: Rule = Rule {
     sentence: "The receiving mail server must present a certificate signed by a trusted certificate authority.",
 };
 
-/// Demands it where the setting ticks it and holds with its certificate options.
-pub(crate) fn plan(hold: &Hold<'_>, floor: &impl Floor) {
-    if hold.grounds.certificate && hold.setting.require_ca_signed_certificate {
+/// Demands it where the setting ticks it and holds with its certificate options, unless another has.
+pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor) {
+    if !(hold.grounds.certificate && hold.setting.require_ca_signed_certificate) {
+        return;
+    }
+    let chain = !std::mem::replace(&mut joined.trusted_chain, true);
+    let unrevoked = hold.setting.require_revocation_check && !std::mem::replace(&mut joined.unrevoked, true);
+    if chain {
         floor.require_trusted_chain();
-        if hold.setting.require_revocation_check {
-            floor.require_unrevoked_certificate();
-        }
+    }
+    if unrevoked {
+        floor.require_unrevoked_certificate();
+    }
+    if chain || unrevoked {
         floor.because(&hold.reason(&RULE));
     }
 }

@@ -6,15 +6,16 @@
 
 use sealwire_sdk::Floor;
 
-use super::{Hold, Rule};
+use super::{Hold, Joined, Rule};
 
 /// The rule as the public knows it.
 pub const RULE: Rule =
     Rule { id: "R5", sentence: "The receiving mail server must present a certificate that carries its own name." };
 
-/// Demands it where the setting ticks it and holds with its certificate options.
-pub(crate) fn plan(hold: &Hold<'_>, floor: &impl Floor) {
-    if hold.grounds.certificate && hold.setting.validate_hostname {
+/// Demands it where the setting ticks it and holds with its certificate options, unless another has.
+pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor) {
+    if hold.grounds.certificate && hold.setting.validate_hostname && !joined.matching_name {
+        joined.matching_name = true;
         floor.require_matching_name();
         floor.because(&hold.reason(&RULE));
     }

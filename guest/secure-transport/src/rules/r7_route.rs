@@ -58,6 +58,7 @@ mod tests {
         let via = r#""scopes": ["outbound-via-another-setting"]"#;
         let inbound = r#""scopes": ["inbound"]"#;
         let off = r#""scopes": ["outbound"], "enabled": false"#;
+        let observed = r#""scopes": ["outbound"], "observe-only": true"#;
         let (mx, smart_host) = (WayOut::mx(), WayOut::to("smart-host", &[]));
         let alternate = WayOut::to("alternate-secure", &["tls"]);
         // (settings, way, recipient, takes the route)
@@ -68,6 +69,9 @@ mod tests {
             (&[outbound], &mx, "bob@people.example", true),
             // Listed is listed, though the setting does not hold on this way out.
             (&[via], &mx, "b@partner.example", false),
+            // What is only observed changes nothing.
+            (&[observed], &mx, "b@partner.example", true),
+            (&[observed, outbound], &mx, "b@partner.example", false),
             (&[via, outbound], &mx, "b@other.example", true),
             // What lists senders, or is switched off, lists no recipient.
             (&[inbound], &mx, "b@partner.example", true),

@@ -62,6 +62,8 @@ impl Listener {
     /// Answers until `stop` is true; requests under way are given some time.
     pub async fn run(self, api: Api, mut stop: watch::Receiver<bool>) {
         let router = super::network_router(&api);
+        // For as long as the socket is bound: what others reach never speaks in clear, whatever a reload takes away.
+        let with_tls = api.relay.live().api_acceptor().is_some();
         let (open, mut connections) = (Arc::new(Open::default()), tokio::task::JoinSet::new());
         loop {
             let accepted = tokio::select! {
@@ -83,7 +85,7 @@ impl Listener {
             let Some(place) = Place::take(&open, peer.ip().to_canonical()) else { continue };
             let (api, router, stop) = (api.clone(), router.clone(), stop.clone());
             connections.spawn(async move {
-                converse(api, router, stream, place.address, stop).await;
+                converse(api, router, stream, (place.address, with_tls), stop).await;
                 drop(place);
             });
         }
@@ -91,11 +93,26 @@ impl Listener {
     }
 }
 
-async fn converse(api: Api, router: Router, stream: TcpStream, peer: IpAddr, stop: watch::Receiver<bool>) {
+async fn converse(
+    api: Api,
+    router: Router,
+    stream: TcpStream,
+    (peer, with_tls): (IpAddr, bool),
+    stop: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
+    let live = api.relay.live();
+    if live.config.api.is_none() {
+        return tracing::debug!(%peer, "the API has been switched off");
+    }
+    if !with_tls {
+        return speak(router, stream, peer, false, stop).await;
+    }
     // Of what is live now: a reload brings a new certificate.
-    let acceptor = api.relay.live().api_acceptor().cloned();
-    let Some(acceptor) = acceptor else { return speak(router, stream, peer, false, stop).await };
+    let Some(acceptor) = live.api_acceptor().cloned() else {
+        return tracing::warn!(%peer, "the API has no certificate any more, and this socket does not speak in clear");
+    };
+    drop(live);
     match tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => speak(router, stream, peer, true, stop).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS with a client of the API"),

@@ -170,7 +170,12 @@ fn of_session(api: &Api, secret: String, nobody: Caller, parts: &Parts) -> Resul
 /// The relay's own user is not counted.
 pub(super) fn limit(api: &Api, caller: &Caller) -> Result<(), Problem> {
     let live = api.relay.live();
-    let Some(config) = live.config.api.as_ref().filter(|_| caller.from.is_some()) else { return Ok(()) };
+    if caller.from.is_none() {
+        return Ok(());
+    }
+    let Some(config) = &live.config.api else {
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the API has been switched off".to_owned()));
+    };
     api.rates.take(&caller.key(), config.requests_per_minute, instant()).map_err(|wait| {
         let secs = wait.as_secs() + 1;
         let text = format!("more than {} requests in a minute; ask again in {secs} s", config.requests_per_minute);

@@ -12,6 +12,8 @@ use super::{UnitPath, Units};
 pub struct SettingScope {
     /// Names it among all settings.
     pub id: String,
+    /// The id is written there, and not made of a description, which might change, or of a number, which might be another's.
+    pub id_is_written: bool,
     /// In force there and below.
     pub unit: UnitPath,
     /// Off, it is in force nowhere and overrides nothing.
@@ -65,27 +67,31 @@ pub fn standing(settings: &[SettingScope], units: &Units, unit: &UnitPath) -> Ve
     let mut on_path: Vec<(usize, &SettingScope)> =
         settings.iter().enumerate().filter(|(_, setting)| unit.is_within(&setting.unit)).collect();
     on_path.sort_by_key(|(index, setting)| (setting.unit.names().len(), *index));
-    let stands = |setting: &SettingScope| {
-        if !setting.enabled {
-            return Standing::Off;
-        }
-        let below = units.all().filter(|(path, _)| unit.is_within(path) && path.is_below(&setting.unit));
-        let mut disabling = below.filter(|(_, below)| below.disables.contains(&setting.id));
-        if let (true, Some((by, _))) = (setting.may_be_disabled, disabling.next()) {
-            return Standing::Disabled(by.clone());
-        }
-        let overrides = |other: &&(usize, &SettingScope)| {
-            other.1.enabled
-                && other.1.unit.is_below(&setting.unit)
-                && other.1.overrides.as_deref() == Some(&*setting.id)
-        };
-        match on_path.iter().find(overrides) {
-            Some((_, other)) if setting.may_be_overridden => Standing::Overridden(other.id.clone()),
-            _ if setting.unit == *unit => Standing::LocallyApplied,
-            _ => Standing::Inherited,
-        }
+    on_path.iter().map(|(index, setting)| (*index, stands(setting, &on_path, units, unit))).collect()
+}
+
+/// How one of the settings on a unit's path stands there.
+fn stands(setting: &SettingScope, on_path: &[(usize, &SettingScope)], units: &Units, unit: &UnitPath) -> Standing {
+    if !setting.enabled {
+        return Standing::Off;
+    }
+    let below = units.all().filter(|(path, _)| unit.is_within(path) && path.is_below(&setting.unit));
+    let mut disabling = below.filter(|(_, below)| below.disables.contains(&setting.id));
+    if let (true, Some((by, _))) = (setting.may_be_disabled, disabling.next()) {
+        return Standing::Disabled(by.clone());
+    }
+    // What is off or disabled itself takes nobody's place; what is overridden has another in its own. Each is of a unit below,
+    // so this ends.
+    let takes_its_place = |other: &&SettingScope| {
+        other.unit.is_below(&setting.unit)
+            && other.overrides.as_deref() == Some(&*setting.id)
+            && !matches!(stands(other, on_path, units, unit), Standing::Off | Standing::Disabled(_))
     };
-    on_path.iter().map(|(index, setting)| (*index, stands(setting))).collect()
+    match on_path.iter().map(|(_, other)| *other).find(takes_its_place) {
+        Some(other) if setting.may_be_overridden => Standing::Overridden(other.id.clone()),
+        _ if setting.unit == *unit => Standing::LocallyApplied,
+        _ => Standing::Inherited,
+    }
 }
 
 /// Indexes of the settings that are in force in a unit, those of the root first. `internal`: for mail whose client and
@@ -114,6 +120,9 @@ pub fn problems<'a>(settings: &[SettingScope], units: &'a Units) -> Vec<ScopePro
         None => Some(format!("there is no setting of the id {id:?}")),
         Some(above) if !unit.is_below(&above.unit) => {
             Some(format!("{id:?} is not inherited here: it stands in {}", above.unit))
+        }
+        Some(above) if !above.id_is_written => {
+            Some(format!("{id:?} is made of a description and may become another's; write id = {id:?} there first"))
         }
         Some(above) if !may(above) => Some(format!("{id:?} does not allow it; set {key} = true there first")),
         Some(_) => None,

@@ -112,6 +112,7 @@ fn setting(id: &str, unit: &str) -> SettingScope {
         may_be_disabled: false,
         may_be_overridden: false,
         exempt_internal_mail: false,
+        id_is_written: true,
     }
 }
 
@@ -157,6 +158,38 @@ fn parity_9_a_child_inherits_and_adds_and_changes_only_what_it_may() {
     assert_eq!(told, [(Place::Disables(&sales, "hard"), text.to_owned())]);
 }
 
+/// What stands in another's place and is switched off itself leaves the place to the other.
+#[test]
+fn an_override_that_is_not_in_force_replaces_nothing() {
+    let units = tree(&[
+        ("sales", Unit::default()),
+        ("sales/emea", disabling(&["middle"])),
+        ("sales/apac", Unit::default()),
+        ("sales/apac/jp", disabling(&["lowest"])),
+    ])
+    .expect("a tree");
+    let overriding = |id: &str, of: &str, unit: &str| SettingScope {
+        overrides: Some(of.into()),
+        may_be_disabled: true,
+        may_be_overridden: true,
+        ..setting(id, unit)
+    };
+    let settings = [
+        SettingScope { may_be_overridden: true, ..setting("base", "root") },
+        overriding("middle", "base", "sales"),
+        overriding("lowest", "middle", "sales/apac"),
+    ];
+    let rows: [(&str, &[usize]); 4] =
+        [("sales", &[1]), ("sales/emea", &[0]), ("sales/apac", &[2]), ("sales/apac/jp", &[1])];
+    for (unit, expected) in rows {
+        assert_eq!(in_force(&settings, &units, &path(unit), false), expected, "{unit}");
+    }
+    // Below a chain of which nothing is left, the first stands.
+    let none = disabling(&["middle", "lowest"]);
+    let tree = tree(&[("sales", Unit::default()), ("sales/apac", Unit::default()), ("sales/apac/jp", none)]);
+    assert_eq!(in_force(&settings, &tree.expect("a tree"), &path("sales/apac/jp"), false), [0]);
+}
+
 #[test]
 fn every_problem_of_where_settings_stand_is_told() {
     let units = tree(&[("sales", disabling(&["nobody", "local"]))]).expect("a tree");
@@ -166,6 +199,8 @@ fn every_problem_of_where_settings_stand_is_told() {
         setting("local", "sales"),
         SettingScope { overrides: Some("one".into()), ..setting("two", "sales") },
         SettingScope { overrides: Some("local".into()), ..setting("three", "sales") },
+        SettingScope { may_be_overridden: true, id_is_written: false, ..setting("made", "root") },
+        SettingScope { overrides: Some("made".into()), ..setting("four", "sales") },
     ];
     let told: Vec<String> = problems(&settings, &units).iter().map(|p| format!("{:?}: {}", p.place, p.text)).collect();
     let expected = [
@@ -173,6 +208,7 @@ fn every_problem_of_where_settings_stand_is_told() {
         "Setting(1, \"unit\"): there is no unit root/nowhere; add [units.\"nowhere\"]",
         "Setting(3, \"overrides\"): \"one\" is not inherited here: it stands in root/nowhere",
         "Setting(4, \"overrides\"): \"local\" is not inherited here: it stands in root/sales",
+        "Setting(6, \"overrides\"): \"made\" is made of a description and may become another's; write id = \"made\" there first",
         "Disables(root/sales, \"local\"): \"local\" is not inherited here: it stands in root/sales",
         "Disables(root/sales, \"nobody\"): there is no setting of the id \"nobody\"",
     ];

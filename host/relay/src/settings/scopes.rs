@@ -16,6 +16,10 @@ pub(super) const HOST_KEYS: [&str; 8] =
     ["id", "unit", "overrides", "may-be-disabled", "may-be-overridden", "exempt-internal-mail", "owner", "note"];
 /// The array's key in a policy's table.
 const SETTINGS: &str = "settings";
+/// Keys by which a policy lets a setting count for a time only.
+const DATES: [&str; 2] = ["valid-from", "valid-until"];
+const OVERRIDE_WITH_DATES: &str = "a setting that stands in another's place cannot have dates: before and after them neither of \
+                                   the two would be in force; take out `overrides`, and both are in force together, or the date";
 /// Longest id: it stands in log lines and addresses of the API.
 const ID_MAX: usize = 64;
 
@@ -92,10 +96,16 @@ impl Reading<'_> {
             None => free(self.object.get("description").and_then(Value::as_str).unwrap_or_default(), ids),
         };
         ids.insert(id.clone());
+        if self.object.contains_key("overrides") {
+            for key in DATES.into_iter().filter(|key| self.object.contains_key(*key)) {
+                self.note(key, OVERRIDE_WITH_DATES.to_owned());
+            }
+        }
         // For people alone; they are read where settings are shown.
         let (_, _) = (self.text("owner"), self.text("note"));
         SettingScope {
             id,
+            id_is_written: self.object.contains_key("id"),
             unit: unit.unwrap_or_else(UnitPath::root),
             // What else it may be is the policy's to say.
             enabled: self.object.get("enabled").and_then(Value::as_bool).unwrap_or(true),

@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sealwire_core::address::Domain;
-use sealwire_core::smtp::server::ServerConfig;
 use sealwire_core::sts::StsPolicy;
-use sealwire_core::units::UnitPath;
 use sealwire_store::{MemoryPlace, QueueCounts, Store};
 use tokio::io::DuplexStream;
 use tokio::sync::{Mutex as AsyncMutex, watch};
@@ -181,7 +179,6 @@ pub(super) struct Door {
     place: MemoryPlace,
     running: Mutex<Option<Running>>,
     broken: AtomicBool,
-    server: Arc<ServerConfig>,
 }
 
 /// One relay, from its start to its crash.
@@ -194,16 +191,7 @@ struct Running {
 
 impl Door {
     fn new(scene: Arc<Scene>) -> Door {
-        let hostname = scene.shared.sound.config.hostname.clone();
-        let server =
-            ServerConfig { hostname, hosted: Default::default(), tls_available: true, limits: Default::default() };
-        Door {
-            scene,
-            place: MemoryPlace::default(),
-            running: Mutex::default(),
-            broken: AtomicBool::new(false),
-            server: Arc::new(server),
-        }
+        Door { scene, place: MemoryPlace::default(), running: Mutex::default(), broken: AtomicBool::new(false) }
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -283,10 +271,8 @@ impl Door {
         let parts = SessionParts {
             relay: Arc::clone(&running.relay),
             listener: RELAY.into(),
-            server: Arc::clone(&self.server),
             acceptor: Some(self.scene.shared.acceptor.clone()),
             peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 40_000),
-            unit: Some(UnitPath::root()),
             idle: Duration::from_secs(300),
             stopping: running.stop.subscribe(),
         };

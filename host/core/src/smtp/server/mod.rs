@@ -235,7 +235,15 @@ impl Server {
         self.envelope.is_some() || matches!(self.state, State::Data(_) | State::BetweenChunks(_))
     }
 
-    /// The client, as given to `new`.
+    /// What is live now, before a transaction: who is ours and how much is taken is not what it was when the client came, and
+    /// it may not be who it was.
+    pub fn renew(&mut self, config: Arc<ServerConfig>, client: ClientIdentity) {
+        if !self.in_transaction() {
+            (self.config, self.client) = (config, client);
+        }
+    }
+
+    /// The client, as given to `new` or `renew`.
     pub fn client(&self) -> &ClientIdentity {
         &self.client
     }
