@@ -42,6 +42,22 @@ pub struct ListFile {
     pub pieces: Vec<String>,
 }
 
+/// Longest name of a list, in characters.
+const NAME_MAX: usize = 64;
+
+/// Err: why this is no name of a list. It becomes a file's name where settings are exported.
+pub(super) fn list_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    let well =
+        (1..=NAME_MAX).contains(&name.chars().count()) && name.chars().all(plain) && !name.starts_with(['.', ' ']);
+    if well && !name.ends_with(' ') {
+        return Ok(());
+    }
+    Err(format!(
+        "{name:?} is no name of a list; use 1 to {NAME_MAX} letters, digits, spaces, -, _ and ., a letter or digit first"
+    ))
+}
+
 impl Gathered {
     /// Reads a document that travelled. No TOML document begins with a brace, so bare TOML is told apart from JSON.
     pub fn read(document: &str) -> Result<Cow<'_, Gathered>, Vec<Problem>> {
@@ -51,6 +67,9 @@ impl Gathered {
         let why = |error| format!("is neither TOML nor a document of `sealwire settings apply`: {error}");
         let mut gathered: Gathered =
             serde_json::from_str(document).map_err(|error| vec![Problem::of_file("", why(error))])?;
+        for name in gathered.lists.keys() {
+            list_name(name).map_err(|why| vec![Problem::of_file(&gathered.file, format!("lists: {why}"))])?;
+        }
         // Where there is a text it alone counts: digests beside it could name another, which would be in force after a restart.
         gathered.lists.values_mut().filter(|list| !list.text.is_empty()).for_each(|list| list.pieces.clear());
         Ok(Cow::Owned(gathered))

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sealwire_core::list::{AddressList, EntryProblem};
-use sha2::{Digest, Sha256};
 
-use super::gather::{Gathered, ListFile};
+use super::gather::{Gathered, ListFile, list_name};
 use super::pieces;
 use crate::config::Problem;
 use crate::config::reader::{At, Faults, Table};
@@ -33,9 +32,20 @@ impl Lists {
         let Some(tables) = table.table("lists") else { return lists };
         for name in tables.names() {
             let Some(table) = tables.table(&name) else { continue };
+            if let Err(why) = list_name(&name) {
+                faults.note_at(&table.here(), why);
+                continue;
+            }
             let (entries, file) = (table.list("entries", |text| Ok(text.to_owned())), table.text("file"));
             let unread = match (entries, file) {
-                (Some(entries), None) => Unread::Inline(entries),
+                (Some(entries), None) => {
+                    // What follows a line's comment would be taken for part of it, and list nobody.
+                    let of_lines = entries.iter().filter(|at| at.value.contains(['\n', '\r']));
+                    of_lines.for_each(|at| {
+                        faults.note_at(at, "an entry is one line; write every one in quotes of its own")
+                    });
+                    Unread::Inline(entries)
+                }
                 (None, Some(at)) => match gathered.lists.get(&name) {
                     Some(file) => Unread::File(file),
                     None => {
@@ -83,15 +93,10 @@ enum Unread<'a> {
 
 impl Unread<'_> {
     fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
         match self {
-            Unread::File(file) => return pieces::source(file),
-            Unread::Inline(entries) => entries.iter().for_each(|at| {
-                digest.update(&at.value);
-                digest.update("\n");
-            }),
+            Unread::File(file) => pieces::source(file),
+            Unread::Inline(entries) => pieces::source_of("entries", entries.iter().map(|at| at.value.as_str())),
         }
-        digest.finalize().into()
     }
 
     fn parse(&self) -> Result<AddressList, Vec<EntryProblem>> {

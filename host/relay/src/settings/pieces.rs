@@ -72,10 +72,18 @@ pub(crate) async fn fetch(
 /// By which a list file is known again, whole or by its pieces.
 pub(crate) fn source(list: &ListFile) -> Hash {
     if list.pieces.is_empty() {
-        return Sha256::digest(&list.text).into();
+        return source_of("text", [list.text.as_str()]);
     }
+    source_of("pieces", list.pieces.iter().map(String::as_str))
+}
+
+/// The digest of what a list is read from: of no two kinds, and of no two rows of texts, the same.
+pub(super) fn source_of<'a>(kind: &'a str, texts: impl IntoIterator<Item = &'a str>) -> Hash {
     let mut sha = Sha256::new();
-    list.pieces.iter().for_each(|piece| sha.update(piece));
+    for text in std::iter::once(kind).chain(texts) {
+        sha.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_le_bytes());
+        sha.update(text);
+    }
     sha.finalize().into()
 }
 

@@ -110,6 +110,44 @@ fn an_unchanged_list_is_taken_over_unread() {
     assert!(!Arc::ptr_eq(&first.lists()["partners"], &second.lists()["partners"]));
 }
 
+/// What a list is read from is told apart by more than its octets.
+#[test]
+fn a_list_from_elsewhere_is_not_taken_for_the_one_before() {
+    let inline = |entries: &str| format!("[lists.l]\nentries = {entries}\n");
+    let of_file = |list: ListFile| {
+        let text = "[lists.l]\nfile = \"l.txt\"\n".to_owned();
+        let gathered = Gathered { file: "settings.toml".into(), text, lists: [("l".to_owned(), list)].into() };
+        serde_json::to_string(&gathered).expect("JSON")
+    };
+    let text = |text: &str| of_file(ListFile { file: "l.txt".into(), text: text.into(), ..ListFile::default() });
+    let digest = "ab".repeat(32);
+    let pieces = of_file(ListFile { file: "l.txt".into(), pieces: vec![digest.clone()], ..ListFile::default() });
+    let rows = [
+        (inline("[\"a.example # x\"]"), text("a.example # x\nb.example\n")),
+        (inline("[\"a.example\"]"), text("a.example\n")),
+        (pieces, text(&digest)),
+        (inline("[\"a.example\", \"b.example\"]"), inline("[\"a.example\\tb.example\"]")),
+    ];
+    for (before, after) in rows {
+        let first = parse(&before).expect("no problem");
+        let second = SettingsDocument::parse_after(&first, &after);
+        let alone = parse(&after).map(|alone| alone.lists()["l"].len());
+        let taken_over = second.as_ref().is_ok_and(|second| Arc::ptr_eq(&first.lists()["l"], &second.lists()["l"]));
+        assert!(!taken_over, "{before} then {after}");
+        assert_eq!(second.map(|second| second.lists()["l"].len()).ok(), alone.ok(), "{before} then {after}");
+    }
+    let told = parse(&inline("[\"a.example # x\\nb.example\"]")).err().expect("what follows is not seen");
+    assert!(told[0].text.contains("an entry is one line"), "{}", told[0]);
+    for name in ["/etc/x", "../x", ".x", "", "a\nb"] {
+        let bad = format!("[lists.{name:?}]\nentries = []\n");
+        assert!(parse(&bad).is_err(), "{name:?}");
+        let lists = [(name.to_owned(), ListFile::default())].into();
+        let gathered = Gathered { file: "settings.toml".into(), lists, ..Gathered::default() };
+        let document = serde_json::to_string(&gathered).expect("JSON");
+        assert!(Gathered::read(&document).is_err(), "{name:?}");
+    }
+}
+
 #[test]
 fn a_file_and_its_lists_travel_as_one_text() {
     let folder = std::env::temp_dir().join(format!("sealwire-gather-{}", std::process::id()));

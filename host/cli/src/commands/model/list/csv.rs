@@ -19,7 +19,7 @@ pub(super) fn line(entry: &EntryView) -> String {
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains([',', ';', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// The list that a file holds, as a list file is written; or what is wrong, line by line.
@@ -70,8 +70,10 @@ pub(super) fn read(text: &str) -> Result<String, Vec<String>> {
     if faults.is_empty() { Ok(list) } else { Err(faults) }
 }
 
-/// Cells of each record, with the line it begins on.
+/// Cells of each record, with the line it begins on. Spreadsheets of many languages write semicolons: the first line says.
 fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
+    let headings = text.lines().next().unwrap_or_default();
+    let separator = if headings.contains(';') && !headings.contains(',') { ';' } else { ',' };
     let (mut records, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
     let (mut line, mut begun, mut quoted) = (1, 1, false);
     let mut chars = text.chars().peekable();
@@ -80,7 +82,7 @@ fn records(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {
             '"' if quoted && chars.peek() == Some(&'"') => cell.extend(chars.next()),
             '"' if quoted => quoted = false,
             '"' if cell.is_empty() => quoted = true,
-            ',' | ';' if !quoted => cells.push(std::mem::take(&mut cell)),
+            c if c == separator && !quoted => cells.push(std::mem::take(&mut cell)),
             '\r' if !quoted && chars.peek() == Some(&'\n') => {}
             '\n' if !quoted => {
                 cells.push(std::mem::take(&mut cell));
@@ -115,6 +117,7 @@ mod tests {
         let entries = [
             entry("a.example", "=HYPERLINK(\"https://x\")"),
             entry("-b@c.example", "@SUM(1,2)"),
+            entry("e.example", "ask Ann;2020-01-01;authenticated"),
             entry("\"a, b\"@c.example", "'quoted' \"twice\""),
             EntryView {
                 until: Some("2026-12-31T00:00:00Z".into()),
@@ -153,6 +156,13 @@ mod tests {
             for (fault, expected) in faults.iter().zip(expected) {
                 assert!(fault.starts_with(expected), "{fault}");
             }
+        }
+        // One separator in a file: the other is a character like any.
+        for (text, expected) in [
+            ("entry,note\na.example,b;2020-01-01\n", "a.example # b;2020-01-01\n"),
+            ("entry;note\na.example;b,c\n", "a.example # b,c\n"),
+        ] {
+            assert_eq!(read(text).expect(text), expected);
         }
         assert_eq!(read("").expect("empty"), "");
         assert_eq!(read("\u{feff}Entry\nA.example\n").expect("a list"), "A.example\n");
