@@ -74,7 +74,9 @@ impl Relay {
     /// Puts an older revision into force again, as a new one; None: that before the newest. 0 is that without any settings.
     pub async fn undo_settings(&self, to: Option<u64>, how: Changing<'_>) -> Result<Replaced, ChangeError> {
         let newest = self.store.revisions(1).await?.first().map_or(0, |newest| newest.revision);
-        let to = to.unwrap_or(newest.saturating_sub(1));
+        // The change before the newest is that of now, and no other's that comes in between.
+        let expected = how.expected.or(to.is_none().then_some(newest));
+        let (to, how) = (to.unwrap_or(newest.saturating_sub(1)), Changing { expected, ..how });
         self.change(Act::of("settings-undo", format!("revision {to}")), how, Change::Revision(to)).await
     }
 
@@ -111,7 +113,10 @@ impl Relay {
                 pieces::fetch(&*self.store, &mut whole, None).await?;
                 whole.lists.values_mut().for_each(|list| list.pieces.clear());
                 whole.lists.extend(others);
-                edit::edit(&whole, edits).map_err(ChangeError::Edit)
+                // Ten thousand edits of a long document take a while, and sessions wait for this thread.
+                let edits = edits.clone();
+                let edited = tokio::task::spawn_blocking(move || edit::edit(&whole, &edits)).await;
+                edited.map_err(|error| one("settings", error.to_string()))?.map_err(ChangeError::Edit)
             }
             Change::Revision(0) => Ok(Gathered::default()),
             Change::Revision(to) => {
@@ -158,7 +163,8 @@ impl Relay {
         let notes = self.needs_restart(&config);
         let built = self.built(config, settings, number + 1).await?;
         let (told_before, told_after) = self.told(before, &after).await?;
-        let apart = pieces::apart(&after)?;
+        let apart = tokio::task::spawn_blocking(move || pieces::apart(&after)).await;
+        let apart = apart.map_err(|error| one("settings", error.to_string()))??;
         let about = [
             ("configuration-read-again", how.reload.into()),
             ("sha-256", audit::digest(apart.document.as_bytes()).into()),

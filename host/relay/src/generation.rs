@@ -9,6 +9,7 @@ use sealwire_core::plan::Route;
 use sealwire_core::units::{SettingScope, Units, in_force};
 use sealwire_policy::{BuildProblem, ChainId, Generation, GenerationSource, PolicySource, RouteFacts, Sandbox};
 
+use crate::audit;
 use crate::config::{self, Component, Config, Problem};
 use crate::live::Builtins;
 use crate::scopes::{OfUnit, Scopes};
@@ -21,7 +22,7 @@ pub fn build_generation(
     config: &Config,
     settings: &SettingsDocument,
     units: Units,
-    builtins: &Builtins,
+    octets: &Components,
     sandbox: &Sandbox,
     previous: Option<&Generation>,
 ) -> Result<(Generation, Scopes), Vec<Problem>> {
@@ -29,7 +30,7 @@ pub fn build_generation(
     let mut problems = settings.without_policy(&chain);
     let mut components = Vec::new();
     for policy in &config.policies {
-        match component(&policy.component, builtins) {
+        match octets.of(&policy.name) {
             Ok(component) => components.push((policy, component)),
             Err(why) => problems.push(config.problem(&format!("policy {}: component", policy.name), why)),
         }
@@ -66,6 +67,29 @@ pub fn build_generation(
     let mut seen = BTreeSet::new();
     problems.retain(|problem| seen.insert(problem.clone()));
     Err(problems)
+}
+
+/// The octets of the configuration's components, or why they cannot be had, by their policies' names. They are read with the
+/// configuration: an edit of the settings goes on with what is live, whatever has been put in a file's place meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct Components(BTreeMap<String, Result<Arc<[u8]>, String>>);
+
+impl Components {
+    /// Reads them. Blocking.
+    pub fn read(config: &Config, builtins: &Builtins) -> Components {
+        let policies = config.policies.iter();
+        Components(policies.map(|policy| (policy.name.clone(), component(&policy.component, builtins))).collect())
+    }
+
+    fn of(&self, policy: &str) -> Result<Arc<[u8]>, String> {
+        self.0.get(policy).cloned().unwrap_or_else(|| Err("it has not been read".to_owned()))
+    }
+
+    /// SHA-256 of each that could be had, in hexadecimal.
+    pub(crate) fn digests(&self) -> BTreeMap<&str, String> {
+        let had = self.0.iter().filter_map(|(policy, octets)| Some((policy.as_str(), octets.as_ref().ok()?)));
+        had.map(|(policy, octets)| (policy, audit::digest(octets))).collect()
+    }
 }
 
 /// The settings of each chain.

@@ -12,7 +12,7 @@ use sealwire_policy::{Generation, Sandbox};
 
 use crate::config::{Config, Login, Problem, RouteChannel};
 use crate::dns::Resolver;
-use crate::generation::build_generation;
+use crate::generation::{Components, build_generation};
 use crate::listener::Servers;
 use crate::scopes::Scopes;
 use crate::settings::SettingsDocument;
@@ -29,6 +29,8 @@ pub struct Live {
     pub config: Arc<Config>,
     /// The configuration alone.
     pub(crate) base: Arc<Config>,
+    /// Those of its policies, as read with it.
+    pub(crate) components: Components,
     /// The units, and whose settings concern a message.
     pub scopes: Scopes,
     /// Lists and policies' settings, as read; the next document is read after it.
@@ -106,7 +108,7 @@ pub(crate) fn build(
     parts: Parts,
     sandbox: &Sandbox,
     builtins: &Builtins,
-    previous: Option<&Generation>,
+    previous: Option<&Live>,
 ) -> Result<Live, Vec<Problem>> {
     let Parts { config, settings, settings_revision, resolver, number } = parts;
     let mut problems = Vec::new();
@@ -145,7 +147,10 @@ pub(crate) fn build(
             None
         }
     };
-    let generation = build_generation(number, &config, &settings, units, builtins, sandbox, previous);
+    let read_already = previous.filter(|live| Arc::ptr_eq(&live.base, &base)).map(|live| live.components.clone());
+    let components = read_already.unwrap_or_else(|| Components::read(&base, builtins));
+    let generation = previous.map(|live| &*live.generation);
+    let generation = build_generation(number, &config, &settings, units, &components, sandbox, generation);
     let (generation, scopes) = match generation {
         Ok((generation, scopes)) if problems.is_empty() => (Arc::new(generation), scopes),
         Ok(_) => return Err(problems),
@@ -159,6 +164,7 @@ pub(crate) fn build(
         servers: Servers::of(&config, &scopes),
         config: Arc::new(config),
         base,
+        components,
         scopes,
         settings,
         generation,

@@ -162,6 +162,7 @@ impl Relay {
             "generation": live.generation.number(),
             "settings-revision": live.settings_revision,
             "configuration-sha-256": file.map(|octets| audit::digest(&octets)),
+            "components-sha-256": live.components.digests(),
         });
         Act::of(action, self.configured_by()).changing(Value::Null, after)
     }
@@ -263,7 +264,7 @@ async fn build_apart(
     previous: Option<Arc<Live>>,
 ) -> Result<Live, Vec<Problem>> {
     let (sandbox, builtins) = (sandbox.clone(), builtins.clone());
-    let build = move || build(parts, &sandbox, &builtins, previous.as_ref().map(|live| &*live.generation));
+    let build = move || build(parts, &sandbox, &builtins, previous.as_deref());
     tokio::task::spawn_blocking(build).await.unwrap_or_else(|error| Err(one("generation", error.to_string())))
 }
 

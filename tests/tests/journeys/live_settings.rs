@@ -4,7 +4,7 @@
 use sealwire_tests::certs;
 use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::Script;
-use sealwire_tests::{place, wait};
+use sealwire_tests::{guests, place, wait};
 
 use super::scene::{ALICE, given, message, setting};
 
@@ -41,6 +41,30 @@ fn a_new_setting_and_an_edited_list_count_at_once() {
         assert_eq!(scene.fate(&[&peer], &recipient).word(), expected, "{what}");
     }
     assert_eq!(scene.generation(), 5);
+}
+
+/// Who may write where a component lies changes no policy: it is read with the configuration, and an audit entry says which.
+#[test]
+fn an_edit_of_the_settings_reads_no_component_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.wasm");
+    let install = |component: &std::path::Path| std::fs::copy(component, &file).expect("copied");
+    install(guests::steer_by_subject());
+    let peer = Script::clear().start();
+    let scene = given()
+        .builtin()
+        .policy("vendor", &file.display().to_string())
+        .route("ours", &["ours.test"], peer.address(), "")
+        .start();
+    scene.swaks(CAROL, "bob@ours.test", &[]).assert_accepted();
+    install(guests::refuse_everything());
+    assert!(scene.apply(&setting("partners", "outbound", &["partner.test"], "")).status.success());
+    scene.swaks(CAROL, "bob@ours.test", &[]).assert_accepted();
+    assert!(scene.relay.run(&["reload"]).status.success());
+    scene.swaks(CAROL, "bob@ours.test", &[]).reply("550 5.7.1");
+    let entries = scene.relay.json(&["audit", "list", "--action", "reload"]);
+    let of = |when: &str| entries[0]["record"][when]["components-sha-256"]["vendor"].as_str().map(str::to_owned);
+    assert!(of("before").is_some() && of("after").is_some() && of("before") != of("after"), "{entries:#}");
 }
 
 /// Mail that waits is judged by the settings of its next round.

@@ -29,6 +29,8 @@ pub(crate) struct Sessions(Mutex<HashMap<String, Session>>);
 pub(crate) struct Session {
     /// Whose.
     pub(crate) name: String,
+    /// Digest of the password's hash that it was checked by: with another password it is over, however the two crossed.
+    password: String,
     csrf: String,
     pub(crate) began_at: u64,
     used_at: u64,
@@ -47,6 +49,11 @@ impl Session {
         now >= self.began_at + LIFE_SECS || now >= self.used_at + IDLE_SECS
     }
 
+    /// Whether it began by the password of this hash.
+    pub(crate) fn is_by(&self, hash: &str) -> bool {
+        self.password == digest(hash)
+    }
+
     /// Whether this repeats what the session was given at login.
     pub(crate) fn is_repeated(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(digest(csrf).as_bytes()).into()
@@ -54,8 +61,8 @@ impl Session {
 }
 
 impl Sessions {
-    /// A new one, whatever cookie the browser had before: nobody can plant one.
-    pub(crate) fn begin(&self, name: &str, now: u64) -> Result<Begun, StoreError> {
+    /// A new one, whatever cookie the browser had before: nobody can plant one. `hash`: of the password that was right.
+    pub(crate) fn begin(&self, name: &str, hash: &str, now: u64) -> Result<Begun, StoreError> {
         let begun = Begun { secret: random(SECRET_OCTETS)?, csrf: random(SECRET_OCTETS)? };
         let csrf = digest(&begun.csrf);
         if let Ok(mut sessions) = self.0.lock() {
@@ -70,7 +77,7 @@ impl Sessions {
                 let oldest = candidates.min_by_key(|(_, session)| session.used_at).map(|(key, _)| key.clone());
                 oldest.and_then(|key| sessions.remove(&key));
             }
-            let session = Session { name: name.to_owned(), csrf, began_at: now, used_at: now };
+            let session = Session { name: name.to_owned(), password: digest(hash), csrf, began_at: now, used_at: now };
             sessions.insert(digest(&begun.secret), session);
         }
         Ok(begun)
@@ -111,17 +118,21 @@ mod tests {
     #[test]
     fn a_session_ends_by_time_and_by_word() {
         let sessions = Sessions::default();
-        let begun = sessions.begin("ann", 0).expect("begun");
+        let begun = sessions.begin("ann", "h", 0).expect("begun");
         assert!(sessions.of_cookie(&begun.secret, IDLE_SECS - 1).is_some());
         assert!(sessions.of_cookie(&begun.secret, 2 * IDLE_SECS - 2).is_some(), "it was used");
         assert!(sessions.of_cookie(&begun.secret, 4 * IDLE_SECS).is_none(), "idle");
 
-        let begun = sessions.begin("ann", 0).expect("begun");
+        let begun = sessions.begin("ann", "h", 0).expect("begun");
         let used = (0..LIFE_SECS / IDLE_SECS * 2).map(|half| half * IDLE_SECS / 2);
         assert!(used.into_iter().all(|at| sessions.of_cookie(&begun.secret, at).is_some()));
         assert!(sessions.of_cookie(&begun.secret, LIFE_SECS).is_none(), "whatever its use");
 
-        let (one, other) = (sessions.begin("ann", 0).expect("begun"), sessions.begin("bob", 0).expect("begun"));
+        let session = sessions.of_cookie(&sessions.begin("ann", "h", 0).expect("begun").secret, 0).expect("it goes on");
+        assert!(session.is_by("h") && !session.is_by("another"), "a login may cross a change of the password");
+
+        let (one, other) =
+            (sessions.begin("ann", "h", 0).expect("begun"), sessions.begin("bob", "h", 0).expect("begun"));
         sessions.end(&one.secret);
         assert!(sessions.of_cookie(&one.secret, 1).is_none() && sessions.of_cookie(&other.secret, 1).is_some());
         sessions.end_all_of("bob");
@@ -132,7 +143,8 @@ mod tests {
     #[test]
     fn one_administrator_has_so_many_and_each_its_own_word() {
         let sessions = Sessions::default();
-        let begun: Vec<_> = (0..=OF_ADMIN_MAX as u64).map(|at| sessions.begin("ann", at).expect("begun")).collect();
+        let begun: Vec<_> =
+            (0..=OF_ADMIN_MAX as u64).map(|at| sessions.begin("ann", "h", at).expect("begun")).collect();
         let now = OF_ADMIN_MAX as u64;
         assert!(sessions.of_cookie(&begun[0].secret, now).is_none(), "the oldest made room");
         let first = sessions.of_cookie(&begun[1].secret, now).expect("it goes on");

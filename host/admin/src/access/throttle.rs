@@ -20,7 +20,10 @@ const REMEMBERED_MAX: usize = 20_000;
 
 /// What failed.
 #[derive(Default)]
-pub(crate) struct Throttle(Mutex<HashMap<Tried, Failures>>);
+pub(crate) struct Throttle(Mutex<HashMap<Tried, Failures>>, Mutex<HashMap<IpAddr, u64>>);
+
+/// How often it is told that an address tries on while it should wait.
+const TOLD_EVERY_SECS: u64 = 60;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Tried {
@@ -82,6 +85,19 @@ impl Throttle {
         0
     }
 
+    /// Whether it is time to tell again that this address tries on while it should wait.
+    pub(crate) fn tells(&self, address: IpAddr, now: u64) -> bool {
+        let Ok(mut told) = self.1.lock() else { return false };
+        if told.len() >= REMEMBERED_MAX {
+            told.retain(|_, at| *at + TOLD_EVERY_SECS > now);
+        }
+        let is_due = told.get(&address).is_none_or(|at| *at + TOLD_EVERY_SECS <= now) && told.len() < REMEMBERED_MAX;
+        if is_due {
+            told.insert(address, now);
+        }
+        is_due
+    }
+
     /// The password was right: what failed before is forgotten, and the address is known.
     pub(crate) fn succeeded(&self, account: &str, address: IpAddr, now: u64) {
         let Ok(mut tried) = self.0.lock() else { return };
@@ -125,6 +141,14 @@ mod tests {
             }
         }
         assert!(guesses < 200, "{guesses} guesses in an hour");
+    }
+
+    #[test]
+    fn who_tries_on_is_told_of_once_a_minute() {
+        let (throttle, stranger) = (Throttle::default(), |last: u8| IpAddr::from([192, 0, 2, last]));
+        let told = (0..3600).filter(|now| (0..20).any(|_| throttle.tells(stranger(1), *now))).count();
+        assert_eq!(told, 60);
+        assert!(throttle.tells(stranger(2), 3600));
     }
 
     #[test]

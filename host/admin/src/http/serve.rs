@@ -153,10 +153,10 @@ fn of_session(api: &Api, secret: String, nobody: Caller, parts: &Parts) -> Resul
     let over = || Problem::unauthorized("this session is over; log in again");
     let session = api.sessions.of_cookie(&secret, now()).ok_or_else(over)?;
     let record = api.admins.record(&session.name).ok_or_else(over)?;
-    let administrator = record.administrator;
+    let (administrator, hash) = (record.administrator, record.hash);
     let who = Who::Admin { name: administrator.name, session: secret };
     let caller = Caller { who, grants: administrator.grants, ..nobody };
-    if administrator.disabled || session.began_at < administrator.changed_at {
+    if administrator.disabled || session.began_at < administrator.changed_at || !session.is_by(&hash) {
         return Err(Refusal { problem: over(), known: Some(Box::new(caller)) });
     }
     let is_safe = matches!(parts.method, Method::GET | Method::HEAD);

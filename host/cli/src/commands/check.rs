@@ -8,7 +8,7 @@ use clap::Args;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_relay::config::check::check;
 use sealwire_relay::config::{BUILTIN_POLICY, Component, Config, Policy, Problem, Profile};
-use sealwire_relay::generation::build_generation;
+use sealwire_relay::generation::{Components, build_generation};
 use sealwire_relay::settings::{SettingsDocument, gather};
 use serde::Serialize;
 
@@ -73,7 +73,8 @@ fn examine(mut config: Config, problems: Vec<Problem>, settings: Option<PathBuf>
     let told: Vec<_> = report.problems.iter().map(place).collect();
     let built = match Sandbox::start(SandboxConfig::default()) {
         Ok(sandbox) => settings.meant(&config).and_then(|(config, units)| {
-            build_generation(1, &config, &settings, units, &builtins, &sandbox, None).map(drop)
+            let components = Components::read(&config, &builtins);
+            build_generation(1, &config, &settings, units, &components, &sandbox, None).map(drop)
         }),
         Err(error) => Err(vec![Problem::new("sandbox", error.to_string())]),
     };

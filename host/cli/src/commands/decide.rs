@@ -9,7 +9,7 @@ use sealwire_admin::{DecideAnswer, DecideRequest, Stage};
 use sealwire_core::units::UnitPath;
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_relay::config::Config;
-use sealwire_relay::generation::build_generation;
+use sealwire_relay::generation::{Components, build_generation};
 use sealwire_relay::settings::{SettingsDocument, gather};
 
 use crate::args::Place;
@@ -175,7 +175,8 @@ async fn here(config: Config, settings: Option<PathBuf>, request: DecideRequest)
         };
         let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|error| Failure::Text(error.to_string()))?;
         let (config, units) = settings.meant(&config)?;
-        let (generation, scopes) = build_generation(1, &config, &settings, units, &builtins(), &sandbox, None)?;
+        let components = Components::read(&config, &builtins());
+        let (generation, scopes) = build_generation(1, &config, &settings, units, &components, &sandbox, None)?;
         Ok::<_, Failure>((config, sandbox, Arc::new(generation), scopes))
     });
     let (config, sandbox, generation, scopes) = built.await.map_err(|error| error.to_string())??;

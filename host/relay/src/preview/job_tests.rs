@@ -83,6 +83,19 @@ async fn ended(relay: &Arc<Relay>, document: &str, span: Span) -> Found {
 }
 
 #[tokio::test]
+async fn who_goes_while_it_is_being_built_leaves_no_job_behind() {
+    let relay = relay("").await;
+    let building = relay.building.lock().await;
+    let mut begun = Box::pin(relay.begin_preview(FIRST.to_owned(), Span::default()));
+    assert!(futures_util::poll!(&mut begun).is_pending(), "another change is being built");
+    assert_eq!(relay.preview(1).expect("it has a number").state, State::Running);
+    drop(begun);
+    assert_eq!(relay.preview(1).expect("still").state, State::Failed);
+    drop(building);
+    assert_eq!(ended(&relay, FIRST, Span::default()).await.state, State::Done);
+}
+
+#[tokio::test]
 async fn the_days_that_were_asked_for_are_read_and_no_others() {
     let relay = relay("").await;
     let decisions = happened(&relay, &[9, 3, 0]).await;

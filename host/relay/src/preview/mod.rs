@@ -113,23 +113,30 @@ impl Previews {
     }
 }
 
+/// A job that somebody works on: whatever becomes of him, a client that went while its candidate was built or a panic, it ends.
+struct Running(Arc<Job>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut found = self.0.found();
+        if found.state == State::Running {
+            found.trouble.get_or_insert_with(|| "it was given up".to_owned());
+            found.end(State::Failed);
+        }
+    }
+}
+
 impl Relay {
     /// Begins a preview of this document; how far it is [`Relay::preview`] tells.
     pub async fn begin_preview(self: &Arc<Relay>, document: String, span: Span) -> Result<Found, Refused> {
         let span = span.checked().map_err(Refused::Asked)?;
-        let job = self.previews.begin(span, &self.live())?;
-        let candidate = match self.candidate(document).await {
-            Ok(candidate) => candidate,
-            Err(problems) => {
-                job.found().end(State::Failed);
-                return Err(Refused::Problems(problems));
-            }
-        };
-        let found = job.found().clone();
+        let running = Running(self.previews.begin(span, &self.live())?);
+        let candidate = self.candidate(document).await.map_err(Refused::Problems)?;
+        let found = running.0.found().clone();
         let relay = Arc::clone(self);
         tokio::spawn(async move {
-            let state = Replaying { relay: &relay, candidate: &candidate, job: &job }.run(span).await;
-            job.found().end(state);
+            let state = Replaying { relay: &relay, candidate: &candidate, job: &running.0 }.run(span).await;
+            running.0.found().end(state);
         });
         Ok(found)
     }
