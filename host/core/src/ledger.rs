@@ -188,6 +188,9 @@ pub struct DecisionRecord {
     /// It went by the settings for mail whose client and recipient are both ours.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
+    /// Other units, and kinds of mail, whose settings are the same, and which it was made for as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_for: Vec<MadeFor>,
     /// SHA-256 of the component, hexadecimal.
     pub component: String,
     /// SHA-256 of the settings document given to it, hexadecimal.
@@ -206,6 +209,15 @@ pub struct DecisionRecord {
     pub reasons: Vec<Reason>,
     /// Microseconds from instantiation to drop.
     pub took_us: u64,
+}
+
+/// Whose settings a decision went by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MadeFor {
+    /// The organizational unit, root first.
+    pub unit: Vec<String>,
+    /// For mail whose client and recipient are both ours.
+    pub internal: bool,
 }
 
 fn is_zero(revision: &u64) -> bool {

@@ -134,6 +134,7 @@ fn record(
         revision: 0,
         unit: question.message().map(|message| message.organizational_unit.clone()).unwrap_or_default(),
         internal: false,
+        also_for: Vec::new(),
         component: policy.configured.component.clone(),
         settings: policy.configured.settings_digest.clone(),
         lists: Default::default(),

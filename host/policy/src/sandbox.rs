@@ -14,7 +14,7 @@ use std::thread;
 use schemars::JsonSchema;
 use sealwire_core::decision::{self, Called, FailedDecision, Judgement, PlanCall, Verdict};
 use sealwire_core::facts::{DestinationFacts, HopFacts, MessageFacts};
-use sealwire_core::ledger::DecisionRecord;
+use sealwire_core::ledger::{DecisionRecord, MadeFor};
 use serde::Serialize;
 
 use crate::calls::Calls;
@@ -112,12 +112,14 @@ pub struct Asked {
     pub internal: bool,
     /// Its organizational unit is the one whose settings these are.
     pub message: Arc<MessageFacts>,
+    /// Who has the same settings, and is asked for with it.
+    pub also_for: Vec<MadeFor>,
 }
 
 impl Asked {
     /// The first chain: there are no units but the root.
     pub fn of(message: &Arc<MessageFacts>) -> Asked {
-        Asked { chain: ChainId::default(), internal: false, message: Arc::clone(message) }
+        Asked { chain: ChainId::default(), internal: false, message: Arc::clone(message), also_for: Vec::new() }
     }
 }
 
@@ -265,6 +267,7 @@ impl Sandbox {
         into: impl Fn(Calls, String) -> T,
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
         let Asked { chain, internal, .. } = *asked;
+        let also_for = &asked.also_for;
         let answers = match &self.inner.threads {
             None => Ok(self.inner.chain(generation, chain, &question, now)),
             Some(threads) => {
@@ -279,7 +282,7 @@ impl Sandbox {
         };
         let answers = answers.unwrap_or_else(unavailable).into_iter();
         let called = |Answer { policy, result, mut record, .. }: Answer| {
-            record.internal = internal;
+            (record.internal, record.also_for) = (internal, also_for.clone());
             (result.map(|calls| into(calls, policy)), record)
         };
         answers.map(called).unzip()

@@ -108,7 +108,10 @@ pub async fn judge_arrival(
     for recipient in &facts.recipients {
         for scope in scopes.of(client_unit, recipient) {
             match asked.iter_mut().find(|(known, _)| known.chain == scope.chain) {
-                Some((_, concerned)) => concerned.push(recipient),
+                Some((known, concerned)) => {
+                    known.stands_for(&scope);
+                    concerned.push(recipient);
+                }
                 None => asked.push((scope, vec![recipient])),
             }
         }

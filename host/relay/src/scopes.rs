@@ -9,11 +9,11 @@ use std::sync::Arc;
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::Entry;
 use sealwire_core::facts::MessageFacts;
-use sealwire_core::ledger::DecisionRecord;
+use sealwire_core::ledger::{DecisionRecord, MadeFor};
 use sealwire_core::plan::Attempt;
 use sealwire_core::smtp::server::Hosted;
 use sealwire_core::units::{UnitPath, Units};
-use sealwire_policy::{Asked, ChainId};
+use sealwire_policy::{Asked, ChainId, Replayable};
 
 /// The units of a generation and the chain of each.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Scope {
     pub chain: ChainId,
     /// They are those for mail whose client and recipient are both ours.
     pub internal: bool,
+    /// Who has the same settings, and is asked for with it.
+    pub also_for: Vec<MadeFor>,
 }
 
 impl Scopes {
@@ -67,7 +69,10 @@ impl Scopes {
             (None, None) => (&root, None),
         };
         let mut scopes = vec![self.scope(first, internal)];
-        scopes.extend(second.map(|unit| self.scope(unit, internal)).filter(|second| second.chain != scopes[0].chain));
+        match second.map(|unit| self.scope(unit, internal)) {
+            Some(second) if second.chain == scopes[0].chain => scopes[0].stands_for(&second),
+            second => scopes.extend(second),
+        }
         scopes
     }
 
@@ -85,27 +90,51 @@ impl Scopes {
         Hosted::new(domains, self.units.addresses().iter().map(|(mailbox, unit)| (mailbox.clone(), of(unit))).collect())
     }
 
-    /// The chain of the unit that a decision was made for, or of the nearest above it that is there.
-    pub(crate) fn chain_of(&self, decision: &DecisionRecord) -> ChainId {
-        self.scope(&self.units.nearest(&decision.unit), decision.internal).chain
+    /// What a decision would be here, once for each chain: by that of the unit it was made for, or of the nearest above it that is
+    /// there, and by those of whom it was made for as well.
+    pub(crate) fn asked_again(&self, message: &str, decision: DecisionRecord) -> Vec<Replayable> {
+        let first = MadeFor { unit: decision.unit.clone(), internal: decision.internal };
+        let mut again: Vec<Replayable> = Vec::new();
+        for MadeFor { unit, internal } in std::iter::once(first).chain(decision.also_for.iter().cloned()) {
+            let chain = self.scope(&self.units.nearest(&unit), internal).chain;
+            if again.iter().all(|known| known.chain != chain) {
+                let record = DecisionRecord { unit, internal, ..decision.clone() };
+                again.push(Replayable { chain, message: message.to_owned(), record });
+            }
+        }
+        again
     }
 
     fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {
         // Never another's settings for want of its own: what is not there any more has those of the nearest that is.
         let unit = if self.chains.contains_key(unit) { unit.clone() } else { self.units.nearest(unit.names()) };
         let of_unit = self.chains.get(&unit).copied().unwrap_or_default();
-        Scope { unit, chain: if internal { of_unit.internal } else { of_unit.any }, internal }
+        let chain = if internal { of_unit.internal } else { of_unit.any };
+        Scope { unit, chain, internal, also_for: Vec::new() }
     }
 }
 
 impl Scope {
+    /// Another's settings are the same.
+    pub fn stands_for(&mut self, other: &Scope) {
+        let made_for = |scope: &Scope| MadeFor { unit: scope.unit.names().to_vec(), internal: scope.internal };
+        let own = made_for(self);
+        for one in std::iter::once(made_for(other)).chain(other.also_for.iter().cloned()) {
+            if one != own && !self.also_for.contains(&one) {
+                self.also_for.push(one);
+            }
+        }
+    }
+
     /// The message as this unit sees it.
     pub fn asks(&self, message: &Arc<MessageFacts>) -> Asked {
-        if message.organizational_unit == self.unit.names() {
-            return Asked { chain: self.chain, internal: self.internal, message: Arc::clone(message) };
-        }
-        let organizational_unit = self.unit.names().to_vec();
-        let message = Arc::new(MessageFacts { organizational_unit, ..(**message).clone() });
-        Asked { chain: self.chain, internal: self.internal, message }
+        let Scope { chain, internal, ref also_for, .. } = *self;
+        let message = if message.organizational_unit == self.unit.names() {
+            Arc::clone(message)
+        } else {
+            let organizational_unit = self.unit.names().to_vec();
+            Arc::new(MessageFacts { organizational_unit, ..(**message).clone() })
+        };
+        Asked { chain, internal, message, also_for: also_for.clone() }
     }
 }

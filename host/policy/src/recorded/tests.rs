@@ -206,6 +206,7 @@ fn record(question: &Question, facts: Value, at_hand: Map<String, Value>) -> Dec
         revision: 1,
         unit: question.message().expect("a message").organizational_unit.clone(),
         internal: false,
+        also_for: Vec::new(),
         component: String::new(),
         settings: String::new(),
         lists: Default::default(),

@@ -1,7 +1,7 @@
 //! A preview as a job over a ledger of several days: what it reads, how it ends, that there is one at a time.
 
 use arc_swap::ArcSwap;
-use sealwire_core::ledger::{DecisionRecord, LedgerRecord};
+use sealwire_core::ledger::{DecisionRecord, LedgerRecord, MadeFor};
 use sealwire_policy::{Sandbox, SandboxConfig};
 use sealwire_store::{MemoryPlace, Store};
 use tokio::sync::Mutex as AsyncMutex;
@@ -142,6 +142,28 @@ async fn what_belongs_together_is_counted_as_one_across_pieces() {
     assert_eq!(found.replayed, AT_ONCE as u64 + 1);
     let counts: Vec<_> = found.differences.iter().map(|row| (row.change.as_str(), row.count)).collect();
     assert_eq!(counts, [("accepted -> refused (R1)", AT_ONCE as u64)]);
+}
+
+/// Units with equal settings are asked for once; those that a change gives others to have theirs foreseen all the same.
+#[tokio::test]
+async fn a_decision_for_several_units_is_foreseen_for_each() {
+    let relay = relay("").await;
+    let live = relay.live();
+    let all = recorded(&relay.sandbox, &live, &live).await;
+    let listed = |asked: &&Replayable| {
+        asked.record.hook == "receive"
+            && asked.record.at_hand["message.header-from"] == serde_json::json!(["z@other.test"])
+            && asked.record.at_hand["client.channel.state"] == "not-offered"
+    };
+    let decision = &all.iter().find(listed).expect("in the table").record;
+    let it = MadeFor { unit: vec!["root".into(), "it".into()], internal: false };
+    let event = LedgerEvent::Decision(DecisionRecord { also_for: vec![it], ..decision.clone() });
+    let record = LedgerRecord { at_ms: relay.world.now_ms(), message: "m".into(), event };
+    relay.store.append(vec![record]).await.expect("appended");
+    let of_it = format!("[units.it]\ndomains = [\"it.test\"]\n{FIRST}unit = \"it\"\n");
+    let found = ended(&relay, &of_it, Span::default()).await;
+    let counts: Vec<_> = found.differences.iter().map(|row| (row.change.as_str(), row.count)).collect();
+    assert_eq!(counts, [("accepted -> refused (R1)", 1)], "{found:?}");
 }
 
 #[tokio::test]

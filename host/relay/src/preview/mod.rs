@@ -259,12 +259,9 @@ impl Replaying<'_> {
 
     /// What these were asked, and what came of it. Stopped on its way none of them counts.
     async fn replayed(&self, lines: Vec<LedgerLine>, until: Instant) -> Result<Vec<(Replayable, Replayed)>, Ended> {
-        let asked = lines.into_iter().filter_map(|line| match line.record.event {
-            LedgerEvent::Decision(record) => {
-                let chain = self.candidate.scopes.chain_of(&record);
-                Some(Replayable { chain, message: line.record.message, record })
-            }
-            _ => None,
+        let asked = lines.into_iter().flat_map(|line| match line.record.event {
+            LedgerEvent::Decision(record) => self.candidate.scopes.asked_again(&line.record.message, record),
+            _ => Vec::new(),
         });
         let asked: Arc<[Replayable]> = asked.collect();
         let began = Instant::now();

@@ -228,7 +228,7 @@ pub(super) async fn recorded(sandbox: &Sandbox, live: &Live, by: &Live) -> Arc<[
             // Through the ledger's own words.
             let text = serde_json::to_string(&record).expect("JSON");
             let record: DecisionRecord = serde_json::from_str(&text).expect("the same");
-            all.push(Replayable { chain: by.scopes.chain_of(&record), message: sent.id.clone(), record });
+            all.extend(by.scopes.asked_again(&sent.id, record));
         }
     }
     all.into()

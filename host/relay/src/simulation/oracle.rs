@@ -13,7 +13,7 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::ledger::{DecisionRecord, LedgerEvent, LedgerRecord};
 use sealwire_core::outcome::Outcome;
-use sealwire_policy::{Replayable, Replayed};
+use sealwire_policy::Replayed;
 use sealwire_store::{LedgerQuery, MemoryStore, QueueFilter, QueueItem, Store};
 
 use super::fault::Fault;
@@ -68,9 +68,8 @@ async fn replays(scene: &Scene, records: &[LedgerRecord], wrong: &mut Vec<String
     for record in records {
         let LedgerEvent::Decision(before) = &record.event else { continue };
         let live = if before.generation == 1 { &scene.shared.sound } else { &scene.shared.broken };
-        let asked =
-            Replayable { chain: live.scopes.chain_of(before), message: record.message.clone(), record: before.clone() };
-        let again = scene.shared.sandbox.replay(&live.generation, Arc::from([asked]), Arc::default()).await;
+        let asked = live.scopes.asked_again(&record.message, before.clone());
+        let again = scene.shared.sandbox.replay(&live.generation, asked.into(), Arc::default()).await;
         let same = matches!(&again[..], [Replayed::Decided(after)]
             if DecisionRecord { took_us: before.took_us, ..(**after).clone() } == *before);
         if !same {
