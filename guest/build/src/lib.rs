@@ -14,6 +14,7 @@ mod verify;
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -49,8 +50,15 @@ pub fn component(crate_dir: &Path, package: &str, out_dir: &Path) -> Result<Path
     let component = wrap(&module).map_err(|error| Error::NoComponent(package.to_owned(), error))?;
     refuse_foreign_imports(package, &component)?;
     let path = out_dir.join(format!("{package}.wasm"));
-    fs::write(&path, component).map_err(|error| Error::Folder(path.clone(), error))?;
+    replace(&path, &component).map_err(|error| Error::Folder(path.clone(), error))?;
     Ok(path)
+}
+
+/// Whole or not at all: tests beside each other build the same component, and one reads it while another writes it.
+fn replace(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let written = path.with_extension(format!("{}-{:?}", std::process::id(), std::thread::current().id()));
+    fs::write(&written, octets)?;
+    fs::rename(&written, path)
 }
 
 /// SHA-256 of a file, in hexadecimal.
