@@ -1,6 +1,6 @@
 //! Who asks, and what he may.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use sealwire_core::units::{UnitPath, Within};
 use sealwire_relay::Actor;
@@ -42,6 +42,17 @@ pub(crate) enum Who {
     },
 }
 
+/// What the keys of those begin with whom nobody knows.
+pub(crate) const STRANGER: &str = "address ";
+
+/// Where an address belongs: of IPv6 its first 64 bits, for one subscriber has all that follows (RFC 6177 section 2).
+pub(crate) fn place_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
 impl Caller {
     /// The relay's own user: he could read the store itself.
     pub(crate) fn operator(name: String) -> Caller {
@@ -78,10 +89,18 @@ impl Caller {
         }
     }
 
-    /// What limits and remembered answers are counted by: nobody can take another's.
+    /// What limits are counted by.
+    pub(crate) fn counted_by(&self) -> String {
+        match (&self.who, self.from) {
+            (Who::Nobody, Some(from)) => format!("{STRANGER}{}", place_of(from)),
+            _ => self.key(),
+        }
+    }
+
+    /// What remembered answers are kept by: nobody can take another's.
     pub(crate) fn key(&self) -> String {
         match &self.who {
-            Who::Nobody => self.from.map_or_else(|| "nobody".to_owned(), |from| format!("address {from}")),
+            Who::Nobody => self.from.map_or_else(|| "nobody".to_owned(), |from| format!("{STRANGER}{from}")),
             Who::Peer(name) => format!("peer {name}"),
             Who::Token { id, .. } => format!("token {id}"),
             Who::Admin { name, .. } => format!("admin {name}"),

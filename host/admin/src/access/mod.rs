@@ -12,5 +12,5 @@ pub(crate) mod sessions;
 pub(crate) mod throttle;
 pub(crate) mod tokens;
 
-pub(crate) use caller::{Caller, Who};
+pub(crate) use caller::{Caller, STRANGER, Who};
 pub use role::{Grant, Role};

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Mutex;
 
+use super::caller::place_of;
+
 /// Failures without a wait: people mistype.
 const FREE: u32 = 3;
 /// The longest wait of an account.
@@ -54,6 +56,7 @@ impl Throttle {
     /// Seconds until a login may be tried; 0: now. What is tried counts as failed until [`Throttle::succeeded`].
     pub(crate) fn attempt(&self, account: &str, address: IpAddr, now: u64) -> u64 {
         let Ok(mut tried) = self.0.lock() else { return 1 };
+        let address = place_of(address);
         let known = Tried::Known(account.to_owned(), address);
         let keys: Vec<(Tried, u64)> = match tried.contains_key(&known) {
             true => vec![(known, ACCOUNT_WAIT_MAX_SECS)],
@@ -88,6 +91,7 @@ impl Throttle {
     /// Whether it is time to tell again that this address tries on while it should wait.
     pub(crate) fn tells(&self, address: IpAddr, now: u64) -> bool {
         let Ok(mut told) = self.1.lock() else { return false };
+        let address = place_of(address);
         if told.len() >= REMEMBERED_MAX {
             told.retain(|_, at| *at + TOLD_EVERY_SECS > now);
         }
@@ -101,6 +105,7 @@ impl Throttle {
     /// The password was right: what failed before is forgotten, and the address is known.
     pub(crate) fn succeeded(&self, account: &str, address: IpAddr, now: u64) {
         let Ok(mut tried) = self.0.lock() else { return };
+        let address = place_of(address);
         tried.remove(&Tried::Account(account.to_owned()));
         tried.remove(&Tried::Address(address));
         tried.insert(Tried::Known(account.to_owned(), address), Failures { count: 0, last: now });
@@ -149,6 +154,17 @@ mod tests {
         let told = (0..3600).filter(|now| (0..20).any(|_| throttle.tells(stranger(1), *now))).count();
         assert_eq!(told, 60);
         assert!(throttle.tells(stranger(2), 3600));
+    }
+
+    #[test]
+    fn a_subscriber_is_one_however_many_addresses_he_has() {
+        let throttle = Throttle::default();
+        let address = |text: &str| -> IpAddr { text.parse().expect("an address") };
+        for last in 0..4 {
+            throttle.attempt(&format!("account{last}"), address(&format!("2001:db8::{last}")), 10);
+        }
+        assert!(throttle.attempt("ann", address("2001:db8::ffff"), 10) > 0);
+        assert_eq!(throttle.attempt("ann", address("2001:db8:0:1::1"), 10), 0);
     }
 
     #[test]

@@ -4,12 +4,17 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::access::STRANGER;
+
 /// Callers remembered; beyond, those whose bucket is full again are forgotten, which changes nothing for them.
 const CALLERS_MAX: usize = 10_000;
 
-/// The buckets.
+/// The buckets of callers who are known, and of strangers, who can be as many as they like and take no room of the others.
 #[derive(Default)]
-pub(crate) struct Rates(Mutex<HashMap<String, Bucket>>);
+pub(crate) struct Rates {
+    known: Mutex<HashMap<String, Bucket>>,
+    strangers: Mutex<HashMap<String, Bucket>>,
+}
 
 struct Bucket {
     left: f64,
@@ -27,7 +32,8 @@ impl Bucket {
 impl Rates {
     /// Takes one; the error says how long until there is one. A bucket holds a minute's worth.
     pub(crate) fn take(&self, caller: &str, per_minute: u32, now: Instant) -> Result<(), Duration> {
-        let Ok(mut buckets) = self.0.lock() else { return Ok(()) };
+        let buckets = if caller.starts_with(STRANGER) { &self.strangers } else { &self.known };
+        let Ok(mut buckets) = buckets.lock() else { return Ok(()) };
         let per_minute = f64::from(per_minute.max(1));
         if buckets.len() >= CALLERS_MAX && !buckets.contains_key(caller) {
             buckets.retain(|_, bucket| bucket.filled(per_minute, now) < per_minute);
@@ -78,10 +84,12 @@ mod tests {
     fn there_is_a_bound_on_callers() {
         let (rates, now) = (Rates::default(), Instant::now());
         for number in 0..CALLERS_MAX {
-            assert!(rates.take(&number.to_string(), 2, now).is_ok());
+            assert!(rates.take(&format!("{STRANGER}{number}"), 2, now).is_ok());
         }
-        assert!(rates.take("one more", 2, now).is_err());
-        assert!(rates.take("0", 2, now).is_ok(), "who is known is served");
-        assert!(rates.take("one more", 2, now + Duration::from_secs(60)).is_ok());
+        let one_more = format!("{STRANGER}one more");
+        assert!(rates.take(&one_more, 2, now).is_err());
+        assert!(rates.take(&format!("{STRANGER}0"), 2, now).is_ok(), "who was there is served");
+        assert!(rates.take("token 7", 2, now).is_ok(), "strangers take no room of who is known");
+        assert!(rates.take(&one_more, 2, now + Duration::from_secs(60)).is_ok());
     }
 }

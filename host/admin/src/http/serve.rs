@@ -176,7 +176,7 @@ pub(super) fn limit(api: &Api, caller: &Caller) -> Result<(), Problem> {
     let Some(config) = &live.config.api else {
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the API has been switched off".to_owned()));
     };
-    api.rates.take(&caller.key(), config.requests_per_minute, instant()).map_err(|wait| {
+    api.rates.take(&caller.counted_by(), config.requests_per_minute, instant()).map_err(|wait| {
         let secs = wait.as_secs() + 1;
         let text = format!("more than {} requests in a minute; ask again in {secs} s", config.requests_per_minute);
         Problem::new(StatusCode::TOO_MANY_REQUESTS, text).with(header::RETRY_AFTER, &secs.to_string())
