@@ -40,6 +40,14 @@ impl FromStr for Network {
         let wrong = "is no network; write one such as 192.0.2.0/24, 2001:db8::/32 or a single address";
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
         let address: IpAddr = address.parse().map_err(|_| wrong.to_owned())?;
+        // Clients are known by their IPv4 addresses, so it would never match (RFC 4291 section 2.5.5.2).
+        if let IpAddr::V6(mapped) = address
+            && let Some(v4) = mapped.to_ipv4_mapped()
+        {
+            return Err(format!(
+                "holds IPv4 addresses in IPv6's form; write {v4}, with a prefix of 0 to 32 if it is a network"
+            ));
+        }
         let width = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(width), str::parse).ok().filter(|prefix| *prefix <= width).ok_or(wrong)?;
         let network = Network { address, prefix };

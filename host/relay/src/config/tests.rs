@@ -23,8 +23,12 @@ fn every_problem_is_told_with_line_key_and_remedy() {
         ("hostnam = \"a.example\"\n", &[(1, "hostnam", "no such key")]),
         ("hostname = 5\nlog-level = \"loud\"\n", &[(1, "hostname", "must be a text"), (2, "log-level", "debug")]),
         (
-            "trusted-networks = [\"10.1.0.0/8\",\n \"ten\"]",
-            &[(1, "trusted-networks", "10.0.0.0/8"), (2, "trusted-networks", "is no network")],
+            "trusted-networks = [\"10.1.0.0/8\",\n \"ten\",\n \"::ffff:10.0.0.0/104\"]",
+            &[
+                (1, "trusted-networks", "10.0.0.0/8"),
+                (2, "trusted-networks", "is no network"),
+                (3, "trusted-networks", "write 10.0.0.0"),
+            ],
         ),
         (
             "[[listener]]\naddress = \"127.0.0.1\"\n[[listener]]\nname = \"A\"",

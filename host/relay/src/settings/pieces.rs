@@ -64,6 +64,11 @@ pub(crate) async fn fetch(
         }
         let broken = |error: StoreError| vec![Problem::of_file(&list.file, format!("cannot be read back: {error}"))];
         let pieces = store.pieces(digests(list)?).await.map_err(broken)?;
+        // What a disk gives back must be what was saved: another list would do quietly.
+        if let Some(damaged) = pieces.iter().find(|piece| digest(&piece.text) != piece.digest) {
+            let text = format!("piece {} is damaged; apply the settings anew", hexadecimal(&damaged.digest));
+            return Err(vec![Problem::of_file(&list.file, text)]);
+        }
         list.text = pieces.into_iter().map(|piece| piece.text).collect();
     }
     Ok(())
@@ -200,6 +205,23 @@ mod tests {
             assert_eq!(again, gathered, "with its pieces named");
             again.lists.values_mut().for_each(|list| list.pieces.clear());
             assert_eq!(again, whole);
+        });
+    }
+
+    /// A damaged piece may still read as a list, of others.
+    #[test]
+    fn what_is_not_as_it_was_saved_is_no_list() {
+        let piece = Piece { digest: digest("a.example"), text: "b.example".into() };
+        let list = ListFile { file: "l.txt".into(), pieces: vec![hexadecimal(&piece.digest)], ..ListFile::default() };
+        let mut gathered = Gathered { lists: [("l".to_owned(), list)].into(), ..Gathered::default() };
+        let store = sealwire_store::MemoryPlace::default().open();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let needs = vec![piece.digest];
+            let new = sealwire_store::NewRevision { pieces: vec![piece], needs, ..Default::default() };
+            store.put_settings(new).await.expect("put");
+            let refused = fetch(&store, &mut gathered, None).await.expect_err("it is another text");
+            assert!(refused[0].text.contains("is damaged"), "{}", refused[0]);
         });
     }
 }
