@@ -1,6 +1,5 @@
 //! Beside the endpoints: `/healthz`, `/readyz`, `/metrics`, for those who watch the relay.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use sealwire_store::Known;
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::problem::{Problem, allowed};
 use super::serve::{identify, limit};
@@ -30,6 +30,7 @@ const METRICS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Default)]
 pub(crate) struct Readiness {
     stopping: AtomicBool,
+    /// Held by whoever looks: others wait for what he finds, for each look is a write.
     found: Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
@@ -68,14 +69,12 @@ async fn readiness(api: &Api) -> Result<(), String> {
     if api.readiness.stopping.load(Ordering::Relaxed) {
         return Err("the relay is stopping".to_owned());
     }
-    let lately = api.readiness.found.lock().ok().and_then(|found| found.clone());
-    if let Some((_, found)) = lately.filter(|(at, _)| at.elapsed() < ASKED_AGAIN_AFTER) {
-        return found;
+    let mut last = api.readiness.found.lock().await;
+    if let Some((_, found)) = last.as_ref().filter(|(at, _)| at.elapsed() < ASKED_AGAIN_AFTER) {
+        return found.clone();
     }
     let found = find(api).await;
-    if let Ok(mut last) = api.readiness.found.lock() {
-        *last = Some((instant(), found.clone()));
-    }
+    *last = Some((instant(), found.clone()));
     found
 }
 

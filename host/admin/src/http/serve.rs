@@ -233,7 +233,10 @@ async fn run(endpoint: &Arc<Endpoint>, raw: Raw, asked: Option<Asked>) -> Result
     let api = raw.api.clone();
     let doing = tokio::spawn(async move {
         let (relay, actor, path) = (Arc::clone(&api.relay), raw.caller.actor(), raw.parts.uri.path().to_owned());
-        let done = endpoint.run(raw).await;
+        // One that breaks off is told of too, and its key does not wait for it.
+        let running = Arc::clone(&endpoint);
+        let done = tokio::spawn(async move { running.run(raw).await }).await;
+        let done = done.unwrap_or_else(|error| Err(Problem::internal(format!("it broke off: {error}"))));
         if endpoint.told_by == ToldBy::Frame {
             relay.audit(&actor, act(&endpoint, path, &done)).await;
         }
