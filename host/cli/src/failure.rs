@@ -29,6 +29,20 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// For people: each thing that is wrong on a line of its own.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            Failure::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
+            Failure::Client(ClientError::Refused(refusal)) => {
+                let problems = refusal.problems.iter().map(|problem| format!("  {problem}"));
+                std::iter::once(refusal.error.clone()).chain(problems).collect()
+            }
+            other => vec![other.to_string()],
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

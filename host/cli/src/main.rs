@@ -8,6 +8,7 @@ mod builtins;
 mod commands;
 mod derivation;
 mod failure;
+mod log_lines;
 mod output;
 
 use std::process::ExitCode;

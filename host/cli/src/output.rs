@@ -1,7 +1,11 @@
 //! What a person or a program reads: lines and aligned tables, or JSON. Colour on a terminal only, never with NO_COLOR.
+//!
+//! Much of it is strangers' text. Whatever is written here is made visible here, so that no command need think of it: nothing but
+//! a colour of ours speaks to the terminal, and a line is one line.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 
+use sealwire_core::visible::{visible, visible_json};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -10,6 +14,7 @@ use crate::failure::Failure;
 pub(crate) struct Output {
     /// JSON was asked for.
     pub(crate) json: bool,
+    is_terminal: bool,
     colour: bool,
 }
 
@@ -25,25 +30,56 @@ impl Output {
     pub(crate) fn new(json: bool) -> Output {
         // https://no-color.org: present and not empty.
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Output { json, colour: !json && !unwanted && stdout().is_terminal() }
+        let is_terminal = stdout().is_terminal();
+        Output { json, is_terminal, colour: !json && !unwanted && is_terminal }
     }
 
     /// One line. A reader that has gone away (`| head`) is no fault of ours.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
-        let _ = writeln!(stdout(), "{}", text.as_ref());
+        self.pieces(&[(None, text.as_ref())]);
+    }
+
+    /// One line in a tone.
+    pub(crate) fn toned(&self, tone: Tone, text: &str) {
+        self.pieces(&[(Some(tone), text)]);
+    }
+
+    /// One line of pieces, each with its tone.
+    pub(crate) fn pieces(&self, pieces: &[(Option<Tone>, &str)]) {
+        let _ = writeln!(stdout(), "{}", coloured(pieces, self.colour));
+    }
+
+    /// A text of several lines.
+    pub(crate) fn lines(&self, text: &str) {
+        text.lines().for_each(|line| self.line(line));
+    }
+
+    /// A file's text, or one line of it, to be kept or read by programs: to a terminal as lines, to anything else as it is.
+    pub(crate) fn file(&self, text: &str) {
+        match self.is_terminal {
+            true => self.lines(text),
+            false => drop(writeln!(stdout(), "{}", text.trim_end_matches(['\r', '\n']))),
+        }
     }
 
     /// A line for the person at the terminal, beside the answer: on standard error.
     pub(crate) fn aside(&self, text: &str) {
-        let _ = writeln!(stderr(), "{text}");
+        let _ = writeln!(stderr(), "{}", visible(text));
     }
 
     /// A value for programs.
     pub(crate) fn value(&self, value: &impl Serialize) {
-        match serde_json::to_string_pretty(value) {
-            Ok(text) => self.line(text),
-            Err(error) => self.line(format!("{{\"error\": {:?}}}", error.to_string())),
-        }
+        self.json(serde_json::to_string_pretty(value));
+    }
+
+    /// The same on one line, where more follow.
+    pub(crate) fn value_on_a_line(&self, value: &impl Serialize) {
+        self.json(serde_json::to_string(value));
+    }
+
+    fn json(&self, written: serde_json::Result<String>) {
+        let text = written.unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
+        let _ = writeln!(stdout(), "{}", visible_json(&text));
     }
 
     /// The value with `--json`, else what `people` prints.
@@ -56,23 +92,16 @@ impl Output {
         if self.json {
             self.value(&serde_json::json!({ "error": failure.to_string(), "problems": failure.problems() }));
         } else {
-            let _ = writeln!(stderr(), "{failure}");
+            failure.lines().iter().for_each(|line| self.aside(line));
         }
-    }
-
-    pub(crate) fn toned(&self, tone: Tone, text: &str) -> String {
-        let code = match tone {
-            Tone::Good => 32,
-            Tone::Bad => 31,
-            Tone::Quiet => 2,
-        };
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     /// Columns under their headings, as wide as their widest cell.
     pub(crate) fn table<const N: usize>(&self, headings: [&str; N], rows: &[[String; N]]) {
-        let widths = widths(headings, rows);
-        self.line(self.toned(Tone::Quiet, &aligned(&headings.map(ToOwned::to_owned), &widths)));
+        // Visible before it is measured.
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| visible(cell))).collect();
+        let widths = widths(headings, &rows);
+        self.toned(Tone::Quiet, &aligned(&headings.map(ToOwned::to_owned), &widths));
         rows.iter().for_each(|row| self.line(aligned(row, &widths)));
     }
 
@@ -80,10 +109,20 @@ impl Output {
     pub(crate) fn pairs(&self, pairs: &[(&str, String)]) {
         let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in pairs {
-            let name = self.toned(Tone::Quiet, &format!("{name:width$}"));
-            self.line(format!("{name}  {value}"));
+            self.pieces(&[(Some(Tone::Quiet), &format!("{name:width$}")), (None, &format!("  {value}"))]);
         }
     }
+}
+
+/// What is written for these pieces.
+fn coloured(pieces: &[(Option<Tone>, &str)], colour: bool) -> String {
+    let piece = |(tone, text): &(Option<Tone>, &str)| match tone.filter(|_| colour) {
+        None => visible(text),
+        Some(Tone::Good) => format!("\u{1b}[32m{}\u{1b}[0m", visible(text)),
+        Some(Tone::Bad) => format!("\u{1b}[31m{}\u{1b}[0m", visible(text)),
+        Some(Tone::Quiet) => format!("\u{1b}[2m{}\u{1b}[0m", visible(text)),
+    };
+    pieces.iter().map(piece).collect()
 }
 
 fn widths<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> [usize; N] {
@@ -130,6 +169,15 @@ mod tests {
         let widths = widths(["", "name"], &rows);
         let lines: Vec<_> = rows.iter().map(|row| aligned(row, &widths)).collect();
         assert_eq!(lines, ["a    one", "äöü  2"]);
+    }
+
+    #[test]
+    fn a_line_is_one_line_and_no_colour_but_ours_speaks_to_the_terminal() {
+        let strange = "a\r\nb\u{1b}[31m\u{9b}2J\u{202e}";
+        let shown = r"a\r\nb\u{1b}[31m\u{9b}2J\u{202e}";
+        assert_eq!(coloured(&[(None, strange), (Some(Tone::Bad), strange)], false), format!("{shown}{shown}"));
+        let red = coloured(&[(None, strange), (Some(Tone::Bad), strange)], true);
+        assert_eq!(red, format!("{shown}\u{1b}[31m{shown}\u{1b}[0m"));
     }
 
     #[test]

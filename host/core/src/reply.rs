@@ -7,6 +7,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::visible::speaks;
+
 /// Longest text of a reply a policy may give, in octets.
 pub const POLICY_TEXT_MAX: usize = 400;
 /// Longest reply line in octets, CR LF included (RFC 5321 §4.5.3.1.5).
@@ -85,13 +87,15 @@ impl Reply {
         self.code / 100 == 5
     }
 
-    /// Appends the wire form, wrapping long text over continuation lines, the enhanced code on each (RFC 2034 §4).
+    /// Appends the wire form, wrapping long text over continuation lines, the enhanced code on each (RFC 2034 §4). A character
+    /// that would end a line or speak to a terminal is written `?`.
     pub fn write(&self, out: &mut Vec<u8>) {
         let prefix = self.enhanced.map(|e| format!("{e} ")).unwrap_or_default();
         let room = REPLY_LINE_MAX - 2 - 4 - prefix.len();
         let lines: Vec<&str> = self.text.split('\n').flat_map(|line| wrap(line, room)).collect();
         for (i, line) in lines.iter().enumerate() {
             let mark = if i + 1 == lines.len() { ' ' } else { '-' };
+            let line = line.replace(speaks, "?");
             out.extend_from_slice(format!("{}{mark}{prefix}{line}\r\n", self.code).as_bytes());
         }
     }
@@ -206,6 +210,14 @@ mod tests {
         }
         assert!(Reply::from_policy(550, "5.7.10", &"x".repeat(400)).is_ok());
         assert!(Reply::from_policy(550, "5.7.10", &"x".repeat(401)).is_err());
+    }
+
+    #[test]
+    fn no_text_ends_a_line_or_speaks_to_a_terminal() {
+        let mut out = Vec::new();
+        Reply::new(451, (3, 0), "a\r250 2.0.0 forged\u{1b}[2J\0\u{202e}\nb").write(&mut out);
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert_eq!(text, "451-4.3.0 a?250 2.0.0 forged?[2J??\r\n451 4.3.0 b\r\n");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use sealwire_core::units::Within;
+use sealwire_core::visible::visible_json;
 use sealwire_relay::Act;
 use serde::Serialize;
 
@@ -165,7 +166,8 @@ pub(crate) trait Value: Serialize + JsonSchema + Send + 'static {}
 
 impl<T: Value> Answered for T {
     fn octets(&self) -> Result<Vec<u8>, Problem> {
-        serde_json::to_vec(self).map_err(|error| Problem::internal(format!("the answer cannot be written: {error}")))
+        let failed = |error| Problem::internal(format!("the answer cannot be written: {error}"));
+        serde_json::to_string(self).map(|json| visible_json(&json).into_bytes()).map_err(failed)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema> {

@@ -6,6 +6,7 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
+use sealwire_core::visible::visible_json;
 use sealwire_relay::settings::EditError;
 use sealwire_relay::{ChangeError, config};
 use sealwire_store::StoreError;
@@ -249,7 +250,7 @@ impl From<StoreError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = serde_json::to_vec(&self.details).unwrap_or_default();
+        let body = visible_json(&serde_json::to_string(&self.details).unwrap_or_default());
         let mut response = (self.status, [(header::CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         response.headers_mut().extend(self.headers);
         response

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use sealwire_admin::{Client, query};
 use sealwire_core::audit::{AuditLine, AuditResult, Head, NewAudit, Verified, Walk};
 use sealwire_core::time::rfc3339;
-use sealwire_core::visible::visible;
+use sealwire_core::visible::{visible, visible_json};
 use sealwire_relay::config::values::seconds;
 use serde::{Deserialize, Serialize};
 
@@ -178,11 +178,7 @@ async fn show(client: &Client, number: u64, output: &Output) -> Result<(), Failu
     let line = lines.into_iter().find(|line| line.number == number);
     let line =
         line.ok_or_else(|| format!("the audit log has no entry {number}; `sealwire audit list` has the last"))?;
-    output.either(&line, |line| {
-        // JSON escapes line ends and not all that a terminal listens to.
-        let text = serde_json::to_string_pretty(line).unwrap_or_default();
-        text.lines().for_each(|line| output.line(visible(line)));
-    });
+    output.value(&line);
     Ok(())
 }
 
@@ -193,9 +189,9 @@ fn tell(verified: &Verified, output: &Output) {
         _ => output.line("no entries"),
     }
     output.line(format!("head {head}"));
-    faults.iter().for_each(|fault| output.line(output.toned(Tone::Bad, &fault.to_string())));
+    faults.iter().for_each(|fault| output.toned(Tone::Bad, &fault.to_string()));
     match faults_in_all {
-        0 => output.line(output.toned(Tone::Good, "one whole chain")),
+        0 => output.toned(Tone::Good, "one whole chain"),
         all if *all > faults.len() as u64 => output.line(format!("and {} faults more", all - faults.len() as u64)),
         _ => {}
     }
@@ -228,7 +224,7 @@ async fn export(client: &Client, since: Option<u64>, to: &mut impl Write) -> Res
         at = last.head();
         for line in &lines {
             let line = serde_json::to_string(line).map_err(|error| error.to_string())?;
-            writeln!(to, "{line}").map_err(failed)?;
+            writeln!(to, "{}", visible_json(&line)).map_err(failed)?;
         }
     }
 }
@@ -277,8 +273,6 @@ mod tests {
             r#"socket\u{1b}[2J, generation 3; "\"why\"\r\n"; refused: no\tsuch\u{7f}"#
         );
         assert_eq!(in_words(&line), expected);
-        let shown = serde_json::to_string_pretty(&line).expect("JSON");
-        assert!(!shown.contains(['\u{1b}', '\r']), "{shown}");
     }
 
     #[test]

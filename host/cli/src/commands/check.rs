@@ -103,10 +103,10 @@ fn tell(report: &Report, output: &Output) {
         output.line(format!("warning: {warning}"));
     }
     for problem in &report.problems {
-        output.line(output.toned(Tone::Bad, &problem.to_string()));
+        output.toned(Tone::Bad, &problem.to_string());
     }
     match report.problems.len() {
-        0 => output.line(output.toned(Tone::Good, "all is well")),
+        0 => output.toned(Tone::Good, "all is well"),
         1 => output.line("1 problem"),
         count => output.line(format!("{count} problems")),
     }

@@ -188,11 +188,8 @@ fn tell(decision: &Decision, output: &Output) {
         "accept" | "planned" | "cleared" => Tone::Good,
         _ => Tone::Bad,
     };
-    let result = output.toned(tone, &decision.result);
-    match &decision.recipient {
-        Some(recipient) => output.line(format!("{result}  {recipient}")),
-        None => output.line(result),
-    }
+    let recipient = decision.recipient.as_ref().map(|recipient| format!("  {recipient}")).unwrap_or_default();
+    output.pieces(&[(Some(tone), &decision.result), (None, &recipient)]);
     decision.lines.iter().for_each(|line| output.line(format!("  {line}")));
     for record in &decision.records {
         derivation::lines(record).iter().for_each(|line| output.line(format!("  {line}")));

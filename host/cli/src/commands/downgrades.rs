@@ -54,7 +54,7 @@ fn tell(downgrades: &[Downgrade], output: &Output) {
         output.line("no host gives less protection than it gave");
     }
     for Downgrade { destination, host, gave, gave_at, gives, since } in downgrades {
-        output.line(output.toned(Tone::Bad, destination));
+        output.toned(Tone::Bad, destination);
         output.line(format!("  {host} gives {gives} since {}", rfc3339(*since)));
         output.line(format!("  it gave {gave}, seen last {}", rfc3339(*gave_at)));
     }

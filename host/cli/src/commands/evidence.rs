@@ -78,7 +78,7 @@ impl OfDomain {
                     }
                 };
                 match &self.output {
-                    None => output.line(text.trim_end()),
+                    None => output.file(&text),
                     Some(path) => write(path, &text)?,
                 }
             }
@@ -112,7 +112,7 @@ fn verified(file: &Path, key: Option<&str>) -> Result<Evidence, Failure> {
 
 fn tell(evidence: &Evidence, by_known_key: bool, output: &Output) {
     let Evidence { relay, domain, month, made_at, inbound, outbound, audit_head, covers, .. } = evidence;
-    output.line(output.toned(Tone::Good, "as it was made"));
+    output.toned(Tone::Good, "as it was made");
     if !by_known_key {
         output.line("by the key that it names itself: hold that against the relay's own, with --key");
     }

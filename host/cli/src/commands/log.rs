@@ -88,7 +88,7 @@ impl Log {
 /// One line for people; with `--json`, one JSON document on a line.
 fn tell(line: &LedgerLine, output: &Output) {
     if output.json {
-        output.line(serde_json::to_string(line).unwrap_or_default());
+        output.value_on_a_line(line);
         return;
     }
     let record = &line.record;

@@ -180,7 +180,7 @@ fn tell_entry(entry: &QueueEntry, output: &Output) {
     let rows: Vec<_> = item.recipients.iter().map(row).collect();
     output.table(["to", "next", "rounds", "last round"], &rows);
     output.line("");
-    output.line(header.trim_end());
+    output.lines(header.trim_end());
 }
 
 fn waits(recipient: &QueuedRecipient) -> bool {

@@ -6,14 +6,13 @@ use sealwire_core::facts::RouteKind;
 use sealwire_core::plan::Route;
 use sealwire_relay::config::{Component, Config};
 use sealwire_relay::{Actor, Relay, Start};
-use std::io::IsTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::Place;
 use crate::builtins::builtins;
 use crate::failure::Failure;
+use crate::log_lines;
 use crate::output::Output;
 
 #[derive(Args)]
@@ -34,7 +33,7 @@ pub(crate) struct Serve {}
 impl Serve {
     pub(crate) async fn run(self, place: &Place, output: &Output) -> Result<(), Failure> {
         let (config, file) = place.configuration()?;
-        log_to_standard_error(&config);
+        log_lines::begin(config.log_level.as_str());
         let metrics = Metrics::install().map_err(|error| format!("metrics cannot be counted: {error}"))?;
         let server = Server::bind(&config.admin_socket)?;
         let listener = match &config.api {
@@ -129,17 +128,6 @@ fn way_out(route: &Route) -> String {
     let secured = route.implicit_tls() || !route.demands().is_empty();
     let how = if secured { "over TLS only" } else { "over TLS where that works, unless settings demand it" };
     format!("{to}, {how}")
-}
-
-fn log_to_standard_error(config: &Config) {
-    // The libraries speak only when something is wrong: their inner workings are nobody's log.
-    let level = config.log_level.as_str();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("warn,sealwire={level}")));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 /// A reload that fails is told in the log, and what was in force stays.

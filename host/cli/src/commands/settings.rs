@@ -118,7 +118,7 @@ impl Settings {
                 let number = revision.map(|number| ("revision", number.to_string()));
                 let revision: Revision = client.get(&query("/v1/settings", number)).await?;
                 let text = text_of(&revision, list.as_deref())?;
-                output.either(&revision, |_| output.line(text.trim_end()));
+                output.either(&revision, |_| output.file(&text));
             }
             Settings::Revisions => {
                 let revisions: Vec<Revision> = client.get("/v1/settings/revisions").await?;

@@ -59,20 +59,20 @@ fn tell(status: &Value, output: &Output) {
         let findings: Vec<String> =
             troubled["findings"].as_array().into_iter().flatten().map(|finding| words(&finding["text"])).collect();
         let (destination, state) = (words(&troubled["destination"]), words(&troubled["state"]));
-        output.line(output.toned(Tone::Bad, &format!("probe of {destination}: {state}: {}", findings.join("; "))));
+        output.toned(Tone::Bad, &format!("probe of {destination}: {state}: {}", findings.join("; ")));
     }
     for list in array(status, "/revocation-lists") {
-        output.line(output.toned(Tone::Bad, &words(list)));
+        output.toned(Tone::Bad, &words(list));
     }
     for downgrade in array(status, "/downgrades") {
         let (destination, host) = (words(&downgrade["destination"]), words(&downgrade["host"]));
         let text = format!("lost protection: {destination} at {host}; see `sealwire downgrades list`");
-        output.line(output.toned(Tone::Bad, &text));
+        output.toned(Tone::Bad, &text);
     }
     for alert in array(status, "/alerts") {
         let at = alert["at-ms"].as_u64().unwrap_or(0) / 1000;
         let ago = span(now().saturating_sub(at));
-        output.line(output.toned(Tone::Bad, &format!("alert, {ago} ago: {}", words(&alert["text"]))));
+        output.toned(Tone::Bad, &format!("alert, {ago} ago: {}", words(&alert["text"])));
     }
 }
 

@@ -49,14 +49,10 @@ impl TlsTestOf {
 
 fn tell(test: &TlsTest, output: &Output) {
     let tone = if test.state == State::Ok { Tone::Good } else { Tone::Bad };
-    output.line(format!(
-        "{}  {}, by route {}",
-        output.toned(tone, &test.state.to_string()),
-        test.recipient,
-        test.route
-    ));
+    let whose = format!("  {}, by route {}", test.recipient, test.route);
+    output.pieces(&[(Some(tone), &test.state.to_string()), (None, &whose)]);
     for finding in &test.findings {
-        output.line(format!("  {}", output.toned(tone, &finding.text)));
+        output.toned(tone, &format!("  {}", finding.text));
     }
     let demanded = match test.demands.as_slice() {
         [] => "TLS where it works".to_owned(),
@@ -111,12 +107,12 @@ fn tell_host(host: &HostTested, output: &Output) {
 }
 
 fn tell_address(address: &AddressTested, output: &Output) {
-    let channel = match (&address.trouble, &address.tls) {
-        (Some(trouble), _) => output.toned(Tone::Bad, trouble),
-        (None, Some(tls)) => format!("{} {} {}", tls.version, tls.cipher_suite, tls.key_exchange),
-        (None, None) => output.toned(Tone::Bad, &format!("no TLS: {} {}", address.channel, address.detail)),
+    let (tone, channel) = match (&address.trouble, &address.tls) {
+        (Some(trouble), _) => (Some(Tone::Bad), trouble.clone()),
+        (None, Some(tls)) => (None, format!("{} {} {}", tls.version, tls.cipher_suite, tls.key_exchange)),
+        (None, None) => (Some(Tone::Bad), format!("no TLS: {} {}", address.channel, address.detail)),
     };
-    output.line(format!("  {}  {channel}", address.address));
+    output.pieces(&[(None, &format!("  {}  ", address.address)), (tone, &channel)]);
     let mut pairs = Vec::new();
     if let Some(tls) = &address.tls {
         let name = if tls.name_matches { "names the host" } else { "does not name the host" };
@@ -132,7 +128,7 @@ fn tell_address(address: &AddressTested, output: &Output) {
         pairs.push(("    revocation", tls.revocation.clone()));
         pairs.push(("    REQUIRETLS", if address.requiretls { "offered" } else { "not offered" }.to_owned()));
     }
-    pairs.extend(address.unmet.iter().map(|unmet| ("    unmet", output.toned(Tone::Bad, unmet))));
+    pairs.extend(address.unmet.iter().map(|unmet| ("    unmet", unmet.clone())));
     output.pairs(&pairs);
     if address.trouble.is_none() {
         let rows: Vec<[String; 2]> =

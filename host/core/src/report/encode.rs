@@ -1,6 +1,7 @@
 //! Lines that any mail server takes: folding, wrapping, quoted-printable, and the original's header cut to size.
 
 use crate::entry::Entry;
+use crate::visible::speaks;
 
 /// Where lines end, but for words that are longer (RFC 5322 §2.1.1).
 const LINE: usize = 76;
@@ -57,10 +58,9 @@ pub(super) fn assemble(parts: &[Part], boundary: &str) -> String {
     body
 }
 
-/// May travel unencoded (RFC 2045 §2.7).
+/// May travel unencoded (RFC 2045 §2.7), and speaks to no terminal that shows it so.
 fn is_seven_bit(text: &str) -> bool {
-    let plain =
-        |line: &str| line.len() <= LINE_MAX && line.bytes().all(|b| b.is_ascii() && !matches!(b, 0 | b'\r' | b'\n'));
+    let plain = |line: &str| line.len() <= LINE_MAX && line.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'));
     text.split("\r\n").all(plain)
 }
 
@@ -92,8 +92,7 @@ fn quoted_printable(octets: &[u8]) -> String {
 /// A stranger's words without line ends and other control characters, at most `max` characters.
 pub(super) fn tame(text: &str, max: usize) -> String {
     // What turns the direction of writing could make one address look like another.
-    let turns = |c| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().take(max).map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect()
+    text.chars().take(max).map(|c| if speaks(c) { ' ' } else { c }).collect()
 }
 
 /// The same in ASCII, for fields.
@@ -192,8 +191,9 @@ mod tests {
     #[test]
     fn octets_are_encoded_only_if_they_have_to_be() {
         let long = "x".repeat(999);
-        let rows: [(&[u8], bool, &str); 6] = [
-            (b"Subject: a\r\nTo: b\r\n", false, "Subject: a\r\nTo: b\r\n"),
+        let rows: [(&[u8], bool, &str); 7] = [
+            (b"Subject: a\r\n\tb\r\nTo: b\r\n", false, "Subject: a\r\n\tb\r\nTo: b\r\n"),
+            (b"Subject: \x1b[2J\x7f\r\n", true, "Subject: =1B[2J=7F\r\n"),
             (b"a\nb\r\n", true, "a=0Ab\r\n"),
             (b"a\rb\r\n", true, "a=0Db\r\n"),
             ("gr\u{fc}n = \r\n".as_bytes(), true, "gr=C3=BCn =3D=20\r\n"),
@@ -236,7 +236,7 @@ mod tests {
         assert!(fold("Subject", &words).split_terminator("\r\n").skip(1).all(|line| line.starts_with(' ')));
         assert!(wrap(&words, "  ").lines().all(|line| line.len() <= 76 && line.starts_with("  w")));
         assert_eq!(wrap("one\r\ntwo", ""), "one two\n");
-        assert_eq!(tame("a\r\nb\u{0}\u{fc}\u{202e}", 9), "a  b \u{fc} ");
+        assert_eq!(tame("a\r\nb\u{0}\u{fc}\u{202e}\u{200f}", 9), "a  b \u{fc}  ");
         assert_eq!(tame_ascii("\u{fc}bcdef", 3), "?bc");
     }
 }

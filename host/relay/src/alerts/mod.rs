@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemars::JsonSchema;
+use sealwire_core::visible::visible;
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -61,9 +62,12 @@ pub(crate) enum Audience {
 
 impl Alerts {
     /// Gives an alert at this moment; false if one of this key was given a moment ago.
+    ///
+    /// It may quote strangers, and is one line wherever it is told.
     pub(crate) fn give(&self, key: &str, text: &str, at_ms: u64, audience: Audience) -> bool {
         let by_mail = audience == Audience::All;
-        let alert = Alert { at_ms, text: text.to_owned(), key: key.to_owned(), by_mail };
+        let text = visible(text);
+        let alert = Alert { at_ms, text: text.clone(), key: key.to_owned(), by_mail };
         {
             let mut latest = lock(&self.latest);
             let lately = |a: &Alert| a.key == key && at_ms.saturating_sub(a.at_ms) < AGAIN_AFTER_MS;

@@ -106,9 +106,9 @@ impl Demo {
         let wrong: Vec<String> =
             rows.iter().filter(|row| row.wrong.is_some()).map(|row| row.number.to_string()).collect();
         if wrong.is_empty() {
-            output.line(output.toned(Tone::Good, "All messages went the way they must."));
+            output.toned(Tone::Good, "All messages went the way they must.");
         } else {
-            output.line(output.toned(Tone::Bad, &format!("Not as expected: message {}.", wrong.join(", "))));
+            output.toned(Tone::Bad, &format!("Not as expected: message {}.", wrong.join(", ")));
         }
         if keep {
             output.line(format!("Configuration, log and ledger are left in {}", world.path("").display()));

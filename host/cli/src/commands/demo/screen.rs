@@ -24,7 +24,7 @@ own, where reports go. Nothing leaves this machine. Then messages are sent, and 
 pub(super) fn introduce(output: &Output) {
     wrap(INTRODUCTION, COLUMNS).iter().for_each(|line| output.line(line));
     output.line("");
-    output.line(output.toned(Tone::Quiet, &line(&HEADINGS.map(str::to_owned), |_, cell| cell)));
+    output.toned(Tone::Quiet, line(&HEADINGS.map(str::to_owned)).concat().trim_end());
 }
 
 /// One more row.
@@ -41,10 +41,12 @@ pub(super) fn tell(row: &Row, output: &Output) {
     let wrapped: Vec<Vec<String>> = cells.iter().zip(WIDTHS).map(|(cell, width)| wrap(cell, width)).collect();
     for index in 0..wrapped.iter().map(Vec::len).max().unwrap_or(0) {
         let cells = std::array::from_fn(|column| wrapped[column].get(index).cloned().unwrap_or_default());
-        output.line(line(&cells, |column, cell| if column == 2 { output.toned(tone, &cell) } else { cell }));
+        let cells = line(&cells);
+        let pieces = cells.iter().enumerate().map(|(column, cell)| ((column == 2).then_some(tone), cell.as_str()));
+        output.pieces(&pieces.collect::<Vec<_>>());
     }
     if let Some(wrong) = &row.wrong {
-        output.line(output.toned(Tone::Bad, &format!("   NOT AS EXPECTED: {wrong}")));
+        output.toned(Tone::Bad, &format!("   NOT AS EXPECTED: {wrong}"));
     }
 }
 
@@ -55,7 +57,7 @@ pub(super) fn show_report(number: usize, text: &str, output: &Output) {
     output.line("");
     let told = text.split(REMEDIES).next().unwrap_or(text);
     for line in told.trim_end().lines() {
-        output.line(format!("  {} {line}", output.toned(Tone::Quiet, "|")).trim_end());
+        output.pieces(&[(Some(Tone::Quiet), "  |"), (None, format!(" {line}").trim_end())]);
     }
 }
 
@@ -77,7 +79,7 @@ pub(super) fn invite(world: &World, program: &str, output: &Output) {
     let sealwire = format!("{program} --config {}", file("sealwire.toml"));
     output.line("");
     output.line("It keeps running until Ctrl-C. From another terminal, messages of your own:");
-    let comment = |text: &str| output.line(output.toned(Tone::Quiet, &format!("  # {text}")));
+    let comment = |text: &str| output.toned(Tone::Quiet, &format!("  # {text}"));
     comment("comes back by R4");
     output.line(format!("  {swaks} --from {ALICE} --to bob@bank.test"));
     comment("refused by R1; accepted with --tls");
@@ -89,7 +91,7 @@ pub(super) fn invite(world: &World, program: &str, output: &Output) {
         output.line(format!("  {sealwire} {command}"));
     }
     output.line("After an edit of who must be reached over TLS; it counts at once:");
-    output.line(format!("  {sealwire} \\\n    settings apply {}", file("settings.toml")));
+    output.lines(&format!("  {sealwire} \\\n    settings apply {}", file("settings.toml")));
     output.line("Files:");
     output.pairs(&[
         (&*format!("  {}", file("sealwire.toml")), "its configuration".to_owned()),
@@ -111,12 +113,12 @@ pub(super) fn program() -> String {
     shorter.display().to_string()
 }
 
-fn line(cells: &[String; 5], toned: impl Fn(usize, String) -> String) -> String {
-    let padded = cells.iter().zip(WIDTHS).enumerate().map(|(column, (cell, width))| match column {
-        4 => format!("{cell:>width$}"),
-        _ => toned(column, format!("{cell:width$}")),
-    });
-    padded.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
+/// Cells as wide as their columns, each with the gap before it.
+fn line(cells: &[String; 5]) -> [String; 5] {
+    std::array::from_fn(|column| {
+        let (cell, width, gap) = (&cells[column], WIDTHS[column], if column == 0 { "" } else { GAP });
+        if column == 4 { format!("{gap}{cell:>width$}") } else { format!("{gap}{cell:width$}") }
+    })
 }
 
 /// Lines of at most so many characters; a longer word stands alone.

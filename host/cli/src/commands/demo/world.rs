@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sealwire_admin::{Api, Metrics, Server};
 use sealwire_relay::config::{Surroundings, load};
@@ -17,13 +17,13 @@ use sealwire_relay::{Actor, Changing, Relay, Running, Start};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
 
 use super::certificates::{Authority, CertificateFiles};
 use super::names;
 use super::next_hop::NextHop;
 use crate::builtins::builtins;
 use crate::failure::Failure;
+use crate::log_lines;
 
 /// The relay's own name.
 pub(super) const RELAY: &str = "relay.demo.test";
@@ -203,9 +203,7 @@ alternate-secure-route = "vault"
 
 /// The terminal belongs to the table.
 fn log_to(file: &Path) -> io::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = Mutex::new(fs::File::create(file)?);
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).with_ansi(false).try_init();
+    log_lines::begin_in(fs::File::create(file)?);
     Ok(())
 }
 

@@ -226,13 +226,13 @@ fn show(page: &Entries, output: &Output) {
 
 async fn export(client: &Client, list: &str, csv: bool, output: &Output) -> Result<(), Failure> {
     if csv {
-        output.line(csv::HEADINGS);
+        output.file(csv::HEADINGS);
     }
     let mut after = 0;
     loop {
         let page = page(client, list, None, after, PAGE).await?;
         for entry in &page.entries {
-            output.line(if csv { csv::line(entry) } else { as_written(entry) });
+            output.file(&if csv { csv::line(entry) } else { as_written(entry) });
         }
         after += page.entries.len();
         if after >= page.total || page.entries.is_empty() {

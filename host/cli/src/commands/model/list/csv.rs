@@ -15,11 +15,15 @@ pub(super) fn line(entry: &EntryView) -> String {
     cells.map(cell).join(",")
 }
 
-/// A cell that begins like a formula gets an apostrophe before it, which [`read`] takes away again.
+/// How a formula begins, in full width too; and the apostrophe itself, so that [`read`] knows what was put there.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\''];
+
+/// A cell that begins like a formula gets an apostrophe before it, which [`read`] takes away again. A semicolon
+/// parts cells where a comma parts decimals: it stands in quotes.
 fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
+    let formula = text.starts_with(FORMULA);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', ';', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains([',', ';', '\t', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// The list that a file holds, as a list file is written; or what is wrong, line by line.
@@ -119,6 +123,7 @@ mod tests {
             entry("-b@c.example", "@SUM(1,2)"),
             entry("e.example", "ask Ann;2020-01-01;authenticated"),
             entry("\"a, b\"@c.example", "'quoted' \"twice\""),
+            entry("d.example", "\u{ff1d}SUM(1)"),
             EntryView {
                 until: Some("2026-12-31T00:00:00Z".into()),
                 authenticated_sender_only: true,
@@ -129,7 +134,7 @@ mod tests {
         assert_eq!(lines[0], "a.example,\"'=HYPERLINK(\"\"https://x\"\")\",,");
         for cell in lines.iter().flat_map(|line| line.split(',')) {
             let plain = cell.trim_start_matches('"');
-            assert!(!plain.starts_with(['=', '+', '@']) && (!plain.starts_with('-')), "{cell}");
+            assert!(!plain.starts_with(['=', '+', '-', '@', '\u{ff1d}']), "{cell}");
         }
         let text = read(&format!("{HEADINGS}\r\n{}\r\n", lines.join("\r\n"))).expect("read back");
         let written: Vec<_> =
