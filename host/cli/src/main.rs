@@ -17,10 +17,11 @@ use clap::Parser;
 
 use args::Arguments;
 use output::Output;
+use sealwire_core::visible::visible;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| not_understood(error));
     let output = Output::new(arguments.place.json);
     match commands::run(arguments, &output).await {
         Ok(code) => code,
@@ -29,4 +30,10 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the command line, and ends. A script may have put a stranger's words there: they are quoted visibly.
+fn not_understood(error: clap::Error) -> Arguments {
+    let shown = std::env::args_os().map(|word| visible(&word.to_string_lossy()));
+    Arguments::try_parse_from(shown).err().unwrap_or(error).exit()
 }

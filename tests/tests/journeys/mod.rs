@@ -51,6 +51,7 @@ mod revocation;
 mod route_channels;
 mod steered;
 mod stopping;
+mod strangers;
 mod swaps;
 mod tls_reports;
 mod tls_test;

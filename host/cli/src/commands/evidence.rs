@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use sealwire_admin::{Client, encoded, query};
 use sealwire_core::canonical::canonical;
 use sealwire_core::evidence::{Evidence, Month, Signed};
-use sealwire_core::visible::visible;
+use sealwire_core::visible::{visible, visible_json};
 use sealwire_relay::evidence::verify;
 
 use crate::args::Place;
@@ -74,7 +74,7 @@ impl OfDomain {
                     true => signed.html()?,
                     false => {
                         let signed = serde_json::to_value(&signed).map_err(|error| error.to_string())?;
-                        canonical(&signed) + "\n"
+                        visible_json(&canonical(&signed)) + "\n"
                     }
                 };
                 match &self.output {
