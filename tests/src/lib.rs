@@ -11,6 +11,7 @@ pub mod aiosmtpd;
 pub mod certs;
 pub mod curl;
 pub mod dialogue;
+pub mod documented;
 pub mod exim;
 pub mod fake_peer;
 pub mod fake_session;

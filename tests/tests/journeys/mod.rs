@@ -19,6 +19,7 @@ mod clock;
 mod crash;
 mod dane;
 mod disk;
+mod documented;
 mod door;
 mod downgrades;
 mod dsn;

@@ -26,7 +26,7 @@ pub(crate) fn read(
     let mut lists = Vec::new();
     for (path, name) in names {
         if host.list(&name).is_none() {
-            problems.add(path, format!("there is no list `{name}`; create it first"));
+            problems.add(path, format!("there is no list `{name}`; create it first: `sealwire address-list create {name}`, or [lists.{name}] in the document"));
         }
         let place = known.iter().position(|known| *known == name).unwrap_or_else(|| {
             known.push(name);
@@ -53,7 +53,12 @@ mod tests {
             ("", &[none]),
             (r#", "lists": []"#, &[none]),
             (r#", "lists": [], "enabled": false"#, &[none]),
-            (r#", "lists": ["partners", "gone"]"#, &["/settings/0/lists/1: there is no list `gone`; create it first"]),
+            (
+                r#", "lists": ["partners", "gone"]"#,
+                &[
+                    "/settings/0/lists/1: there is no list `gone`; create it first: `sealwire address-list create gone`, or [lists.gone] in the document",
+                ],
+            ),
         ];
         for (lists, expected) in rows {
             assert_eq!(problems(&setting(lists)), *expected, "{lists}");
