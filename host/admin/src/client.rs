@@ -120,7 +120,11 @@ impl fmt::Display for ClientError {
                 write!(f, "{}: {why}; run this as the relay's own user", path.display())
             }
             ClientError::NoRelay(path, _) => {
-                write!(f, "no relay answers at {}; start it with `sealwire serve`", path.display())
+                let path = path.display();
+                write!(
+                    f,
+                    "no relay answers at {path}; start it with `sealwire serve`, or say which with --config or --socket"
+                )
             }
             ClientError::Broken(path, why) => write!(f, "the relay at {} broke off: {why}", path.display()),
             ClientError::Refused(refusal) => {
@@ -148,6 +152,9 @@ mod tests {
     async fn a_relay_that_is_not_there_is_said_so() {
         let client = Client::new(Path::new("/nonexistent/socket"));
         let error = client.get::<serde_json::Value>("/v1/status").await.expect_err("nobody is there");
-        assert_eq!(error.to_string(), "no relay answers at /nonexistent/socket; start it with `sealwire serve`");
+        assert_eq!(
+            error.to_string(),
+            "no relay answers at /nonexistent/socket; start it with `sealwire serve`, or say which with --config or --socket"
+        );
     }
 }

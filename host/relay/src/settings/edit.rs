@@ -296,7 +296,9 @@ fn value_of(text: &str) -> Item {
 }
 
 fn no(what: &str, name: impl std::fmt::Display) -> EditError {
-    EditError::NotFound(format!("the settings have no {what} {:?}", name.to_string()))
+    let command = if what == "list" { "address-list" } else { what };
+    let name = name.to_string();
+    EditError::NotFound(format!("the settings have no {what} {name:?}; `sealwire {command} list` has those there are"))
 }
 
 fn wrong(text: String) -> EditError {

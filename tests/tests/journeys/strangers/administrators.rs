@@ -119,7 +119,7 @@ fn settings(scene: &Scene, said: &mut Vec<Outlet>, list: &str) {
     run(scene, said, &["unit", "add", "sales", "--description", &of("unit description")], None);
     let scope = ["--scope", "outbound", "--list", list, "--description", &of("setting description")];
     run(scene, said, &[&["setting", "add", HOSTILE][..], &scope].concat(), refused("setting id"));
-    let (owner, note) = (of("setting owner"), of("setting note"));
+    let (owner, note) = (of("setting owner"), filled(&BY_ADMINISTRATORS, "setting note", &HOSTILE.repeat(200)));
     let people = ["--owner", &owner, "--note", &note, "--why", &of("revision note")];
     run(scene, said, &[&["setting", "add", "partners"][..], &scope, &people].concat(), None);
     // What the command wrote into the operator's text is TOML still, and says the same.

@@ -106,11 +106,14 @@ fn nothing_that_mail_fills_breaks_out_anywhere() {
 fn at_the_door(scene: &Scene) -> Vec<Outlet> {
     let mut client = Dialogue::open(scene.relay.smtp()).expect("the relay greets");
     let mut said = Vec::new();
-    let mut command = |line: &str, expected: &str| {
-        let answer = client.command(line).unwrap_or_else(|why| panic!("{line:?}: {why}"));
+    let mut said_to = |line: &[u8], expected: &str| {
+        let answer = client.say([line, b"\r\n"].concat()).and_then(|()| client.reply());
+        let line = String::from_utf8_lossy(line);
+        let answer = answer.unwrap_or_else(|why| panic!("{line:?}: {why}"));
         assert!(answer.starts_with(expected), "{line:?}: {answer}");
         said.push(Outlet::new("an SMTP reply", Kind::Lines, answer));
     };
+    let mut command = |line: &str, expected: &str| said_to(line.as_bytes(), expected);
     let refused = |field: &str| refusal_of(&BY_MAIL, field);
     let control = refused("MAIL FROM with a control character");
     command("MAIL FROM:<\"a\u{1b}[2J\"@sender.test>", control);
@@ -150,7 +153,11 @@ fn at_the_door(scene: &Scene) -> Vec<Outlet> {
     command("MAIL FROM:<\"a\"@sender.test> SMTPUTF8", "250");
     command("RCPT TO:<bob@deferring.test>", "250");
     command("DATA", "354");
-    command(&header("ann@sender.test", &format!("take:{steering}")), "250 2.0.0");
+    let octets =
+        [b"X-Octets: w-octets\xff\xfe\x9b31m\x80\xe2\x80\r\nX-Long: w-long".as_slice(), &[b'x'; 60_000], b"\r\n"]
+            .concat();
+    let text = header("ann@sender.test", &format!("take:{steering}"));
+    said_to(&[&octets, text.as_bytes()].concat(), "250 2.0.0");
     said
 }
 

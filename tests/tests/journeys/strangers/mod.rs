@@ -33,7 +33,7 @@ enum Ends {
 use Ends::{Nowhere, Refused, Shown};
 
 /// Every field that a message, its client or a next hop fills. The door asks clients for no certificate.
-const BY_MAIL: [(&str, Ends); 26] = [
+const BY_MAIL: [(&str, Ends); 28] = [
     ("MAIL FROM", Shown("w-mailfrom")),
     ("MAIL FROM with a control character", Refused("500 5.5.2")),
     ("RCPT TO", Shown("w-rcptto")),
@@ -50,6 +50,8 @@ const BY_MAIL: [(&str, Ends); 26] = [
     ("header Subject", Shown("w-subject")),
     ("a header field's name", Shown("w-fieldname")),
     ("a header field's value", Shown("w-fieldvalue")),
+    ("a header field of octets that are no text", Shown("w-octets")),
+    ("a header field without an end", Shown("w-long")),
     ("what a policy says of a message", Shown("w-policy")),
     ("a next hop's greeting", Shown("w-banner")),
     ("a next hop's EHLO keywords", Nowhere("w-keyword", "they are held against the known ones")),

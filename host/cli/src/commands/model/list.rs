@@ -51,7 +51,7 @@ pub(crate) enum AddressList {
     },
     /// Make an empty list
     Create {
-        /// Its name: a-z, 0-9 and -
+        /// Its name, such as partners
         list: String,
         #[command(flatten)]
         change: Change,
