@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use sealwire_admin::{Client, query};
 use sealwire_core::audit::{AuditLine, AuditResult, Head, NewAudit, Verified, Walk};
 use sealwire_core::time::rfc3339;
-use sealwire_core::visible::{visible, visible_json};
+use sealwire_core::visible::visible_json;
 use sealwire_relay::config::values::seconds;
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +157,7 @@ impl List {
 fn in_words(line: &AuditLine) -> String {
     let record = match line.record() {
         Ok(record) => record,
-        Err(why) => return format!("{}  {}", line.number, visible(&why)),
+        Err(why) => return format!("{}  {why}", line.number),
     };
     let NewAudit { at_ms, by, from, action, object, note, revision, generation, result, .. } = &record;
     let object = if object.is_empty() { String::new() } else { format!(" {object}") };
@@ -169,7 +169,7 @@ fn in_words(line: &AuditLine) -> String {
     };
     let note = if note.is_empty() { String::new() } else { format!("; {note:?}") };
     let words = format!("{action}{object}  by {by}, {from}{revision}{generation}{note}{result}");
-    format!("{}  {}  {}", line.number, rfc3339(at_ms / 1000), visible(&words))
+    format!("{}  {}  {words}", line.number, rfc3339(at_ms / 1000))
 }
 
 async fn show(client: &Client, number: u64, output: &Output) -> Result<(), Failure> {
@@ -272,7 +272,7 @@ mod tests {
             r"17  2026-11-24T09:05:00Z  queue-hold entry \u{202e}e1\u{2028}  by ann\n18  2026-11-24T09:05:00Z  reload, ",
             r#"socket\u{1b}[2J, generation 3; "\"why\"\r\n"; refused: no\tsuch\u{7f}"#
         );
-        assert_eq!(in_words(&line), expected);
+        assert_eq!(sealwire_core::visible::visible(&in_words(&line)), expected, "as Output writes it");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use sealwire_admin::{Client, encoded, query};
 use sealwire_core::canonical::canonical;
 use sealwire_core::evidence::{Evidence, Month, Signed};
-use sealwire_core::visible::{visible, visible_json};
+use sealwire_core::visible::visible_json;
 use sealwire_relay::evidence::verify;
 
 use crate::args::Place;
@@ -103,7 +103,7 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 }
 
 fn verified(file: &Path, key: Option<&str>) -> Result<Evidence, Failure> {
-    let failed = |why: String| format!("{}: {}", file.display(), visible(&why));
+    let failed = |why: String| format!("{}: {why}", file.display());
     let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
     let signed: Signed = serde_json::from_str(&text)
         .map_err(|error| failed(format!("is no evidence, as `sealwire evidence DOMAIN` writes it: {error}")))?;
@@ -117,10 +117,10 @@ fn tell(evidence: &Evidence, by_known_key: bool, output: &Output) {
         output.line("by the key that it names itself: hold that against the relay's own, with --key");
     }
     output.pairs(&[
-        ("relay", visible(relay)),
+        ("relay", relay.clone()),
         ("domain", domain.to_string()),
         ("month", format!("{month}{}", if covers.month_is_over { "" } else { ", not over when it was made" })),
-        ("made at", visible(made_at)),
+        ("made at", made_at.clone()),
         (
             "inbound",
             format!(

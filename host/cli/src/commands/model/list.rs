@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use sealwire_admin::{Client, encoded, query};
 use sealwire_core::list::NewEntry;
-use sealwire_core::visible::visible;
 use sealwire_relay::settings::{Edit, Entries, EntryView, ListView};
 
 use super::{Change, model, words};
@@ -201,7 +200,7 @@ async fn page(
 async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     let model = model(client).await?;
     output.either(&model.lists, |lists| {
-        let row = |list: &ListView| [visible(&list.name), list.entries.to_string(), words(&list.used_by)];
+        let row = |list: &ListView| [list.name.clone(), list.entries.to_string(), words(&list.used_by)];
         let rows: Vec<_> = lists.iter().map(row).collect();
         output.table(["list", "entries", "used by"], &rows);
     });
@@ -211,10 +210,10 @@ async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
 fn show(page: &Entries, output: &Output) {
     let row = |entry: &EntryView| {
         [
-            visible(&entry.text),
+            entry.text.clone(),
             entry.until.clone().unwrap_or_default(),
             if entry.authenticated_sender_only { "authenticated" } else { "" }.to_owned(),
-            visible(&entry.note),
+            entry.note.clone(),
         ]
     };
     let rows: Vec<_> = page.entries.iter().map(row).collect();

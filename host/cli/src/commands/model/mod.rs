@@ -7,7 +7,6 @@ pub(crate) mod unit;
 
 use clap::Args;
 use sealwire_admin::{Client, query};
-use sealwire_core::visible::visible;
 use sealwire_relay::Replaced;
 use sealwire_relay::settings::{Edit, Model};
 use serde_json::{Map, Value};
@@ -44,7 +43,7 @@ async fn model(client: &Client) -> Result<Model, Failure> {
 
 /// Words on one line, `-` where there are none.
 fn words<T: AsRef<str>>(words: &[T]) -> String {
-    let all: Vec<String> = words.iter().map(|word| visible(word.as_ref())).collect();
+    let all: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     if all.is_empty() { "-".to_owned() } else { all.join(" ") }
 }
 

@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use sealwire_admin::Client;
-use sealwire_core::visible::visible;
 use sealwire_relay::settings::{Edit, RouteView};
 use serde_json::{Value, json};
 
@@ -81,7 +80,7 @@ impl Route {
                 output.either(&model.routes, |routes| {
                     let row = |route: &RouteView| {
                         let of = if route.of_settings { "settings" } else { "configuration" };
-                        [visible(&route.name), route.kind.clone(), words(&route.demands), of.to_owned()]
+                        [route.name.clone(), route.kind.clone(), words(&route.demands), of.to_owned()]
                     };
                     let rows: Vec<_> = routes.iter().map(row).collect();
                     output.table(["route", "kind", "demands", "written in"], &rows);

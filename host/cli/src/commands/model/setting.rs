@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use sealwire_admin::Client;
-use sealwire_core::visible::visible;
 use sealwire_relay::config::BUILTIN_POLICY;
 use sealwire_relay::settings::{Edit, SettingView};
 use serde_json::Value;
@@ -212,12 +211,12 @@ async fn list(unit: Option<String>, client: &Client, output: &Output) -> Result<
             };
             let description = setting.value.get("description").and_then(Value::as_str).unwrap_or_default();
             [
-                visible(&setting.id),
+                setting.id.clone(),
                 setting.unit.to_string(),
                 state.to_owned(),
                 words(&texts("scopes")),
                 words(&texts("lists")),
-                visible(description),
+                description.to_owned(),
             ]
         };
         let rows: Vec<_> = settings.iter().map(row).collect();
@@ -231,9 +230,9 @@ async fn show(id: &str, client: &Client, output: &Output) -> Result<(), Failure>
     let setting = model.settings.iter().find(|setting| setting.id == id);
     let setting = setting.ok_or_else(|| Failure::Text(format!("there is no setting {id:?}")))?;
     output.either(setting, |setting| {
-        output.line(format!("{} of policy {}, in {}", visible(&setting.id), setting.policy, setting.unit));
+        output.line(format!("{} of policy {}, in {}", setting.id, setting.policy, setting.unit));
         for (key, value) in setting.value.as_object().into_iter().flatten() {
-            output.line(format!("  {} = {}", visible(key), visible(&value.to_string())));
+            output.line(format!("  {key} = {value}"));
         }
         for view in &model.units {
             if let Some((_, stands)) = view.settings.iter().find(|(of, _)| *of == setting.id) {

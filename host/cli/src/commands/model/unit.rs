@@ -3,7 +3,6 @@
 use clap::{Args, Subcommand};
 use sealwire_admin::Client;
 use sealwire_core::units::{Standing, UnitPath};
-use sealwire_core::visible::visible;
 use sealwire_relay::settings::{Configured, Edit, UnitView};
 use serde_json::json;
 
@@ -104,7 +103,7 @@ impl Unit {
                             in_a_word(unit.configured).to_owned(),
                             words(&unit.domains),
                             words(&unit.trusted_networks),
-                            visible(&unit.description),
+                            unit.description.clone(),
                         ]
                     };
                     let rows: Vec<_> = units.iter().map(row).collect();
@@ -138,7 +137,7 @@ impl Unit {
 fn show(unit: &UnitView, output: &Output) {
     output.pairs(&[
         ("unit", unit.unit.to_string()),
-        ("description", visible(&unit.description)),
+        ("description", unit.description.clone()),
         ("settings", in_a_word(unit.configured).to_owned()),
         ("domains", words(&unit.domains)),
         ("addresses", words(&unit.addresses)),
