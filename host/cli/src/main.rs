@@ -21,7 +21,7 @@ use sealwire_core::visible::visible;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::try_parse().unwrap_or_else(|error| not_understood(error));
+    let arguments = Arguments::try_parse().unwrap_or_else(not_understood);
     let output = Output::new(arguments.place.json);
     match commands::run(arguments, &output).await {
         Ok(code) => code,

@@ -180,7 +180,7 @@ fn a_report_on_its_way_home_is_refused_too() {
 }
 
 /// Journey tests that send nothing a policy is asked about, each with what it is about.
-const WITHOUT_MAIL: [(&str, &str); 16] = [
+const WITHOUT_MAIL: [(&str, &str); 18] = [
     ("alternate_route::a_route_that_does_not_demand_tls_is_no_alternate_secure_route", "settings that are refused"),
     ("api::it_does_not_start_in_clear_where_others_reach_it", "a relay that is not started"),
     ("api::nothing_a_client_writes_breaks_out", "requests alone"),
@@ -190,6 +190,8 @@ const WITHOUT_MAIL: [(&str, &str); 16] = [
     ("api::the_first_administrator_is_made_once_and_logs_in", "requests alone"),
     ("audit::tampering_is_found_in_the_store_and_in_an_export", "reloads, and a relay that is not started"),
     ("check::a_certificate_that_will_not_do_is_told_with_its_place", "a relay that is not started"),
+    ("documented::each_way_keeps_to_itself", "a document alone"),
+    ("documented::every_step_of_the_help_page_has_its_row", "a document and what commands say of themselves"),
     ("model::whoever_was_slower_changes_nothing_and_undo_is_a_new_revision", "settings alone"),
     ("units::what_a_unit_may_not_do_is_refused_where_it_is_written", "settings that are refused"),
     ("door::a_client_that_is_not_trusted_has_so_many_connections", "sessions that end before MAIL"),

@@ -124,7 +124,8 @@ fn a_session_that_stays_open_goes_by_the_networks_of_the_day() {
         assert!(reply.starts_with("550 5.7.1") && say(session, "RSET").starts_with("250"), "{reply}");
     };
     stranger(&mut session);
-    assert!(submit(&mut session, CAROL, "bob@hosted.test").expect("a reply").starts_with("250"));
+    let reply = submit(&mut session, CAROL, "bob@hosted.test").expect("a reply");
+    assert!(reply.starts_with("250"), "{reply}");
 
     // Its network comes into a unit that has a setting.
     let ours = UNITS.replace("127.0.0.3/32", "127.0.0.1/32");
