@@ -54,7 +54,7 @@ impl Output {
         text.lines().for_each(|line| self.line(line));
     }
 
-    /// A file's text, or one line of it, to be kept or read by programs: to a terminal as lines, to anything else as it is.
+    /// A file's text, or some lines of it, to be kept or read by programs: to a terminal as lines, to anything else as it is.
     pub(crate) fn file(&self, text: &str) {
         match self.is_terminal {
             true => self.lines(text),

@@ -107,6 +107,21 @@ fn what_is_exported_is_applied_without_a_difference_and_a_difference_is_told_fir
     let found: Value = scene.relay.json(&["address-list", "show", "many", "--search", "user5999@"]);
     assert_eq!((&found["total"], &found["entries"][0]["note"]), (&1.into(), &"note, of user5999@partner0.test".into()));
 
+    // Pages are of one text, whoever edits the list meanwhile; all of them together are the list.
+    let exported = run(&scene, "address-list export many --csv");
+    let first: Value = scene.relay.json(&["address-list", "show", "many", "--limit", "5000"]);
+    assert_eq!((first["total"].as_u64(), first["entries"].as_array().map(Vec::len)), (Some(6001), Some(5000)));
+    run(&scene, "address-list remove many user5500@partner5.test");
+    let next = first["next"].as_str().expect("there is more");
+    let second: Value = scene.relay.json(&["address-list", "show", "many", "--limit", "5000", "--after", next]);
+    assert_eq!((&second["total"], &second["next"]), (&Value::Null, &Value::Null));
+    let pages = [&first, &second].into_iter().flat_map(|page| page["entries"].as_array().expect("entries"));
+    let texts: Vec<&str> = pages.map(|entry| entry["text"].as_str().expect("a text")).collect();
+    let lines: Vec<&str> = exported.lines().skip(1).collect();
+    assert!(texts.len() == 6001 && lines.len() == 6001, "{} {}", texts.len(), lines.len());
+    assert!(lines.iter().zip(&texts).all(|(line, text)| line.starts_with(&format!("{text},"))), "{:?}", lines[0]);
+    run(&scene, "settings undo");
+
     let folder = scene.relay.ground().path("exported");
     run(&scene, &format!("settings export {}", folder.display()));
     let settings = folder.join("settings.toml");

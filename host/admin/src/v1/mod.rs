@@ -177,7 +177,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             "Entries of a list, as they were written",
             Root(&[Settings, Policies, Auditor]),
             model::entries,
-        ),
+        )
+        .paged(),
         endpoint(
             GET("/downgrades"),
             "downgradesList",

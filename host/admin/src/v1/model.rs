@@ -5,15 +5,16 @@ use sealwire_relay::settings::{Difference, Edit, Entries, EntriesWanted, Model};
 use sealwire_relay::{Changing, Replaced};
 use serde::Deserialize;
 
+use super::page::linked;
 use super::settings::tag;
+use crate::client::encoded;
 use crate::http::ask::{Ask, Document, Json, Pairs};
 use crate::http::conditions::required;
 use crate::http::endpoint::{Answer, Reply, Value};
 use crate::http::problem::Problem;
 
-/// Entries of one page, and how far pages go: several times what a list holds.
+/// Entries of one page.
 const LIMIT_MAX: usize = 10_000;
-const AFTER_MAX: usize = 1_000_000_000;
 
 /// A list by its name.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,11 +29,11 @@ pub(super) struct Of {
 pub(super) struct Page {
     /// Part of an entry or its note, any case.
     search: Option<String>,
-    /// So many are left out, for the next page.
-    #[schemars(range(max = 1_000_000_000))]
-    after: Option<usize>,
+    /// From there on: the `next` of the page before. Pages of one list are of one revision.
+    #[schemars(regex(pattern = r"^[0-9]{1,19}\.[0-9]{1,18}\.[0-9]{1,18}$"))]
+    after: Option<String>,
     /// At most so many; 1,000 if it is not said.
-    #[schemars(range(max = 10_000))]
+    #[schemars(range(min = 1, max = 10_000))]
     limit: Option<usize>,
 }
 
@@ -72,17 +73,21 @@ pub(super) async fn show(ask: Ask) -> Answer<Model> {
 
 pub(super) async fn entries(ask: Ask<Of, Page>) -> Answer<Entries> {
     let Page { search, after, limit } = ask.query;
-    let usual = EntriesWanted::default();
-    let wanted = EntriesWanted { search, after: after.unwrap_or(usual.after), limit: limit.unwrap_or(usual.limit) };
-    if wanted.limit > LIMIT_MAX {
-        return Err(Problem::at_parameter("limit", format!("must be at most {LIMIT_MAX}")));
-    }
-    if wanted.after > AFTER_MAX {
-        return Err(Problem::at_parameter("after", format!("must be at most {AFTER_MAX}")));
+    let filters = [("search", search.clone()), ("limit", limit.map(|limit| limit.to_string()))];
+    let after = after.map(|after| after.parse()).transpose().map_err(|why| Problem::at_parameter("after", why))?;
+    let wanted = EntriesWanted { search, after, limit: limit.unwrap_or(EntriesWanted::default().limit) };
+    if wanted.limit == 0 || wanted.limit > LIMIT_MAX {
+        return Err(Problem::at_parameter("limit", format!("must be from 1 to {LIMIT_MAX}")));
     }
     let list = ask.path.list;
     let found = ask.api.relay.entries(&list, wanted).await?;
-    found.map(Reply::new).ok_or_else(|| Problem::not_found(format!("the settings have no list {list:?}")))
+    let page = found.ok_or_else(|| Problem::not_found(format!("the settings have no list {list:?}")))?;
+    let next = page.next.map(|next| next.to_string());
+    let reply = Reply::new(page);
+    Ok(match next {
+        Some(next) => linked(reply, &format!("/lists/{}/entries", encoded(&list)), &filters, &next),
+        None => reply,
+    })
 }
 
 pub(super) async fn edit(ask: Ask<(), Why, Json<Vec<Edit>>>) -> Answer<Replaced> {

@@ -39,7 +39,7 @@ pub use gather::{Gathered, ListFile, gather};
 pub use scopes::Scoped;
 pub use view::{Configured, ListView, Model, RouteView, SettingView, UnitView};
 
-pub use crate::entries::{Entries, EntriesWanted, EntryView};
+pub use crate::entries::{Entries, EntriesWanted, EntryView, Position};
 
 use lists::Lists;
 use places::Places;

@@ -92,7 +92,8 @@ pub(super) fn source_of<'a>(kind: &'a str, texts: impl IntoIterator<Item = &'a s
     sha.finalize().into()
 }
 
-fn digests(list: &ListFile) -> Result<Vec<Hash>, Vec<Problem>> {
+/// Of the pieces it is kept in, in their order.
+pub(crate) fn digests(list: &ListFile) -> Result<Vec<Hash>, Vec<Problem>> {
     let octet = |at: usize, hex: &str| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok();
     let digest = |hex: &String| {
         let mut digest = [0; 32];

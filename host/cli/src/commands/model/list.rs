@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use sealwire_admin::{Client, encoded, query};
 use sealwire_core::list::NewEntry;
-use sealwire_relay::settings::{Edit, Entries, EntryView, ListView};
+use sealwire_relay::settings::{Edit, Entries, EntryView, ListView, Position};
 
 use super::{Change, model, words};
 use crate::failure::Failure;
@@ -44,9 +44,9 @@ pub(crate) enum AddressList {
         /// At most so many
         #[arg(long, default_value_t = 100)]
         limit: usize,
-        /// So many are left out: the next page
-        #[arg(long, default_value_t = 0)]
-        after: usize,
+        /// From there on: the next page, as the one before names it
+        #[arg(long, value_name = "POSITION")]
+        after: Option<Position>,
     },
     /// Make an empty list
     Create {
@@ -189,11 +189,12 @@ async fn page(
     client: &Client,
     list: &str,
     search: Option<String>,
-    after: usize,
+    after: Option<Position>,
     limit: usize,
 ) -> Result<Entries, Failure> {
     let search = search.map(|search| ("search", search));
-    let pairs = [("after", after.to_string()), ("limit", limit.to_string())].into_iter().chain(search);
+    let after = after.map(|after| ("after", after.to_string()));
+    let pairs = [("limit", limit.to_string())].into_iter().chain(search).chain(after);
     Ok(client.get(&query(&format!("/v1/lists/{}/entries", encoded(list)), pairs)).await?)
 }
 
@@ -218,8 +219,9 @@ fn show(page: &Entries, output: &Output) {
     };
     let rows: Vec<_> = page.entries.iter().map(row).collect();
     output.table(["entry", "until", "sender", "note"], &rows);
-    if page.total > page.entries.len() {
-        output.line(format!("{} of {}; the next page: --after", page.entries.len(), page.total));
+    if let Some(next) = page.next {
+        let of = page.total.map_or_else(String::new, |total| format!(" of {total}"));
+        output.line(format!("{}{of}; the next page: --after {next}", page.entries.len()));
     }
 }
 
@@ -227,14 +229,16 @@ async fn export(client: &Client, list: &str, csv: bool, output: &Output) -> Resu
     if csv {
         output.file(csv::HEADINGS);
     }
-    let mut after = 0;
+    let mut after = None;
     loop {
         let page = page(client, list, None, after, PAGE).await?;
-        for entry in &page.entries {
-            output.file(&if csv { csv::line(entry) } else { as_written(entry) });
+        let lines = page.entries.iter().map(|entry| if csv { csv::line(entry) } else { as_written(entry) } + "\n");
+        let lines: String = lines.collect();
+        if !lines.is_empty() {
+            output.file(&lines);
         }
-        after += page.entries.len();
-        if after >= page.total || page.entries.is_empty() {
+        after = page.next;
+        if after.is_none() {
             return Ok(());
         }
     }
