@@ -19,7 +19,7 @@ use crate::network::Network;
 mod standing;
 pub(crate) mod within;
 
-pub use standing::{Place, ScopeProblem, SettingScope, Standing, in_force, problems, standing};
+pub use standing::{ByUnit, Place, ScopeProblem, SettingScope, Standing, problems};
 pub use within::Within;
 
 /// Name of the unit above all others.
@@ -48,6 +48,11 @@ impl UnitPath {
     pub fn parent(&self) -> Option<UnitPath> {
         let (_, above) = self.0.split_last().filter(|(_, above)| !above.is_empty())?;
         Some(UnitPath(above.to_vec()))
+    }
+
+    /// The root, and every unit on the way down to this one.
+    pub fn from_root(&self) -> impl DoubleEndedIterator<Item = UnitPath> {
+        (1..=self.0.len()).map(|depth| UnitPath(self.0[..depth].to_vec()))
     }
 
     /// It is that unit, or stands somewhere below it.

@@ -54,7 +54,7 @@ impl Warm {
         let state = State::new(ask.0.clone(), 0, Arc::clone(generation.surroundings()), policy.profile);
         let hours = Duration::from_secs(3_600);
         let mut store = decide::store(policy.configured.engine(), state, hours);
-        let policy = decide::instance(&policy.configured, &mut store).ok()?;
+        let policy = decide::instance(policy.configured.start().0, &mut store).ok()?;
         Some(Warm { store, policy })
     }
 

@@ -6,7 +6,9 @@
 //!    none.
 //! 4. That component is compiled for the decision engine and linked once; every decision instantiates it copy-on-write.
 //!
-//! A component that cannot be snapshotted (QuickJS) is configured in each fresh instance instead.
+//! A component that cannot be snapshotted (QuickJS) is configured in each fresh instance instead. So is, until its image is there
+//! ([`images`](crate::images)), one of many chains that are to be live at once: [`Plain`] is compiled once for all of them, and
+//! costs a chain one call of `configure` where an image costs it a compilation.
 
 use schemars::JsonSchema;
 use sealwire_core::decision::FailureCause;
@@ -16,7 +18,8 @@ use wasmtime::component::{Component, Instance};
 use wasmtime::{Engine, Store};
 use wasmtime_wizer::Wizer;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::bindings::{Policy, PolicyPre, Problem};
@@ -49,21 +52,132 @@ pub(crate) struct Configured {
     pub(crate) settings_digest: String,
     pub(crate) settings: String,
     pub(crate) profile: Profile,
-    pub(crate) mode: Mode,
-    pub(crate) pre: PolicyPre<State>,
     pub(crate) lookups: Lookups,
     pub(crate) memory_octets: usize,
     pub(crate) build_time: Duration,
+    start: Start,
+}
+
+/// What a decision starts from.
+enum Start {
+    Image(Image),
+    EachInstance {
+        pre: Pre,
+        why: String,
+    },
+    /// The component as it came, and then its image.
+    Soon {
+        octets: Arc<[u8]>,
+        plain: Arc<Plain>,
+        /// A decision has asked for the image.
+        asked: AtomicBool,
+        image: OnceLock<Image>,
+    },
+}
+
+type Pre = Arc<PolicyPre<State>>;
+
+/// The snapshot of a configured component, compiled.
+pub(crate) struct Image {
+    pre: Pre,
+    /// While it is held, the image counts.
+    _counted: Arc<()>,
 }
 
 impl Configured {
     pub(crate) fn engine(&self) -> &Engine {
-        self.pre.engine()
+        self.start().0.engine()
     }
 
-    pub(crate) fn in_each_instance(&self) -> bool {
-        self.mode != Mode::Snapshot
+    /// What an instance is made from, and whether `configure` must be called in it.
+    pub(crate) fn start(&self) -> (&PolicyPre<State>, bool) {
+        match &self.start {
+            Start::Image(image) => (&image.pre, false),
+            Start::EachInstance { pre, .. } => (pre, true),
+            Start::Soon { plain, image, .. } => image.get().map_or((&plain.pre, true), |image| (&image.pre, false)),
+        }
     }
+
+    pub(crate) fn mode(&self) -> Mode {
+        match &self.start {
+            Start::EachInstance { why, .. } => Mode::EachInstance { why: why.clone() },
+            Start::Soon { image, .. } if image.get().is_none() => {
+                Mode::EachInstance { why: "its image is built once a decision has asked for it".to_owned() }
+            }
+            Start::Image(_) | Start::Soon { .. } => Mode::Snapshot,
+        }
+    }
+
+    /// It was built with its image.
+    pub(crate) fn holds_image(&self) -> bool {
+        matches!(self.start, Start::Image(_))
+    }
+
+    /// It could have an image, and nobody has asked for it.
+    pub(crate) fn awaits_image(&self) -> bool {
+        matches!(&self.start, Start::Soon { asked, .. } if !asked.load(Ordering::Relaxed))
+    }
+
+    /// The component whose image is to be built: for the first who asks.
+    pub(crate) fn ask_for_image(&self) -> Option<Arc<[u8]>> {
+        let Start::Soon { octets, asked, .. } = &self.start else { return None };
+        (!asked.swap(true, Ordering::Relaxed)).then(|| Arc::clone(octets))
+    }
+
+    /// It was not built; whoever comes next may ask again.
+    pub(crate) fn forget_asking(&self) {
+        if let Start::Soon { asked, .. } = &self.start {
+            asked.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The image has been built.
+    pub(crate) fn give(&self, image: Image) {
+        if let Start::Soon { image: place, .. } = &self.start {
+            // Nobody else was asked for it.
+            let _ = place.set(image);
+        }
+    }
+}
+
+/// A component as it came, compiled for decisions: what all its chains without an image have in common.
+pub(crate) struct Plain {
+    pre: Pre,
+}
+
+impl Plain {
+    /// None: it can be no start, and the full way tells why.
+    pub(crate) fn of(component: &[u8], decisions: &Runtime) -> Option<Plain> {
+        let world = World::read(component).ok()?;
+        if !world.problems().is_empty() || world.copied_octets > limits::COPIED_OCTETS {
+            return None;
+        }
+        Some(Plain { pre: linked(component, decisions).ok()? })
+    }
+
+    /// Configures it once, which tells all problems of the settings. None: that takes too long to be done in every decision.
+    pub(crate) fn configured(
+        self: &Arc<Plain>,
+        order: &Order,
+        decisions: &Runtime,
+    ) -> Result<Option<Configured>, Vec<Flaw>> {
+        let (started, begun) = (Instant::now(), processor_time());
+        let (store, _) = configured(order, decisions, &self.pre)?;
+        // By the clock a busy machine would make it slow, and then busier by compiling.
+        if processor_time().saturating_sub(begun) > limits::CONFIGURED_AGAIN {
+            return Ok(None);
+        }
+        let octets = Arc::clone(&order.component);
+        let (asked, image) = (AtomicBool::new(false), OnceLock::new());
+        let start = Start::Soon { octets, plain: Arc::clone(self), asked, image };
+        Ok(Some(order.configured(start, store.into_data(), started.elapsed())))
+    }
+}
+
+/// What this thread has used.
+fn processor_time() -> Duration {
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(used.tv_sec.try_into().unwrap_or(0), used.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// What a build needs besides the engines.
@@ -76,16 +190,39 @@ pub(crate) struct Order {
     pub(crate) surroundings: Arc<Surroundings>,
 }
 
-/// Builds it. Every problem found at one step is told.
-pub(crate) fn build(order: &Order, builds: &Runtime, decisions: &Runtime) -> Result<Configured, Vec<Flaw>> {
+impl Order {
+    fn configured(&self, start: Start, state: State, build_time: Duration) -> Configured {
+        Configured {
+            component: self.component_digest.clone(),
+            settings_digest: self.settings_digest.clone(),
+            settings: self.settings.clone(),
+            profile: self.profile,
+            lookups: state.lookups,
+            memory_octets: state.memory.used(),
+            build_time,
+            start,
+        }
+    }
+}
+
+/// Builds it, with its image where it can have one. Every problem found at one step is told.
+pub(crate) fn build(
+    order: &Order,
+    builds: &Runtime,
+    decisions: &Runtime,
+    counted: &Arc<()>,
+) -> Result<Configured, Vec<Flaw>> {
     let started = Instant::now();
     let world = World::read(&order.component).map_err(one)?;
     let unknown = world.problems();
     if !unknown.is_empty() {
         return Err(unknown.into_iter().map(Flaw::new).collect());
     }
-    let (image, mode, configured) = match snapshotted(order, builds)? {
-        Ok((image, configured)) => (image, Mode::Snapshot, configured),
+    let (start, state) = match snapshotted(order, builds)? {
+        Ok((image, state)) => {
+            let pre = linked(&image, decisions)?;
+            (Start::Image(Image { pre, _counted: Arc::clone(counted) }), state)
+        }
         Err(why) => {
             if world.copied_octets > limits::COPIED_OCTETS {
                 return Err(one(format!(
@@ -95,21 +232,23 @@ pub(crate) fn build(order: &Order, builds: &Runtime, decisions: &Runtime) -> Res
                     limits::COPIED_OCTETS
                 )));
             }
-            (order.component.to_vec(), Mode::EachInstance { why }, configured_in_place(order, decisions)?)
+            let pre = linked(&order.component, decisions)?;
+            let (store, _) = configured(order, decisions, &pre)?;
+            (Start::EachInstance { pre, why }, store.into_data())
         }
     };
-    let (_, pre) = linked(&image, decisions)?;
-    Ok(Configured {
-        component: order.component_digest.clone(),
-        settings_digest: order.settings_digest.clone(),
-        settings: order.settings.clone(),
-        profile: order.profile,
-        mode,
-        pre,
-        lookups: configured.lookups,
-        memory_octets: configured.memory.used(),
-        build_time: started.elapsed(),
-    })
+    Ok(order.configured(start, state, started.elapsed()))
+}
+
+/// The image alone, of what has been configured before. Err: why it has none.
+pub(crate) fn image(
+    order: &Order,
+    builds: &Runtime,
+    decisions: &Runtime,
+    counted: &Arc<()>,
+) -> Result<Image, Vec<Flaw>> {
+    let (image, _) = snapshotted(order, builds)?.map_err(one)?;
+    Ok(Image { pre: linked(&image, decisions)?, _counted: Arc::clone(counted) })
 }
 
 /// Configures and takes the snapshot. The inner Err: this component cannot be snapshotted, and why.
@@ -123,25 +262,19 @@ fn snapshotted(order: &Order, builds: &Runtime) -> Result<Snapshotted, Vec<Flaw>
         Ok(Err(error)) => return Ok(Err(limits::bounded(&format!("{error:#}"), limits::DETAIL_OCTETS))),
         Err(panic) => return Ok(Err(panic)),
     };
-    let (mut store, instance) = configured(order, builds, &instrumented)?;
+    let (mut store, instance) = configured(order, builds, &*linked(&instrumented, builds)?)?;
     let taken = caught(|| snapshot::take(&wizer, &context, &mut store, instance)).unwrap_or_else(Err);
     Ok(taken.map(|image| (image, store.into_data())))
 }
 
-fn configured_in_place(order: &Order, decisions: &Runtime) -> Result<State, Vec<Flaw>> {
-    let (store, _) = configured(order, decisions, &order.component)?;
-    Ok(store.into_data())
-}
-
 /// Instantiates and calls `configure`; nothing may be left in its hands.
-fn configured(order: &Order, runtime: &Runtime, component: &[u8]) -> Result<(Store<State>, Instance), Vec<Flaw>> {
-    let (component, _) = linked(component, runtime)?;
+fn configured(order: &Order, runtime: &Runtime, pre: &PolicyPre<State>) -> Result<(Store<State>, Instance), Vec<Flaw>> {
     let state = State::new(Question::Configure, 0, Arc::clone(&order.surroundings), order.profile);
     let time = order.profile.configure_time();
     let mut store = decide::store(&runtime.engine, state, time);
     // The settings document is handed to the guest, and the problems come back.
     store.set_hostcall_fuel(limits::SETTINGS_OCTETS);
-    let instance = runtime.linker.instantiate(&mut store, &component);
+    let instance = pre.instance_pre().instantiate(&mut store);
     let instance = instance.map_err(|error| told("it cannot be started", &decide::failure(&error), time))?;
     let policy = Policy::new(&mut store, &instance).map_err(|error| one(format!("{error:#}")))?;
     let returned = policy.sealwire_policy_hooks().call_configure(&mut store, &order.settings);
@@ -160,14 +293,12 @@ fn configured(order: &Order, runtime: &Runtime, component: &[u8]) -> Result<(Sto
     Ok((store, instance))
 }
 
-fn linked(component: &[u8], runtime: &Runtime) -> Result<(Component, PolicyPre<State>), Vec<Flaw>> {
+fn linked(component: &[u8], runtime: &Runtime) -> Result<Pre, Vec<Flaw>> {
     let component = Component::new(&runtime.engine, component)
         .map_err(|error| one(format!("this component cannot be compiled: {error:#}")))?;
     let pre = runtime.linker.instantiate_pre(&component).and_then(decide::prepared);
-    let pre = pre.map_err(|error| {
-        one(format!("this component does not fit the contract {}: {error:#}", crate::world::VERSION))
-    })?;
-    Ok((component, pre))
+    pre.map(Arc::new)
+        .map_err(|error| one(format!("this component does not fit the contract {}: {error:#}", crate::world::VERSION)))
 }
 
 fn told(what: &str, failure: &Failure, time: Duration) -> Vec<Flaw> {

@@ -160,9 +160,11 @@ fn log(policy: &str, question: &Question, state: &State) {
 /// One run in one fresh instance.
 fn run(configured: &Configured, state: State, time: Duration) -> (Result<(), Failure>, State) {
     let question = state.question.clone();
-    let mut store = store(configured.engine(), state, time);
-    let outcome = instance(configured, &mut store).and_then(|policy| {
-        if configured.in_each_instance() {
+    // Its image may come while this runs; what begins without it ends without it.
+    let (pre, in_each_instance) = configured.start();
+    let mut store = store(pre.engine(), state, time);
+    let outcome = instance(pre, &mut store).and_then(|policy| {
+        if in_each_instance {
             store.data_mut().question = Question::Configure;
             configure_again(configured, &policy, &mut store)?;
             store.data_mut().begin(question.clone());
@@ -189,8 +191,8 @@ pub(crate) fn store(engine: &Engine, state: State, time: Duration) -> Store<Stat
     store
 }
 
-pub(crate) fn instance(configured: &Configured, store: &mut Store<State>) -> Result<Policy, Failure> {
-    configured.pre.instantiate(store).map_err(|error| failure(&error))
+pub(crate) fn instance(pre: &PolicyPre<State>, store: &mut Store<State>) -> Result<Policy, Failure> {
+    pre.instantiate(store).map_err(|error| failure(&error))
 }
 
 fn configure_again(configured: &Configured, policy: &Policy, store: &mut Store<State>) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use sealwire_core::list::AddressList;
 use serde::Serialize;
 
-use crate::configured::{self, Configured, Mode, Order};
+use crate::configured::{Configured, Mode};
 use crate::limits::{self, Profile};
 use crate::problem::{BuildProblem, Flaw};
 use crate::state::{RouteFacts, Surroundings};
@@ -149,31 +149,20 @@ impl Generation {
         self.chains.get(id.0 as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Every chain.
-    pub(crate) fn chains(&self) -> impl Iterator<Item = ChainId> {
-        (0..self.chains.len()).filter_map(|index| u32::try_from(index).ok()).map(ChainId)
-    }
-
     pub(crate) fn surroundings(&self) -> &Arc<Surroundings> {
         &self.surroundings
     }
 
-    /// The configured component of an unchanged pair. Err: it looked up something that is gone.
-    pub(crate) fn reusable(&self, order: &Order) -> Result<Option<Arc<Configured>>, Vec<Flaw>> {
-        let same = |policy: &&ChainPolicy| {
-            let known = &policy.configured;
-            known.component == order.component_digest
-                && known.settings_digest == order.settings_digest
-                && known.profile == order.profile
-        };
-        let Some(policy) = self.chains.iter().flatten().find(same) else { return Ok(None) };
-        let gone = gone(&policy.configured, &order.surroundings);
-        if !gone.is_empty() {
-            return Err(gone);
-        }
-        let unchanged = unchanged(&policy.configured, &order.surroundings);
-        Ok(unchanged.then(|| Arc::clone(&policy.configured)))
+    /// Every configured component, some more than once.
+    pub(crate) fn configured(&self) -> impl Iterator<Item = &Arc<Configured>> {
+        self.chains.iter().flatten().map(|policy| &policy.configured)
     }
+}
+
+/// Whether a configured component can be taken over. Err: it looked up something that is gone.
+pub(crate) fn is_reusable(configured: &Configured, now: &Surroundings) -> Result<bool, Vec<Flaw>> {
+    let gone = gone(configured, now);
+    if gone.is_empty() { Ok(unchanged(configured, now)) } else { Err(gone) }
 }
 
 impl ChainPolicy {
@@ -184,7 +173,7 @@ impl ChainPolicy {
             component: configured.component.clone(),
             settings: configured.settings_digest.clone(),
             limits: self.profile,
-            mode: configured.mode.clone(),
+            mode: configured.mode(),
             memory_octets: configured.memory_octets,
             lists: configured.lookups.lists.keys().cloned().collect(),
             routes: configured.lookups.routes.keys().cloned().collect(),
@@ -284,22 +273,4 @@ fn policy_problem(policy: &PolicySource, first: bool) -> Option<String> {
         ));
     }
     None
-}
-
-impl PolicySource {
-    /// Built, the two would be the same.
-    pub(crate) fn is_as(&self, other: &PolicySource) -> bool {
-        Arc::ptr_eq(&self.component, &other.component) && self.settings == other.settings && self.limits == other.limits
-    }
-
-    pub(crate) fn order(&self, surroundings: &Arc<Surroundings>) -> Order {
-        Order {
-            component: Arc::clone(&self.component),
-            component_digest: configured::digest(&self.component),
-            settings: self.settings.clone(),
-            settings_digest: configured::digest(self.settings.as_bytes()),
-            profile: self.limits,
-            surroundings: Arc::clone(surroundings),
-        }
-    }
 }

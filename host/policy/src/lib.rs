@@ -16,12 +16,14 @@
 #![allow(rustdoc::private_intra_doc_links, reason = "the reading order names private modules")]
 
 mod bindings;
+mod build;
 mod calls;
 mod configured;
 mod decide;
 mod engine;
 mod generation;
 mod host;
+mod images;
 pub mod limits;
 mod probe;
 mod problem;

@@ -132,8 +132,15 @@ pub const PROBLEMS: usize = 100;
 pub const LOOKUPS: usize = 1_000;
 /// Policies in one chain.
 pub const CHAIN: usize = 16;
-/// Chains of a generation, one for each difference between units' settings: each costs a build and its memory image.
-pub const CHAINS: usize = 100;
+/// Chains of a generation, one for each difference between units' settings: each costs a call of `configure` and the probe's
+/// decisions at every change, half a millisecond together.
+pub const CHAINS: usize = 10_000;
+/// Images alive at one time: each is about a mebibyte. Chains beyond them are
+/// configured in each instance.
+pub const IMAGES: usize = 100;
+/// How long `configure` may take, of the processor and not by the clock, to be called in every decision until there is an image:
+/// a twentieth of the shortest time limit. What takes longer waits for its image.
+pub const CONFIGURED_AGAIN: Duration = Duration::from_millis(5);
 /// Octets of a policy's name; it is written into entries, floors and reports.
 pub const NAME_OCTETS: usize = 64;
 /// Time one policy may take to be built: compiling cannot be interrupted, so nobody waits longer than this. CPython

@@ -1,36 +1,34 @@
 //! The sandbox as the relay sees it: build a generation, and ask it.
 //!
-//! 1. [`Sandbox::build`] makes a [`Generation`] off the mail path, on a thread of low priority.
+//! 1. [`Sandbox::build`] (`build.rs`) makes a [`Generation`] off the mail path, on a thread of low priority.
 //! 2. [`Sandbox::receive`], [`plan`](Sandbox::plan), [`judge`](Sandbox::judge) hand the whole chain to one decision
 //!    thread, wait, and join what the policies said (`core::decision`).
 //!
 //! There is no fail-open switch: whatever keeps a policy from deciding is a failed decision (H3).
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 
 use schemars::JsonSchema;
-use sealwire_core::decision::{self, Called, FailedDecision, Judgement, PlanCall, Verdict};
+use sealwire_core::decision::{self, Called, Judgement, PlanCall, Verdict};
 use sealwire_core::facts::{DestinationFacts, HopFacts, MessageFacts};
 use sealwire_core::ledger::{DecisionRecord, MadeFor};
 use serde::Serialize;
 
 use crate::calls::Calls;
-use crate::configured::{self, Configured, Order};
 use crate::decide::{self, Answer};
 use crate::engine::{self, Allocation, Runtime};
-use crate::generation::{self, ChainId, ChainPolicy, Generation, GenerationSource, PolicySource};
-use crate::limits;
-use crate::probe;
-use crate::problem::{BuildProblem, Flaw, SandboxError};
-use crate::state::{Question, Surroundings};
+use crate::generation::{ChainId, ChainPolicy, Generation};
+use crate::images::{self, Images};
+use crate::problem::SandboxError;
+use crate::state::Question;
 use crate::threads::{Threads, caught};
 use crate::ticker::{Running, Ticker};
 
 /// Niceness of what mail does not wait for: builds and replays.
-const LOW_PRIORITY: i32 = 10;
+pub(crate) const LOW_PRIORITY: i32 = 10;
 
 /// How the sandbox is set up.
 #[derive(Clone, Debug)]
@@ -61,24 +59,25 @@ pub struct Sandbox {
 }
 
 pub(crate) struct Inner {
-    decisions: Runtime,
-    builds: Runtime,
+    pub(crate) decisions: Runtime,
+    pub(crate) builds: Runtime,
     allocation: Allocation,
-    ticker: Ticker,
+    pub(crate) ticker: Ticker,
+    pub(crate) images: Images,
     /// None: decisions run where they are asked for.
     threads: Option<Threads>,
     /// For replays: fewer, and at low priority.
     pub(crate) replays: Option<Threads>,
     thread_count: usize,
-    counters: Counters,
+    pub(crate) counters: Counters,
 }
 
 #[derive(Default)]
-struct Counters {
+pub(crate) struct Counters {
     decisions: AtomicU64,
     failed: AtomicU64,
     overruns: AtomicU64,
-    built: AtomicU64,
+    pub(crate) built: AtomicU64,
 }
 
 /// The sandbox as status shows it.
@@ -101,6 +100,8 @@ pub struct SandboxStatus {
     pub overruns: u64,
     /// Components built since start.
     pub built: u64,
+    /// Memory images that are held: chains beyond them are configured in each instance.
+    pub images: usize,
 }
 
 /// One chain and the message as its unit sees it.
@@ -147,10 +148,24 @@ impl Sandbox {
             false => Threads::start(name, count, niceness).map(Some).map_err(SandboxError::Thread),
         };
         let (pool, replays) = (start("policy", threads, 0)?, start("policy-replay", 1, LOW_PRIORITY)?);
+        let (images, orders) = Images::new();
         let counters = Counters::default();
-        let inner =
-            Inner { decisions, builds, allocation, ticker, threads: pool, replays, thread_count: threads, counters };
-        Ok(Sandbox { inner: Arc::new(inner) })
+        let inner = Inner {
+            decisions,
+            builds,
+            allocation,
+            ticker,
+            images,
+            threads: pool,
+            replays,
+            thread_count: threads,
+            counters,
+        };
+        let inner = Arc::new(inner);
+        if !config.inline {
+            images::start(&inner, orders).map_err(SandboxError::Thread)?;
+        }
+        Ok(Sandbox { inner })
     }
 
     /// For status and the command line.
@@ -166,43 +181,8 @@ impl Sandbox {
             failed: count(&counters.failed),
             overruns: count(&counters.overruns),
             built: count(&counters.built),
+            images: self.inner.images.count(),
         }
-    }
-
-    /// Builds a generation; blocking, off the mail path. Every problem of every policy is told. What `previous` has
-    /// unchanged is taken over.
-    pub fn build(
-        &self,
-        source: GenerationSource,
-        previous: Option<&Generation>,
-    ) -> Result<Generation, Vec<BuildProblem>> {
-        let mut problems = generation::problems(&source);
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let surroundings = Surroundings::of(&source);
-        let mut chains = Vec::new();
-        // What chains have in common is built once.
-        let mut built: Vec<(&PolicySource, Arc<Configured>)> = Vec::new();
-        for (id, policies) in (0..).map(ChainId).zip(&source.chains) {
-            let mut chain = Vec::new();
-            for policy in policies {
-                let known = built.iter().find(|(known, _)| known.is_as(policy)).map(|(_, built)| Arc::clone(built));
-                match known.map_or_else(|| self.policy(policy, &surroundings, previous), Ok) {
-                    Ok(configured) => {
-                        built.push((policy, Arc::clone(&configured)));
-                        chain.push(ChainPolicy { name: policy.name.clone(), profile: policy.limits, configured });
-                    }
-                    Err(flaws) => problems.extend(flaws.into_iter().map(|flaw| flaw.of(id, &policy.name))),
-                }
-            }
-            chains.push(chain);
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let generation = Generation::new(source.number, chains, surroundings);
-        self.probed(generation)
     }
 
     /// May this message come in?
@@ -267,6 +247,7 @@ impl Sandbox {
         into: impl Fn(Calls, String) -> T,
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
         let Asked { chain, internal, .. } = *asked;
+        self.inner.images.ask_for(generation, chain);
         let also_for = &asked.also_for;
         let answers = match &self.inner.threads {
             None => Ok(self.inner.chain(generation, chain, &question, now)),
@@ -286,57 +267,6 @@ impl Sandbox {
             (result.map(|calls| into(calls, policy)), record)
         };
         answers.map(called).unzip()
-    }
-
-    /// The pair of component and settings, taken over or built.
-    fn policy(
-        &self,
-        policy: &PolicySource,
-        surroundings: &Arc<Surroundings>,
-        previous: Option<&Generation>,
-    ) -> Result<Arc<Configured>, Vec<Flaw>> {
-        let order = policy.order(surroundings);
-        let known = previous.map(|previous| previous.reusable(&order)).transpose()?.flatten();
-        // Native code belongs to the engine it was compiled for.
-        let ours = |known: &Arc<Configured>| wasmtime::Engine::same(known.engine(), &self.inner.decisions.engine);
-        if let Some(known) = known.filter(ours) {
-            return Ok(known);
-        }
-        let inner = Arc::clone(&self.inner);
-        off_the_path(move || inner.built(&order)).map_err(|text| vec![Flaw::new(text)])?.map(Arc::new)
-    }
-
-    /// Every policy must decide on the probe facts before any of them goes live.
-    fn probed(&self, generation: Generation) -> Result<Generation, Vec<BuildProblem>> {
-        let inner = Arc::clone(&self.inner);
-        let generation = Arc::new(generation);
-        let of = Arc::clone(&generation);
-        let probed = off_the_path(move || {
-            let mut failed = Vec::new();
-            for chain in of.chains() {
-                for question in probe::questions() {
-                    let answers = inner.chain(&of, chain, &question, probe::NOW).into_iter();
-                    failed.extend(answers.filter_map(|a| a.result.err().map(|why| (chain, a.record.hook, why))));
-                }
-            }
-            failed
-        });
-        let nobody = |text: String| vec![Flaw::new(text).of(ChainId::default(), "")];
-        let failed = probed.map_err(nobody)?;
-        if failed.is_empty() {
-            // The probe's own clone is gone with its thread.
-            return Arc::try_unwrap(generation).map_err(|_| nobody("a probe is still running".to_owned()));
-        }
-        let told = |(chain, hook, failed): (ChainId, String, FailedDecision)| BuildProblem {
-            chain,
-            policy: failed.policy,
-            path: None,
-            text: format!(
-                "{hook} could not decide on the probe facts, a plain message: {} ({})",
-                failed.cause, failed.detail
-            ),
-        };
-        Err(failed.into_iter().map(told).collect())
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -366,32 +296,5 @@ impl Inner {
         self.counters.decisions.fetch_add(1, Ordering::Relaxed);
         self.counters.failed.fetch_add(u64::from(answer.result.is_err()), Ordering::Relaxed);
         self.counters.overruns.fetch_add(answer.overruns, Ordering::Relaxed);
-    }
-
-    fn built(&self, order: &Order) -> Result<Configured, Vec<Flaw>> {
-        let _running = self.ticker.running();
-        self.counters.built.fetch_add(1, Ordering::Relaxed);
-        configured::build(order, &self.builds, &self.decisions)
-    }
-}
-
-/// Runs on a thread of its own at low priority, for at most [`limits::BUILD_TIME`]. A compiler cannot be interrupted:
-/// one that takes longer is left behind, and its result dropped.
-fn off_the_path<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let (done, wait) = mpsc::sync_channel(1);
-    let named = thread::Builder::new().name("policy-build".into()).stack_size(limits::BUILD_STACK);
-    let spawned = named.spawn(move || {
-        // Of this thread alone, on Linux. It may be forbidden; then the build competes.
-        let _ = rustix::process::nice(LOW_PRIORITY);
-        let _ = done.send(caught(job));
-    });
-    let thread = spawned.map_err(|error| format!("no thread to build on: {error}"))?;
-    match wait.recv_timeout(limits::BUILD_TIME) {
-        Ok(result) => {
-            // It has nothing left to do but drop what it borrowed from us.
-            let _ = thread.join();
-            result
-        }
-        Err(_) => Err(format!("the build took longer than {} s", limits::BUILD_TIME.as_secs())),
     }
 }

@@ -36,6 +36,16 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
+    /// Every look-up in the one finds what it finds in the other.
+    pub(crate) fn is_as(&self, other: &Surroundings) -> bool {
+        let same = |((name, list), (other_name, other)): (&(String, Arc<AddressList>), &(String, Arc<AddressList>))| {
+            name == other_name && Arc::ptr_eq(list, other)
+        };
+        self.routes == other.routes
+            && self.lists.len() == other.lists.len()
+            && self.lists.iter().zip(&other.lists).all(same)
+    }
+
     pub(crate) fn list(&self, name: &str) -> Option<usize> {
         self.lists.binary_search_by(|(other, _)| other.as_str().cmp(name)).ok()
     }

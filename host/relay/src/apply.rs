@@ -115,7 +115,7 @@ impl Relay {
                 whole.lists.extend(others);
                 // Ten thousand edits of a long document take a while, and sessions wait for this thread.
                 let edits = edits.clone();
-                let edited = tokio::task::spawn_blocking(move || edit::edit(&whole, &edits)).await;
+                let edited = tokio::task::spawn_blocking(move || edit::edit(whole, &edits)).await;
                 edited.map_err(|error| one("settings", error.to_string()))?.map_err(ChangeError::Edit)
             }
             Change::Revision(0) => Ok(Gathered::default()),

@@ -2,11 +2,11 @@
 //!
 //! Everything that stands in the way is told at once, where the operator wrote it. Blocking: compiles components.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sealwire_core::plan::Route;
-use sealwire_core::units::{SettingScope, Units, in_force};
+use sealwire_core::units::{ByUnit, SettingScope, Units};
 use sealwire_policy::{BuildProblem, ChainId, Generation, GenerationSource, PolicySource, RouteFacts, Sandbox};
 
 use crate::audit;
@@ -100,6 +100,9 @@ struct Chains<'a> {
     documents: Vec<Vec<String>>,
     /// The same as places in [`SettingsDocument::scoped`].
     in_force: Vec<Vec<usize>>,
+    /// Which chain has these settings, as places and as documents: different settings may mean the same.
+    of_places: HashMap<Vec<usize>, ChainId>,
+    of_documents: HashMap<Vec<String>, ChainId>,
 }
 
 impl<'a> Chains<'a> {
@@ -107,13 +110,23 @@ impl<'a> Chains<'a> {
     /// what is switched off is checked like the rest, so that switching it on holds no surprise.
     fn of(settings: &'a SettingsDocument, units: Units, policies: &'a [&'a str]) -> (Chains<'a>, Scopes) {
         let scopes: Vec<SettingScope> = settings.scoped().iter().map(|scoped| scoped.scope.clone()).collect();
-        let mut chains = Chains { settings, policies, documents: Vec::new(), in_force: Vec::new() };
+        let by_unit = ByUnit::of(&scopes);
+        let mut chains = Chains {
+            settings,
+            policies,
+            documents: Vec::new(),
+            in_force: Vec::new(),
+            of_places: HashMap::new(),
+            of_documents: HashMap::new(),
+        };
         let mut of_units = BTreeMap::new();
         let mut unused: BTreeSet<usize> = (0..scopes.len()).collect();
         for (path, _) in units.all() {
             let mut chain = |internal| {
-                let in_force = in_force(&scopes, &units, path, internal);
-                unused.retain(|index| !in_force.contains(index));
+                let in_force = by_unit.in_force(&units, path, internal);
+                for index in &in_force {
+                    unused.remove(index);
+                }
                 chains.of_settings(in_force)
             };
             let of_unit = OfUnit { any: chain(false), internal: chain(true) };
@@ -126,14 +139,19 @@ impl<'a> Chains<'a> {
     }
 
     fn of_settings(&mut self, in_force: Vec<usize>) -> ChainId {
+        if let Some(known) = self.of_places.get(&in_force) {
+            return *known;
+        }
         let document = |policy: &&str| self.settings.of_policy(policy, &self.of_policy(policy, &in_force));
         let documents: Vec<String> = self.policies.iter().map(document).collect();
-        let index = self.documents.iter().position(|known| *known == documents).unwrap_or_else(|| {
+        let next = ChainId(u32::try_from(self.documents.len()).unwrap_or(u32::MAX));
+        let chain = *self.of_documents.entry(documents.clone()).or_insert(next);
+        self.of_places.insert(in_force.clone(), chain);
+        if chain == next {
             self.documents.push(documents);
             self.in_force.push(in_force);
-            self.documents.len() - 1
-        });
-        ChainId(u32::try_from(index).unwrap_or(u32::MAX))
+        }
+        chain
     }
 
     /// Which of one policy's settings these are, by their places in its own array.

@@ -62,22 +62,48 @@ pub struct ScopeProblem<'a> {
     pub text: String,
 }
 
-/// How every setting on a unit's path stands there, as (index, standing), those of the root first.
-pub fn standing(settings: &[SettingScope], units: &Units, unit: &UnitPath) -> Vec<(usize, Standing)> {
-    let mut on_path: Vec<(usize, &SettingScope)> =
-        settings.iter().enumerate().filter(|(_, setting)| unit.is_within(&setting.unit)).collect();
-    on_path.sort_by_key(|(index, setting)| (setting.unit.names().len(), *index));
-    on_path.iter().map(|(index, setting)| (*index, stands(setting, &on_path, units, unit))).collect()
+/// All settings by the unit they stand in: a thousand units look at their own path, and not at each other's settings.
+pub struct ByUnit<'a> {
+    settings: &'a [SettingScope],
+    /// Places in `settings`, in order.
+    places: BTreeMap<&'a UnitPath, Vec<usize>>,
 }
 
-/// How one of the settings on a unit's path stands there.
-fn stands(setting: &SettingScope, on_path: &[(usize, &SettingScope)], units: &Units, unit: &UnitPath) -> Standing {
+impl<'a> ByUnit<'a> {
+    /// Sorts them.
+    pub fn of(settings: &'a [SettingScope]) -> ByUnit<'a> {
+        let mut places: BTreeMap<&UnitPath, Vec<usize>> = BTreeMap::new();
+        for (index, setting) in settings.iter().enumerate() {
+            places.entry(&setting.unit).or_default().push(index);
+        }
+        ByUnit { settings, places }
+    }
+
+    /// How every setting on a unit's path stands there, as (index, standing), those of the root first.
+    pub fn standing(&self, units: &Units, unit: &UnitPath) -> Vec<(usize, Standing)> {
+        let path: Vec<UnitPath> = unit.from_root().collect();
+        let on_path = path.iter().filter_map(|above| self.places.get(above)).flatten();
+        let on_path: Vec<(usize, &SettingScope)> = on_path.map(|index| (*index, &self.settings[*index])).collect();
+        on_path.iter().map(|(index, setting)| (*index, stands(setting, &on_path, units, &path))).collect()
+    }
+
+    /// Indexes of the settings that are in force in a unit, those of the root first. `internal`: for mail whose client and
+    /// recipient are both ours.
+    pub fn in_force(&self, units: &Units, unit: &UnitPath, internal: bool) -> Vec<usize> {
+        let stands = self.standing(units, unit).into_iter();
+        let in_force = stands.filter(|(_, stands)| matches!(stands, Standing::LocallyApplied | Standing::Inherited));
+        in_force.map(|(index, _)| index).filter(|at| !(internal && self.settings[*at].exempt_internal_mail)).collect()
+    }
+}
+
+/// How one of the settings on a unit's path stands at its end.
+fn stands(setting: &SettingScope, on_path: &[(usize, &SettingScope)], units: &Units, path: &[UnitPath]) -> Standing {
     if !setting.enabled {
         return Standing::Off;
     }
-    let below = units.all().filter(|(path, _)| unit.is_within(path) && path.is_below(&setting.unit));
-    let mut disabling = below.filter(|(_, below)| below.disables.contains(&setting.id));
-    if let (true, Some((by, _))) = (setting.may_be_disabled, disabling.next()) {
+    let mut below = path.iter().filter(|path| path.is_below(&setting.unit));
+    let disables = |path: &&UnitPath| units.get(path).is_some_and(|below| below.disables.contains(&setting.id));
+    if let (true, Some(by)) = (setting.may_be_disabled, below.find(disables)) {
         return Standing::Disabled(by.clone());
     }
     // What is off or disabled itself takes nobody's place; what is overridden has another in its own. Each is of a unit below,
@@ -85,21 +111,13 @@ fn stands(setting: &SettingScope, on_path: &[(usize, &SettingScope)], units: &Un
     let takes_its_place = |other: &&SettingScope| {
         other.unit.is_below(&setting.unit)
             && other.overrides.as_deref() == Some(&*setting.id)
-            && !matches!(stands(other, on_path, units, unit), Standing::Off | Standing::Disabled(_))
+            && !matches!(stands(other, on_path, units, path), Standing::Off | Standing::Disabled(_))
     };
     match on_path.iter().map(|(_, other)| *other).find(takes_its_place) {
         Some(other) if setting.may_be_overridden => Standing::Overridden(other.id.clone()),
-        _ if setting.unit == *unit => Standing::LocallyApplied,
+        _ if path.last() == Some(&setting.unit) => Standing::LocallyApplied,
         _ => Standing::Inherited,
     }
-}
-
-/// Indexes of the settings that are in force in a unit, those of the root first. `internal`: for mail whose client and
-/// recipient are both ours.
-pub fn in_force(settings: &[SettingScope], units: &Units, unit: &UnitPath, internal: bool) -> Vec<usize> {
-    let stands = standing(settings, units, unit).into_iter();
-    let in_force = stands.filter(|(_, stands)| matches!(stands, Standing::LocallyApplied | Standing::Inherited));
-    in_force.map(|(index, _)| index).filter(|index| !(internal && settings[*index].exempt_internal_mail)).collect()
 }
 
 /// Everything that is wrong with where settings stand. What is refused here has no effect there either: a setting that may

@@ -139,11 +139,12 @@ fn parity_9_a_child_inherits_and_adds_and_changes_only_what_it_may() {
         ("sales/emea", &[1, 3], &[1, 3]),
         ("it", &[0, 1, 2, 5], &[0, 1, 2]),
     ];
+    let settled = ByUnit::of(&settings);
     for (unit, expected, internal) in rows {
-        assert_eq!(in_force(&settings, &units, &path(unit), false), expected, "{unit}");
-        assert_eq!(in_force(&settings, &units, &path(unit), true), internal, "{unit}, internal");
+        assert_eq!(settled.in_force(&units, &path(unit), false), expected, "{unit}");
+        assert_eq!(settled.in_force(&units, &path(unit), true), internal, "{unit}, internal");
     }
-    let stands = standing(&settings, &units, &path("sales/emea"));
+    let stands = settled.standing(&units, &path("sales/emea"));
     let expected = [
         (0, Standing::Disabled(path("sales"))),
         (1, Standing::Inherited),
@@ -151,7 +152,7 @@ fn parity_9_a_child_inherits_and_adds_and_changes_only_what_it_may() {
         (3, Standing::LocallyApplied),
     ];
     assert_eq!(stands, expected);
-    assert_eq!(standing(&settings, &units, &path("it"))[3], (4, Standing::Off));
+    assert_eq!(settled.standing(&units, &path("it"))[3], (4, Standing::Off));
     // What may not be disabled is told, not passed over.
     let told: Vec<_> = problems(&settings, &units).into_iter().map(|problem| (problem.place, problem.text)).collect();
     let (sales, text) = (path("sales"), "\"hard\" does not allow it; set may-be-disabled = true there first");
@@ -182,12 +183,12 @@ fn an_override_that_is_not_in_force_replaces_nothing() {
     let rows: [(&str, &[usize]); 4] =
         [("sales", &[1]), ("sales/emea", &[0]), ("sales/apac", &[2]), ("sales/apac/jp", &[1])];
     for (unit, expected) in rows {
-        assert_eq!(in_force(&settings, &units, &path(unit), false), expected, "{unit}");
+        assert_eq!(ByUnit::of(&settings).in_force(&units, &path(unit), false), expected, "{unit}");
     }
     // Below a chain of which nothing is left, the first stands.
     let none = disabling(&["middle", "lowest"]);
     let tree = tree(&[("sales", Unit::default()), ("sales/apac", Unit::default()), ("sales/apac/jp", none)]);
-    assert_eq!(in_force(&settings, &tree.expect("a tree"), &path("sales/apac/jp"), false), [0]);
+    assert_eq!(ByUnit::of(&settings).in_force(&tree.expect("a tree"), &path("sales/apac/jp"), false), [0]);
 }
 
 #[test]

@@ -92,12 +92,11 @@ pub enum EditError {
 }
 
 /// Makes the edits, one after the other; all or none.
-pub(crate) fn edit(gathered: &Gathered, edits: &[Edit]) -> Result<Gathered, EditError> {
-    let mut edited = gathered.clone();
+pub(crate) fn edit(mut gathered: Gathered, edits: &[Edit]) -> Result<Gathered, EditError> {
     for edit in edits {
-        one(&mut edited, edit)?;
+        one(&mut gathered, edit)?;
     }
-    Ok(edited)
+    Ok(gathered)
 }
 
 fn one(gathered: &mut Gathered, edit: &Edit) -> Result<(), EditError> {
@@ -221,7 +220,9 @@ fn put_list(
     let lists = table_at(document, "lists")?;
     let table = lists.entry(list).or_insert_with(|| Item::Table(Table::new()));
     let table = table.as_table_like_mut().ok_or_else(|| wrong(format!("lists.{list} is no table")))?;
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // Whether there are more is enough to know of a million.
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> = lines.take(INLINE_MAX + 1).collect();
     if !files.contains_key(list) && lines.len() <= INLINE_MAX {
         let mut entries: toml_edit::Array = lines.into_iter().collect();
         entries.iter_mut().for_each(|entry| entry.decor_mut().set_prefix("\n  "));

@@ -47,10 +47,10 @@ pub(super) fn table_with(table: &Value, indexes: &[usize]) -> Value {
         let keys = setting.as_object().into_iter().flatten().filter(|(key, _)| !HOST_KEYS.contains(&key.as_str()));
         Value::Object(keys.map(|(key, value)| (key.clone(), value.clone())).collect())
     };
-    let chosen = indexes.iter().filter_map(|index| all.get(*index)).map(policys).collect();
-    let mut object = object.clone();
-    object.insert(SETTINGS.to_owned(), Value::Array(chosen));
-    Value::Object(object)
+    let chosen = || Value::Array(indexes.iter().filter_map(|index| all.get(*index)).map(policys).collect());
+    // The other settings are left where they are: a thousand units would copy a thousand settings each.
+    let kept = object.iter().map(|(key, value)| (key.clone(), if key == SETTINGS { chosen() } else { value.clone() }));
+    Value::Object(kept.collect())
 }
 
 /// The pointer of a setting in the whole table, of one in a table of these.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use sealwire_core::units::{SettingScope, Standing, Unit, UnitPath, Units, standing};
+use sealwire_core::units::{ByUnit, SettingScope, Standing, Unit, UnitPath};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -109,6 +109,7 @@ impl Model {
     pub(crate) fn of(settings: &SettingsDocument, config: &Config, revision: u64) -> Result<Model, Vec<Problem>> {
         let (config, units) = settings.meant(config)?;
         let scopes: Vec<SettingScope> = settings.scoped().iter().map(|scoped| scoped.scope.clone()).collect();
+        let by_unit = ByUnit::of(&scopes);
         let value = |policy: &str, index: usize| {
             settings.policies.get(policy).and_then(|table| table["settings"].get(index)).cloned().unwrap_or_default()
         };
@@ -139,7 +140,10 @@ impl Model {
         };
         Ok(Model {
             revision,
-            units: units.all().map(|(path, unit)| unit_view(path, unit, &scopes, &units)).collect(),
+            units: units
+                .all()
+                .map(|(path, unit)| unit_view(path, unit, &scopes, by_unit.standing(&units, path)))
+                .collect(),
             lists: settings.lists().iter().map(list).collect(),
             routes: config.routes.iter().map(route).collect(),
             policies: settings.policies.iter().map(|(name, table)| (name.clone(), rest(table))).collect(),
@@ -159,8 +163,7 @@ impl SettingsDocument {
     }
 }
 
-fn unit_view(path: &UnitPath, unit: &Unit, scopes: &[SettingScope], units: &Units) -> UnitView {
-    let stands = standing(scopes, units, path);
+fn unit_view(path: &UnitPath, unit: &Unit, scopes: &[SettingScope], stands: Vec<(usize, Standing)>) -> UnitView {
     let any = |wanted: Standing| stands.iter().any(|(_, standing)| *standing == wanted);
     let configured = match (any(Standing::LocallyApplied), any(Standing::Inherited)) {
         (true, _) => Configured::LocallyApplied,

@@ -31,7 +31,7 @@ fn edits(edits: serde_json::Value) -> Vec<Edit> {
 
 /// The text afterwards.
 fn edited(text: &str, changes: serde_json::Value) -> Result<String, EditError> {
-    edit(&gathered(text), &edits(changes)).map(|gathered| gathered.text)
+    edit(gathered(text), &edits(changes)).map(|gathered| gathered.text)
 }
 
 #[test]
@@ -130,14 +130,13 @@ fn what_cannot_be_done_is_told() {
 fn a_list_that_grows_gets_a_file_and_keeps_it() {
     let entry = |n: usize| json!({"text": format!("user{n}@bank.example")});
     let many: Vec<_> = (0..300).map(entry).collect();
-    let grown =
-        edit(&gathered(DOCUMENT), &edits(json!([{"edit": "add-entries", "list": "partners", "entries": many}])));
+    let grown = edit(gathered(DOCUMENT), &edits(json!([{"edit": "add-entries", "list": "partners", "entries": many}])));
     let grown = grown.expect("edited");
     assert!(grown.text.contains("[lists.partners]\nfile = \"partners.txt\"\n"), "{}", grown.text);
     let file = &grown.lists["partners"];
     assert_eq!(file.text.lines().count(), 301);
     let taken: Vec<String> = (0..299).map(|n| format!("USER{n}@bank.example")).collect();
-    let shrunk = edit(&grown, &edits(json!([{"edit": "remove-entries", "list": "partners", "entries": taken}])));
+    let shrunk = edit(grown.clone(), &edits(json!([{"edit": "remove-entries", "list": "partners", "entries": taken}])));
     assert_eq!(shrunk.expect("edited").lists["partners"].text, "bank.example\nuser299@bank.example\n");
     let again = SettingsDocument::of_gathered(&SettingsDocument::default(), &grown).expect("a good document");
     assert_eq!(again.lists()["partners"].len(), 301);
