@@ -1,17 +1,15 @@
 //! An edit of one setting, and of one entry, beside a list of 1,000,000 entries while mail flows: how long from the command
 //! to the first message that meets its effect, and what the mail that flows felt of it.
 //!
-//! The effect is a refusal: mail in clear from a domain that the edit has put on a list. Probes are sent one behind the
-//! other; those accepted until then reach the sink, which counts them as strange, and no more of them may come.
+//! The effect is a refusal: mail in clear from a domain that the edit has put on a list.
 
 use std::fmt::Write;
-use std::time::Instant;
 
-use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::place;
 use sealwire_tests::relay::Relay;
 
 use crate::Extent;
+use crate::effect::Session;
 use crate::ends::{Load, Sent, Sink};
 use crate::relays::{Kind, Running, Surroundings};
 use crate::table::{Budget, Figures, Row, say};
@@ -20,6 +18,7 @@ const ENTRIES: usize = 1_000_000;
 /// Mail that flows: 20 sessions that pause, about 200 messages a second, so that a delay is the edit's and not the load's.
 const SESSIONS: usize = 20;
 const PAUSE_MS: u64 = 100;
+const TO: &str = "recipient@bench.test";
 
 pub(crate) fn measure(extent: &Extent) -> Vec<Row> {
     let mut rows = Rows::default();
@@ -67,26 +66,15 @@ fn once(list: &str, extent: &Extent, rows: &mut Rows) {
     rows.calm_max.add(calm.message_ms.max);
 
     let sending = Load { first: messages, ..load }.start(relay.address(), &around);
-    let mut accepted = 0;
-    let mut effect = |list: &str, setting: bool, from: &str| {
-        let started = Instant::now();
-        std::thread::scope(|threads| {
-            let applied = threads.spawn(|| apply(sealwire, list, setting));
-            while probe(sealwire, from) {
-                accepted += 1;
-            }
-            let took = started.elapsed().as_secs_f64();
-            applied.join().expect("the edit was applied");
-            took
-        })
-    };
-    rows.setting.add(effect(list, true, "ann@setting.test"));
-    rows.entry.add(effect(&format!("{list}entry.test\n"), true, "ann@entry.test"));
+    let mut session = Session::open(sealwire);
+    let mut effect = |list: &str, from: &str| session.until_refused((from, TO), || apply(sealwire, list, true));
+    rows.setting.add(effect(list, "ann@setting.test"));
+    rows.entry.add(effect(&format!("{list}entry.test\n"), "ann@entry.test"));
     let sent: Sent = sending.finish();
     rows.edited_p99.add(sent.message_ms.p99);
     rows.edited_max.add(sent.message_ms.max);
-    sink.wait_for(messages * 2 + accepted);
-    sink.assert_clean(accepted);
+    sink.wait_for(messages * 2 + session.accepted);
+    sink.assert_clean(session.accepted);
     assert_eq!((calm.failures, sent.failures), (0, 0), "a session was dropped: {:?} {:?}", calm.trouble, sent.trouble);
 }
 
@@ -109,14 +97,4 @@ fn apply(relay: &Relay, list: &str, enabled: bool) {
     place::write(&file, text);
     let said = relay.run(&["settings", "apply", &file.display().to_string()]);
     assert!(said.status.success(), "settings apply: {}", said.err);
-}
-
-/// Whether a message in clear from this sender is accepted.
-fn probe(relay: &Relay, from: &str) -> bool {
-    let sent = Dialogue::open(relay.smtp()).and_then(|mut dialogue| {
-        dialogue.submit(from, &["recipient@bench.test"], &format!("From: <{from}>\nSubject: a probe\n\nOne line.\n"))
-    });
-    let reply = sent.expect("no session is dropped");
-    assert!(reply.starts_with("250") || reply.starts_with("550"), "{reply}");
-    reply.starts_with("250")
 }

@@ -3,6 +3,7 @@
 //! 1. [`rows`] lists the groups of rows; each measures both relays in turn, over and over, and gives rows with figures.
 //! 2. [`relays`] starts Postfix and sealwire with equal configurations; [`ends`] are the load before them and the sink
 //!    behind them, both `sealwire` itself. Every run is checked: nothing lost, doubled, damaged, or in clear.
+//!    [`effect`] is a session that sees a change take effect.
 //! 3. [`meter`] reads CPU and memory of all processes of a relay; [`table`] shows medians with spread beside budgets.
 //!
 //! What other work goes on is told with the load average: CPU per message of paired runs bears it, times do not.
@@ -16,10 +17,14 @@ mod deferred;
 mod edit;
 mod heavy;
 mod idle;
+mod ledger;
+mod million;
 mod overload;
 mod policy;
 mod syncs;
+mod units;
 
+mod effect;
 mod ends;
 mod meter;
 mod relays;

@@ -70,6 +70,14 @@ pub(crate) fn memory(process: u32) -> f64 {
     tree(process).keys().filter_map(|process| pss(*process)).sum::<f64>() * 1024.0
 }
 
+/// The most memory this process has had in its own pages, in octets.
+pub(crate) fn peak_memory(process: u32) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).expect("the process runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+    kib.expect("the kernel tells it") * 1024.0
+}
+
 /// The load average of the last minute.
 pub(crate) fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crate::flow::{self, Flow};
 use crate::table::Row;
-use crate::{Extent, burst, deferred, edit, heavy, idle, overload, policy, syncs};
+use crate::{Extent, burst, deferred, edit, heavy, idle, ledger, million, overload, policy, syncs, units};
 
 /// Rows that come from the same runs.
 pub(crate) struct Group {
@@ -38,6 +38,13 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "policy", says: "CPU that a policy adds to a message", measure: policy::measure },
     Group { name: "syncs", says: "syncs per message, counted by strace", measure: syncs::measure },
     Group { name: "edit", says: "edits beside a list of 1,000,000, to effect, mail flowing", measure: edit::measure },
+    Group {
+        name: "million",
+        says: "a list of 1,000,000: import, export, search, edits by command",
+        measure: million::measure,
+    },
+    Group { name: "units", says: "changes beside 1,000 units with settings of their own", measure: units::measure },
+    Group { name: "ledger", says: "1,000,000 decisions in the ledger: search and replay", measure: ledger::measure },
     Group { name: "overload", says: "queue growth under overload", measure: overload::measure },
     Group {
         name: "heavy",
