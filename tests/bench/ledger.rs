@@ -25,16 +25,27 @@ const DOMAINS: usize = 1_000;
 const AT_ONCE: usize = 5_000;
 /// Over so many milliseconds before now: a preview looks at seven days.
 const SPAN_MS: u64 = 6 * 86_400_000;
-const RECIPIENT: &str = "recipient@bench.test";
+/// Of the message that is carried: local part and domain, which stand for nothing else in its records.
+const LOCAL: &str = "somebody";
+const DOMAIN: &str = "somewhere.test";
+/// Records that `log` tells at most, and a page of the API.
+const LIMIT: usize = 10_000;
+const PAGE: usize = 1_000;
 const MIB: f64 = 1024.0 * 1024.0;
-/// Demands TLS of mail From there: replayed decisions look into a list.
-const SETTINGS: &str = "[lists.few]\nentries = [\"domain7.test\"]\n[[policy.secure-transport.settings]]\n\
-    description = \"Few\"\nscopes = [\"inbound\", \"outbound\"]\nlists = [\"few\"]\n";
+/// One domain to which mail must have TLS, to which the message that is carried does not go; and its sender, who is watched.
+const SETTINGS: &str = "[lists.few]\nentries = [\"domain7.test\"]\n[lists.watched]\nentries = [\"sender.test\"]\n\
+    [[policy.secure-transport.settings]]\ndescription = \"Few\"\nscopes = [\"outbound\"]\nlists = [\"few\"]\n\
+    [[policy.secure-transport.settings]]\ndescription = \"Watched\"\nscopes = [\"inbound\"]\n\
+    lists = [\"watched\"]\nobserve-only = true\n";
+/// What is noted of the sender, when his mail is decided on and when it is accepted.
+const RULE: &str = "R1-observed";
 
 #[derive(Default)]
 struct Rows {
     domain: Figures,
     nobody: Figures,
+    rule: Figures,
+    no_rule: Figures,
     message: Figures,
     api: Figures,
     replay: Figures,
@@ -69,6 +80,8 @@ pub(crate) fn measure(extent: &Extent) -> Vec<Row> {
     vec![
         row("search among 1,000,000 decisions, by a domain", "s", rows.domain, Budget::AtMost(2.0)),
         row("by a domain that nobody wrote to", "s", rows.nobody, Budget::AtMost(2.0)),
+        row("by a rule", "s", rows.rule, Budget::AtMost(2.0)),
+        row("by a rule that no reason names", "s", rows.no_rule, Budget::AtMost(2.0)),
         row("by a message", "s", rows.message, Budget::AtMost(2.0)),
         row("by a domain, through the API", "s", rows.api, Budget::AtMost(2.0)),
         row("replay of 1,000,000 decisions, on one core", "decisions/s", rows.replay, Budget::None),
@@ -80,7 +93,7 @@ pub(crate) fn measure(extent: &Extent) -> Vec<Row> {
 fn carried(around: &Surroundings, sealwire: &Relay) -> Vec<LedgerRecord> {
     let sink = Sink::start(around, 0);
     let mut session = Session::open(sealwire);
-    assert!(!session.refuses(("ann@sender.test", RECIPIENT)), "it is accepted");
+    assert!(!session.refuses(("ann@sender.test", &format!("{LOCAL}@{DOMAIN}"))), "it is accepted");
     sink.wait_for(1);
     let attempted = || {
         let lines: Vec<LedgerLine> = serde_json::from_value(sealwire.json(&["log"])).expect("the ledger");
@@ -103,10 +116,11 @@ fn fill(sealwire: &Relay, template: &[LedgerRecord], decisions: usize) -> usize 
         template.iter().map(|record| serde_json::to_string(record).expect("a record is JSON")).collect();
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
     let of_message = |n: usize| {
-        let recipient = format!("user{n}@domain{}.test", n % DOMAINS);
+        let (local, domain) = (format!("user{n}"), format!("domain{}.test", n % DOMAINS));
         let at_ms = now_ms - SPAN_MS + SPAN_MS / messages as u64 * n as u64;
         texts.iter().map(move |text| {
-            let record: LedgerRecord = serde_json::from_str(&text.replace(RECIPIENT, &recipient)).expect("still JSON");
+            let text = text.replace(LOCAL, &local).replace(DOMAIN, &domain);
+            let record: LedgerRecord = serde_json::from_str(&text).expect("still JSON");
             LedgerRecord { at_ms, message: format!("bench{n}"), ..record }
         })
     };
@@ -125,7 +139,8 @@ fn search(sealwire: &Relay, messages: usize, rows: &mut Rows) {
     // Of every message to the domain its arrival and its attempt are found.
     let expected = |domain: usize| (messages - domain).div_ceil(DOMAINS) * 2;
     let found = |arguments: &[&str]| {
-        let (said, took) = timed(sealwire, &[&["log", "--json", "--limit", "10000"][..], arguments].concat());
+        let (said, took) =
+            timed(sealwire, &[&["log", "--json", "--limit", &LIMIT.to_string()][..], arguments].concat());
         let lines: Vec<LedgerLine> = serde_json::from_str(&said.out).expect("the ledger");
         (lines, took)
     };
@@ -135,18 +150,24 @@ fn search(sealwire: &Relay, messages: usize, rows: &mut Rows) {
     let (lines, took) = found(&["--recipient", "@nobody.test"]);
     assert!(lines.is_empty());
     rows.nobody.add(took);
+    let (lines, took) = found(&["--rule", RULE]);
+    assert_eq!(lines.len(), (messages * 2).min(LIMIT));
+    rows.rule.add(took);
+    let (lines, took) = found(&["--rule", "R99"]);
+    assert!(lines.is_empty());
+    rows.no_rule.add(took);
     let message = format!("bench{}", messages / 2);
     let (lines, took) = found(&["--message", &message]);
     assert!(lines.len() >= 5 && lines.iter().all(|line| line.record.message == message));
     rows.message.add(took);
 
     let socket = sealwire.ground().path("data/admin/socket").display().to_string();
-    let address = "http://localhost/api/v1/log?recipient=%40domain11.test&limit=1000";
+    let address = format!("http://localhost/api/v1/log?recipient=%40domain11.test&limit={PAGE}");
     let started = std::time::Instant::now();
-    let answer = curl::ask(&["--unix-socket", &socket, address]);
+    let answer = curl::ask(&["--unix-socket", &socket, &address]);
     rows.api.add(started.elapsed().as_secs_f64());
     assert_eq!(answer.status, 200, "{}", answer.body);
-    assert_eq!(answer.json().as_array().map_or(0, Vec::len), expected(11).min(1_000));
+    assert_eq!(answer.json().as_array().map_or(0, Vec::len), expected(11).min(PAGE));
 }
 
 /// The settings in force, and the mail to the one domain that they list and the message carried did not go to: its plans come to
@@ -155,8 +176,9 @@ fn replay(sealwire: &Relay, file: &str, messages: usize, rows: &mut Rows) {
     let found: Value = sealwire.json(&["settings", "preview", file, "--within", "1h"]);
     assert_eq!((&found["state"], &found["not-replayable"]), (&"done".into(), &0.into()), "{found:#}");
     assert!(found["replayed"].as_u64().is_some_and(|replayed| replayed >= messages as u64 * 3), "{found:#}");
-    let plans = found["differences"].as_array().into_iter().flatten().filter(|found| found["hook"] == "plan");
-    let listed = plans.filter(|found| found["domain"] == "domain7.test").filter_map(|found| found["count"].as_u64());
+    let listed = found["differences"].as_array().into_iter().flatten();
+    let listed = listed.filter(|found| found["domain"] == "domain7.test" && found["change"] == "+ TLS");
+    let listed = listed.filter_map(|found| found["count"].as_u64());
     assert_eq!(listed.sum::<u64>(), (messages - 7).div_ceil(DOMAINS) as u64, "{found:#}");
     rows.replay.add(found["per-second"].as_f64().expect("how fast"));
 }

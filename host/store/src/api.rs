@@ -331,6 +331,8 @@ pub struct LedgerQuery {
     pub until_ms: Option<u64>,
     /// Part of a recipient's mailbox, any case.
     pub recipient: Option<String>,
+    /// Records with a reason of this rule, by its whole id.
+    pub rule: Option<String>,
     /// Kinds as the ledger writes them: `decision`, `turned-away`, `attempted`...; empty: all.
     pub events: Vec<String>,
     /// Of these organizational units and what is below them; None: of all.
@@ -351,6 +353,7 @@ impl Default for LedgerQuery {
             since_ms: None,
             until_ms: None,
             recipient: None,
+            rule: None,
             events: Vec::new(),
             within: None,
             after: None,

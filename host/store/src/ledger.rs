@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use memchr::memmem;
 use rusqlite::{Connection, params, params_from_iter, types::Value};
 use sealwire_core::address::Mailbox;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
@@ -139,17 +140,34 @@ pub(crate) fn query(connection: &Connection, query: &LedgerQuery) -> Result<Vec<
         values.extend(query.events.iter().map(|event| Value::from(event.clone())));
     }
     let order = if query.last { "DESC" } else { "ASC" };
-    let _ = write!(sql, " ORDER BY number {order} LIMIT {}", query.limit.min(LINES_MAX));
+    let limit = query.limit.min(LINES_MAX);
+    let _ = write!(sql, " ORDER BY number {order}");
+    // Where records are looked into, it is seen here when there are enough.
+    let reason = query.rule.as_deref().map(of_rule);
+    let finder = reason.as_ref().map(|reason| memmem::Finder::new(reason));
+    if finder.is_none() {
+        let _ = write!(sql, " LIMIT {limit}");
+    }
     let mut statement = connection.prepare(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
     let mut lines = Vec::new();
-    while let Some(row) = found.next()? {
-        lines.push(line(row.get(0)?, row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?);
+    while lines.len() < limit {
+        let Some(row) = found.next()? else { break };
+        let record = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        if finder.as_ref().is_none_or(|finder| finder.find(record.as_bytes()).is_some()) {
+            lines.push(line(row.get(0)?, record)?);
+        }
     }
     if query.last {
         lines.reverse();
     }
     Ok(lines)
+}
+
+/// What a record with a reason of this rule holds. In a text within a record a quotation mark is escaped, so that nothing else
+/// holds it.
+pub(crate) fn of_rule(rule: &str) -> String {
+    format!("\"rule\":{}", serde_json::Value::from(rule))
 }
 
 fn line(number: i64, json: &str) -> Result<LedgerLine, StoreError> {

@@ -20,6 +20,9 @@ pub struct LogParameters {
     /// Part of a recipient's mailbox, any case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
+    /// Id of a rule that a reason names, such as `R1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// Kinds of records, separated by commas.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
@@ -46,6 +49,7 @@ impl From<LogParameters> for LedgerQuery {
             since_ms: asked.since_ms,
             until_ms: asked.until_ms,
             recipient: asked.recipient,
+            rule: asked.rule,
             // Following takes what comes next; a first look takes the latest.
             last: asked.after.is_none(),
             after: asked.after,

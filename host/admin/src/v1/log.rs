@@ -16,6 +16,8 @@ pub struct LogPage {
     pub message: Option<String>,
     /// Part of a recipient's mailbox, any case.
     pub recipient: Option<String>,
+    /// Id of a rule that a reason names, such as `R1`.
+    pub rule: Option<String>,
     /// Kinds of records, separated by commas.
     pub event: Option<String>,
     /// Not before; milliseconds since the Unix epoch.
@@ -41,6 +43,7 @@ pub(super) async fn read(ask: Ask<(), LogPage>) -> Answer<Vec<LedgerLine>> {
         since_ms: page.since_ms,
         until_ms: page.until_ms,
         recipient: page.recipient.clone(),
+        rule: page.rule.clone(),
         within: Some(ask.scope).filter(|scope| !scope.is_all()),
         // Following takes what comes next; a first look takes the latest.
         last: page.after.is_none(),
@@ -53,6 +56,7 @@ pub(super) async fn read(ask: Ask<(), LogPage>) -> Answer<Vec<LedgerLine>> {
     let filters = [
         ("message", page.message),
         ("recipient", page.recipient),
+        ("rule", page.rule),
         ("event", page.event),
         ("since-ms", number(page.since_ms)),
         ("until-ms", number(page.until_ms)),

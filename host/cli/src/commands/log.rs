@@ -25,6 +25,7 @@ const DOMAINS_SHOWN: usize = 10;
 Examples:
   sealwire log --message ID            one message from arrival to its end
   sealwire log --recipient example.com --since 2d
+  sealwire log --rule R1 --event turned-away
   sealwire log --event turned-away,reported
   sealwire log --follow
 
@@ -37,6 +38,9 @@ pub(crate) struct Log {
     /// Part of a recipient's address
     #[arg(long)]
     recipient: Option<String>,
+    /// Where a reason names this rule, such as R1
+    #[arg(long, value_name = "ID")]
+    rule: Option<String>,
     /// Kinds of records, separated by commas
     #[arg(long)]
     event: Option<String>,
@@ -76,6 +80,7 @@ impl Log {
         let pairs = [
             ("message", self.message.clone()),
             ("recipient", self.recipient.clone()),
+            ("rule", self.rule.clone()),
             ("event", self.event.clone()),
             ("since-ms", since),
             ("after", after.map(|after| after.to_string())),

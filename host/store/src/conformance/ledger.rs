@@ -1,6 +1,7 @@
 //! The ledger: in the order of writing, found by what is asked, forgotten by time.
 
 use sealwire_core::ledger::ArrivalRecord;
+use sealwire_core::reason::Reason;
 use sealwire_core::reply::Reply;
 
 use super::*;
@@ -24,11 +25,10 @@ fn turned_away(at_ms: u64, recipient: &str) -> LedgerRecord {
         noted: Vec::new(),
     };
     let reply = Reply::new(550, (7, 10), "Encryption required");
-    LedgerRecord {
-        at_ms,
-        message: String::new(),
-        event: LedgerEvent::TurnedAway { arrival, reply, reasons: Vec::new() },
-    }
+    // A text that looks like the reason of another rule.
+    let (policy, rule, text) = ("p".to_owned(), "R1".to_owned(), "not \"rule\":\"R2\"".to_owned());
+    let reasons = vec![Reason { policy, rule, text, matched: None, detail: None }];
+    LedgerRecord { at_ms, message: String::new(), event: LedgerEvent::TurnedAway { arrival, reply, reasons } }
 }
 
 async fn finds_what_is_asked(store: &dyn Store) {
@@ -47,6 +47,11 @@ async fn finds_what_is_asked(store: &dyn Store) {
         (LedgerQuery { since_ms: Some(20), until_ms: Some(30), ..all() }, &[1, 3]),
         (LedgerQuery { recipient: Some("bob@X.example".into()), ..all() }, &[1]),
         (LedgerQuery { recipient: Some("y.exam".into()), ..all() }, &[1]),
+        (LedgerQuery { rule: Some("R1".into()), ..all() }, &[1]),
+        (LedgerQuery { rule: Some("R1".into()), last: true, limit: 1, ..all() }, &[1]),
+        (LedgerQuery { rule: Some("R1".into()), events: vec!["alert".into()], ..all() }, &[]),
+        (LedgerQuery { rule: Some("R2".into()), ..all() }, &[]),
+        (LedgerQuery { rule: Some("R".into()), ..all() }, &[]),
         (LedgerQuery { events: vec!["turned-away".into()], ..all() }, &[1]),
         (LedgerQuery { events: vec!["alert".into(), "turned-away".into()], limit: 2, ..all() }, &[0, 1]),
         (LedgerQuery { last: true, limit: 2, ..all() }, &[2, 3]),

@@ -343,11 +343,15 @@ impl State {
         let asked = |line: &&LedgerLine| {
             let LedgerRecord { at_ms, message, event } = &line.record;
             let recipient = query.recipient.as_ref().map(|part| part.to_ascii_lowercase());
+            let has = |rule: &String| {
+                serde_json::to_string(&line.record).is_ok_and(|record| record.contains(&ledger::of_rule(rule)))
+            };
             query.message.as_ref().is_none_or(|asked| asked == message)
                 && query.since_ms.is_none_or(|since| *at_ms >= since)
                 && query.until_ms.is_none_or(|until| *at_ms < until)
                 && query.after.is_none_or(|after| line.number > after)
                 && recipient.is_none_or(|part| ledger::searched(event).contains(&part))
+                && query.rule.as_ref().is_none_or(has)
                 && query.within.as_ref().is_none_or(|within| within.holds(&event.unit()))
                 && (query.events.is_empty() || query.events.iter().any(|kind| kind == ledger::kind(event)))
         };
