@@ -52,9 +52,13 @@ pub enum ChangeError {
 }
 
 /// What the settings shall be.
-enum Change {
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// This document, gathered or bare.
     Document(String),
+    /// The newest revision with these edits, one after the other.
     Edits(Vec<Edit>),
+    /// That older revision again; 0 is none at all.
     Revision(u64),
 }
 
@@ -101,7 +105,7 @@ impl Relay {
     }
 
     /// The document that a change makes of what is in force.
-    async fn changed(&self, change: &Change, newest: &Gathered) -> Result<Gathered, ChangeError> {
+    pub(crate) async fn changed(&self, change: &Change, newest: &Gathered) -> Result<Gathered, ChangeError> {
         match change {
             Change::Document(document) => Ok(read(document)?),
             Change::Edits(edits) => {

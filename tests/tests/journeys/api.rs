@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::scene::{ALICE, Scene, given};
 
 /// A relay with the API at an address of loopback, in clear.
-fn in_clear(more: &str) -> (Scene, String) {
+pub(super) fn in_clear(more: &str) -> (Scene, String) {
     let address = place::free_address();
     let peer = Script::clear().answer("MAIL", reply("450 4.2.0 later")).start();
     let scene = given()
@@ -19,17 +19,17 @@ fn in_clear(more: &str) -> (Scene, String) {
     (scene, format!("http://{address}"))
 }
 
-fn token(scene: &Scene, role: &str) -> String {
+pub(super) fn token(scene: &Scene, role: &str) -> String {
     let made = scene.relay.json(&["token", "create", "--name", role, "--role", role, "--expires", "1d"]);
     made["secret"].as_str().expect("a token").to_owned()
 }
 
-fn bearer(token: &str) -> String {
+pub(super) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}")
 }
 
 #[track_caller]
-fn assert_problem(answer: &Answer, status: u16) {
+pub(super) fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(
         (answer.status, answer.header("content-type")),
         (status, Some("application/problem+json")),

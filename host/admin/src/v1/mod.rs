@@ -13,6 +13,7 @@ mod log;
 mod model;
 mod openapi;
 mod page;
+mod preview;
 mod queue;
 mod relay;
 mod session;
@@ -45,6 +46,8 @@ const DELETE: fn(&'static str) -> (Method, &'static str) = |path| (Method::DELET
 
 /// Whoever has any role looks at how the relay does.
 const ANY: &[Role] = &Role::ALL;
+/// Whoever looks at settings.
+const LOOKS_AT_SETTINGS: &[Role] = &[Settings, Policies, Auditor];
 /// A settings document with a few lists of a million entries.
 const DOCUMENT_MAX: usize = 1 << 30;
 
@@ -109,7 +112,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             GET("/settings"),
             "settingsShow",
             "The newest revision of the settings; number 0 and empty before the first",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             settings::show,
         ),
         endpoint(
@@ -126,14 +129,14 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             GET("/settings/revisions"),
             "settingsRevisions",
             "The newest revisions, without their documents",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             settings::revisions,
         ),
         endpoint(
             GET("/settings/revisions/{revision}"),
             "settingsRevision",
             "One revision",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             settings::revision,
         ),
         endpoint(
@@ -159,23 +162,43 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             POST("/settings/diff"),
             "settingsDiff",
             "What a document would change of what is in force; nothing is changed",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             model::diff,
         )
         .takes(DOCUMENT_MAX)
         .looks(),
         endpoint(
+            POST("/settings/preview"),
+            "settingsPreview",
+            "See what a document would have done to the mail of the last days, as a job; nothing is changed",
+            Root(LOOKS_AT_SETTINGS),
+            preview::of_document,
+        )
+        .takes(DOCUMENT_MAX)
+        .begins()
+        .looks(),
+        endpoint(
+            POST("/settings/edits/preview"),
+            "settingsEditPreview",
+            "See what edits of the settings in force would have done, as a job; nothing is changed",
+            Root(LOOKS_AT_SETTINGS),
+            preview::of_edits,
+        )
+        .takes(DOCUMENT_MAX)
+        .begins()
+        .looks(),
+        endpoint(
             GET("/model"),
             "modelShow",
             "What is in force: units, settings and how they stand, lists and where they are used, routes",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             model::show,
         ),
         endpoint(
             GET("/lists/{list}/entries"),
             "listEntries",
             "Entries of a list, as they were written",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             model::entries,
         ),
         endpoint(
@@ -222,13 +245,13 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         )
         .begins()
         .looks(),
-        endpoint(GET("/jobs"), "jobList", "Jobs that go on, or ended within the hour", Root(ANY), jobs::list),
-        endpoint(GET("/jobs/{id}"), "jobShow", "One job: how far it is, or what came of it", Root(ANY), jobs::show),
+        endpoint(GET("/jobs"), "jobList", "Jobs that go on, or ended within the hour", Units(ANY), jobs::list),
+        endpoint(GET("/jobs/{id}"), "jobShow", "One job: how far it is, or what came of it", Units(ANY), jobs::show),
         endpoint(
             DELETE("/jobs/{id}"),
             "jobEnd",
             "End a job that goes on; forget one that has ended",
-            Root(ANY),
+            Units(ANY),
             jobs::end,
         ),
         endpoint(POST("/session"), "login", "Begin a session, for pages in a browser", Open, session::login)

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::Entry;
 use sealwire_core::ledger::{ArrivalRecord, LedgerEvent, LedgerRecord};
-use sealwire_core::units::UnitPath;
+use sealwire_core::units::{UnitPath, Within};
 use sealwire_relay::config::{Surroundings, parse};
 use sealwire_relay::{Actor, Builtins, Changing, Start};
 use sealwire_store::{Content, NewEntry, QueueFilter};
@@ -19,8 +19,9 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::access::admins::{Administrator, Record};
-use crate::access::{Grant, Role};
+use crate::access::{Caller, Grant, Role};
 use crate::http::endpoint::Endpoint;
+use crate::http::jobs::For;
 use crate::http::{self, Api, Peer, now};
 use crate::metrics::Metrics;
 
@@ -82,9 +83,10 @@ impl World {
                 self.queued().await
             }
             "/tokens/{id}" | "/tokens" => self.token(Role::Queue, THEIRS, MARK).await.0,
-            "/jobs/{id}" => {
-                let begun = self.api.jobs.begin("test", "test".to_owned(), 1, |_| std::future::ready(Ok(Value::Null)));
-                begun.expect("begun").id
+            "/jobs/{id}" | "/jobs" => {
+                let units = Within::new(vec![THEIRS.split('/').map(ToOwned::to_owned).collect()]);
+                let of = (MARK.to_owned(), For { roles: &Role::ALL, units });
+                self.api.jobs.begin("test", of, 1, |_| std::future::pending()).expect("begun").id
             }
             "/admins/{name}" | "/admins" => self.admin(THEIRS).await,
             "/settings/revisions/{revision}" => "1".to_owned(),
@@ -119,8 +121,8 @@ impl World {
                 json!({ "name": format!("new-{object}"), "password": "a better password", "grants": grants })
             }
             "adminChange" => json!({ "disabled": true }),
-            "settingsApply" | "settingsDiff" => return Some(SETTINGS.to_owned()),
-            "settingsEdit" => json!([{ "edit": "put-list", "list": "new", "entries": [] }]),
+            "settingsApply" | "settingsDiff" | "settingsPreview" => return Some(SETTINGS.to_owned()),
+            "settingsEdit" | "settingsEditPreview" => json!([{ "edit": "put-list", "list": "new", "entries": [] }]),
             id => panic!("{id}: say here what its body is"),
         };
         Some(body.to_string())
@@ -167,13 +169,21 @@ impl World {
         id
     }
 
+    /// No object is left for the next request.
+    pub(super) async fn clear(&self, object: &str) {
+        let _ = self.api.relay.store().remove(object, 1, "test".to_owned()).await;
+        let owner = Caller::operator("test".to_owned());
+        while self.api.jobs.end(object, &owner).is_some() {}
+    }
+
     /// What a request that is refused must leave as it is.
     pub(super) async fn state(&self) -> Value {
-        let store = self.api.relay.store();
+        let (store, owner) = (self.api.relay.store(), Caller::operator("test".to_owned()));
         let filter = QueueFilter { limit: 10_000, ..QueueFilter::default() };
         let revision = store.settings(None).await.expect("settings").map(|revision| revision.revision);
         json!({
             "queue": store.list(filter).await.expect("listed"),
+            "jobs": self.api.jobs.all(&owner).into_iter().filter(|job| job.by == MARK).collect::<Vec<_>>(),
             "tokens": self.api.tokens.all(),
             "admins": self.api.admins.all(),
             "revision": revision,

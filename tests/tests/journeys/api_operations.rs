@@ -1,0 +1,76 @@
+//! What the command can do, by HTTP: previews, explanations, evidence, retries, each by whoever may.
+
+use sealwire_tests::curl::{self, Answer};
+use sealwire_tests::{place, wait};
+use serde_json::{Value, json};
+
+use super::api::{assert_problem, bearer, in_clear, token};
+use super::scene::setting;
+
+const TOML: &str = "application/toml";
+const JSON: &str = "application/json";
+
+fn send(url: &str, method: &str, who: &str, media: &str, body: &str) -> Answer {
+    let media = format!("Content-Type: {media}");
+    curl::ask(&["-X", method, "-H", who, "-H", &media, "--data-binary", body, url])
+}
+
+/// A job by its answer, once it has ended.
+fn ended(url: &str, who: &str, begun: &Answer) -> Value {
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let job = format!("{url}{}", begun.header("location").expect("where it is"));
+    wait::until(wait::PATIENCE, "the job", || {
+        let job = curl::ask(&["-H", who, &job]).json();
+        (job["state"] != "running").then_some(job)
+    })
+}
+
+#[test]
+fn settings_are_previewed_as_a_job() {
+    let (scene, url) = in_clear("");
+    for from in ["carol@partner.test", "dave@partner.test"] {
+        scene.swaks(from, "bob@sender.test", &[]).assert_accepted();
+    }
+    let (settings, queue) = (bearer(&token(&scene, "settings")), bearer(&token(&scene, "queue")));
+    let preview = format!("{url}/api/v1/settings/preview");
+    let document = setting("partners", "inbound", &["partner.test"], "");
+
+    let done = ended(&url, &settings, &send(&format!("{preview}?days=2"), "POST", &settings, TOML, &document));
+    assert_eq!(
+        (&done["state"], &done["kind"], &done["done"]),
+        (&json!("done"), &json!("settings-preview"), &done["total"])
+    );
+    let row = &done["result"]["differences"][0];
+    assert_eq!((&row["change"], &row["count"]), (&json!("accepted -> refused (R1)"), &json!(2)), "{done:#}");
+    // The command finds the same.
+    let file = scene.relay.ground().path("preview.toml");
+    place::write(&file, &document);
+    let of_command = scene.relay.json(&["settings", "preview", &file.display().to_string()]);
+    assert_eq!(of_command["differences"], done["result"]["differences"]);
+    // So do the edits that make the document.
+    let edits = json!([
+        { "edit": "put-list", "list": "partners", "entries": [{ "text": "partner.test" }] },
+        { "edit": "put-setting", "policy": "secure-transport", "id": "partners",
+          "value": { "description": "partners", "scopes": ["inbound"], "lists": ["partners"] } },
+    ]);
+    let by_edits = format!("{url}/api/v1/settings/edits/preview");
+    let done = ended(&url, &settings, &send(&by_edits, "POST", &settings, JSON, &edits.to_string()));
+    assert_eq!(of_command["differences"], done["result"]["differences"]);
+
+    // A time that is over before it begins, a document that will not do, a span that cannot be, a role that may not.
+    let begun = send(&format!("{preview}?within=0"), "POST", &settings, TOML, &document);
+    let done = ended(&url, &settings, &begun);
+    assert_eq!((&done["state"], &done["result"]["state"]), (&json!("done"), &json!("out-of-time")), "{done:#}");
+    let wrong = send(&preview, "POST", &settings, TOML, &document.replace("inbound", "sideways"));
+    assert_problem(&wrong, 422);
+    assert!(wrong.json()["errors"][0]["line"].is_u64(), "{wrong:?}");
+    assert_problem(&send(&format!("{preview}?days=0"), "POST", &settings, TOML, &document), 400);
+    assert_problem(&send(&preview, "POST", &queue, TOML, &document), 403);
+    // Whoever may not begin one does not see what came of it.
+    let job = format!("{url}{}", begun.header("location").expect("where it is"));
+    assert_problem(&curl::ask(&["-H", &queue, &job]), 404);
+    assert_problem(&curl::ask(&["-X", "DELETE", "-H", &queue, &job]), 404);
+    assert_eq!(curl::ask(&["-X", "DELETE", "-H", &settings, &job]).status, 200);
+    // Nothing of all this came into force.
+    scene.swaks("carol@partner.test", "bob@sender.test", &[]).assert_accepted();
+}
