@@ -5,7 +5,7 @@ use sealwire_tests::{place, wait};
 use serde_json::{Value, json};
 
 use super::api::{assert_problem, bearer, in_clear, token};
-use super::scene::setting;
+use super::scene::{ALICE, setting};
 
 const TOML: &str = "application/toml";
 const JSON: &str = "application/json";
@@ -73,4 +73,48 @@ fn settings_are_previewed_as_a_job() {
     assert_eq!(curl::ask(&["-X", "DELETE", "-H", &settings, &job]).status, 200);
     // Nothing of all this came into force.
     scene.swaks("carol@partner.test", "bob@sender.test", &[]).assert_accepted();
+}
+
+#[test]
+fn what_was_done_is_explained_within_one_s_units() {
+    let (scene, url) = in_clear("");
+    scene.submit(ALICE, &["bob@partner.test", "carol@partner.test"], "waits");
+    let round = &scene.rounds("bob@partner.test", 1)[0];
+    let id = round["message"].as_str().expect("an id");
+    let auditor = bearer(&token(&scene, "auditor"));
+    let explain = format!("{url}/api/v1/explain");
+    let whole = curl::ask(&["-H", &auditor, &format!("{explain}/{id}")]);
+    assert_eq!(whole.status, 200, "{whole:?}");
+    let lines = |answer: &Answer| -> Vec<String> {
+        let records = answer.json()["records"].clone();
+        let records =
+            records.as_array().expect("records").iter().flat_map(|record| record["lines"].as_array().cloned());
+        records.flatten().filter_map(|line| line.as_str().map(ToOwned::to_owned)).collect()
+    };
+    assert_eq!(lines(&whole).join("\n"), scene.relay.run(&["explain", id]).out.trim_end(), "the command's words");
+    let of_bob = curl::ask(&["-H", &auditor, &format!("{explain}/{id}?recipient=Bob@partner.test")]);
+    let (of_bob, whole) = (lines(&of_bob), lines(&whole));
+    assert!(of_bob.len() < whole.len() && of_bob.iter().all(|line| !line.contains("attempt for carol")), "{of_bob:#?}");
+    assert_problem(&curl::ask(&["-H", &auditor, &format!("{explain}/nobody-knows")]), 404);
+
+    // Nobody has sent it.
+    let asked = json!({ "stage": "plan", "recipients": ["eve@partner.test"] }).to_string();
+    let foretold = send(&explain, "POST", &auditor, JSON, &asked);
+    let result = &foretold.json()["results"][0];
+    assert_eq!(
+        (&result["recipient"], &result["result"]),
+        (&json!("eve@partner.test"), &json!("planned")),
+        "{foretold:?}"
+    );
+    assert!(
+        result["lines"].to_string().contains("plan by policy secure-transport: it demands nothing"),
+        "{foretold:?}"
+    );
+    assert_problem(&send(&explain, "POST", &auditor, JSON, "{\"recipients\": [\"@\"]}"), 422);
+
+    // Of a unit that the message is not of there is nothing.
+    let made = ["token", "create", "--name", "sales", "--role", "auditor", "--unit", "sales", "--expires", "1d"];
+    let sales = bearer(scene.relay.json(&made)["secret"].as_str().expect("a token"));
+    assert_problem(&curl::ask(&["-H", &sales, &format!("{explain}/{id}")]), 404);
+    assert_problem(&send(&explain, "POST", &sales, JSON, &asked), 403);
 }

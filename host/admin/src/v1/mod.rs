@@ -8,6 +8,7 @@ mod admins;
 mod audit;
 mod decide;
 mod downgrades;
+mod explain;
 mod jobs;
 mod log;
 mod model;
@@ -30,6 +31,7 @@ use crate::http::endpoint::{Endpoint, endpoint};
 
 pub use admins::{AdministratorChange, FirstAdministrator, NewAdministrator};
 pub use audit::AuditPage;
+pub use explain::{Explained, Explanation, Foretold, ForetoldDecision};
 pub use log::LogPage;
 pub use queue::{QueueQuery, ReleaseRequest, RetryRequest};
 pub use relay::Whoami;
@@ -85,6 +87,21 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             log::read,
         )
         .paged(),
+        endpoint(
+            GET("/explain/{message}"),
+            "explainMessage",
+            "Why a message met the end it met, in words: settings, entries met, facts, rules, demands",
+            Units(&[Queue, Auditor]),
+            explain::of_message,
+        ),
+        endpoint(
+            POST("/explain"),
+            "explainFacts",
+            "What the policies would decide on a message that nobody has sent, and why, in words",
+            Root(ANY),
+            explain::of_facts,
+        )
+        .looks(),
         endpoint(GET("/audit"), "auditList", "Who changed what, or tried to", Root(&[Auditor]), audit::read).paged(),
         endpoint(
             GET("/audit/anchor"),

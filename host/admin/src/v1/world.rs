@@ -79,9 +79,8 @@ impl World {
     /// What a path's parameter stands for, of [`THEIRS`] where it has a unit.
     pub(super) async fn object(&self, endpoint: &Endpoint) -> String {
         match endpoint.path {
-            "/queue/{id}" | "/queue/hold" | "/queue/retry" | "/queue/release" | "/queue" | "/log" => {
-                self.queued().await
-            }
+            "/queue/{id}" | "/queue/hold" | "/queue/retry" | "/queue/release" | "/queue" | "/log"
+            | "/explain/{message}" => self.queued().await,
             "/tokens/{id}" | "/tokens" => self.token(Role::Queue, THEIRS, MARK).await.0,
             "/jobs/{id}" | "/jobs" => {
                 let units = Within::new(vec![THEIRS.split('/').map(ToOwned::to_owned).collect()]);
@@ -107,7 +106,7 @@ impl World {
             "queueRetry" | "queueRelease" => json!({ "which": which }),
             "queueHold" => json!({ "which": which, "reason": "why" }),
             "tlsTest" => json!({ "recipients": ["a@partner.example"] }),
-            "decide" => json!({ "recipients": ["a@b.example"] }),
+            "decide" | "explainFacts" => json!({ "recipients": ["a@b.example"] }),
             "tlsReportsSend" => json!({}),
             "tokenCreate" => {
                 let grants = json!([{ "role": "queue", "unit": THEIRS }]);
