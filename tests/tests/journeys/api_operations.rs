@@ -118,3 +118,57 @@ fn what_was_done_is_explained_within_one_s_units() {
     assert_problem(&curl::ask(&["-H", &sales, &format!("{explain}/{id}")]), 404);
     assert_problem(&send(&explain, "POST", &sales, JSON, &asked), 403);
 }
+
+#[test]
+fn evidence_is_signed_and_its_page_does_nothing() {
+    let (scene, url) = in_clear("");
+    scene.swaks("carol@partner.test", "bob@sender.test", &[]).assert_accepted();
+    let auditor = bearer(&token(&scene, "auditor"));
+    let at_ms = scene.log(&["--event", "accepted"])[0]["at_ms"].as_u64().expect("a time");
+    let month = sealwire_core::time::rfc3339(at_ms / 1000)[..7].to_owned();
+    let evidence = format!("{url}/api/v1/evidence/partner.test");
+    let signed = curl::ask(&["-H", &auditor, &format!("{evidence}?month={month}")]);
+    assert_eq!((signed.status, signed.header("content-type")), (200, Some("application/json")), "{signed:?}");
+    let name = format!("attachment; filename=\"evidence-partner.test-{month}.json\"");
+    assert_eq!(signed.header("content-disposition"), Some(&*name));
+    assert_eq!(signed.json()["evidence"]["inbound"]["accepted"], 1, "{signed:?}");
+
+    // It is what the command verifies, by the key that the API tells.
+    let key = curl::ask(&["-H", &auditor, &format!("{url}/api/v1/evidence-key")]).json();
+    let (key, file) = (key["public-key"].as_str().expect("a key"), scene.relay.ground().path("evidence.json"));
+    place::write(&file, &signed.body);
+    let verify = |file: &str| scene.relay.run(&["evidence", "verify", file, "--key", key]);
+    let said = verify(&file.display().to_string());
+    assert!(said.status.success() && said.out.contains("1 accepted, 1 in clear"), "{}{}", said.out, said.err);
+    place::write(&file, signed.body.replace("\"accepted\":1", "\"accepted\":2"));
+    assert!(!verify(&file.display().to_string()).status.success());
+    let made = scene.relay.json(&["audit", "list", "--action", "evidence-key-make"]);
+    assert_eq!(made[0]["record"]["by"], "token auditor", "{made:#}");
+
+    let page = curl::ask(&["-H", &auditor, &format!("{evidence}/page?month={month}")]);
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")), "{page:?}");
+    let name = format!("inline; filename=\"evidence-partner.test-{month}.html\"");
+    assert_eq!(page.header("content-disposition"), Some(&*name));
+    let policy = page.header("content-security-policy").expect("a policy").to_owned();
+    for directive in
+        ["default-src 'none'", "style-src 'sha256-", "frame-ancestors 'none'", "form-action 'none'", "; sandbox"]
+    {
+        assert!(policy.contains(directive) && !policy.contains("unsafe"), "{directive}: {policy}");
+    }
+    assert!(page.header("x-content-type-options") == Some("nosniff") && page.header("x-frame-options") == Some("DENY"));
+    assert!(page.body.starts_with("<!DOCTYPE html>") && !page.body.contains("<script"), "{page:?}");
+    // The page bears the same for its style, so that it says so from a file too.
+    let hash = policy.split("style-src ").nth(1).and_then(|rest| rest.split(';').next()).expect("a hash");
+    assert!(page.body.contains(&format!("default-src 'none'; style-src {hash}\"")), "{hash}: {page:?}");
+
+    assert_problem(
+        &curl::ask(&["-H", &auditor, "-H", "Accept: application/json", &format!("{evidence}/page?month={month}")]),
+        406,
+    );
+    assert_problem(&curl::ask(&["-H", &auditor, &format!("{evidence}?month=2026-13")]), 422);
+    assert_problem(&curl::ask(&["-H", &auditor, &evidence]), 400);
+    let queue = bearer(&token(&scene, "queue"));
+    for path in ["evidence/partner.test?month=2026-11", "evidence/partner.test/page?month=2026-11", "evidence-key"] {
+        assert_problem(&curl::ask(&["-H", &queue, &format!("{url}/api/v1/{path}")]), 403);
+    }
+}

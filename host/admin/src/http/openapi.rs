@@ -159,7 +159,7 @@ fn without_null(mut schema: Value) -> Value {
 fn responses(endpoint: &Endpoint, shape: &Shape, problem: &Schema) -> Value {
     let mut success = json!({ "description": endpoint.status.canonical_reason().unwrap_or_default() });
     if let Some(schema) = &shape.answer {
-        success["content"] = json!({ "application/json": { "schema": schema } });
+        success["content"] = json!({ endpoint.answers: { "schema": schema } });
     }
     let mut headers = Map::new();
     let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });

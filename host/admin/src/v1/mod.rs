@@ -8,6 +8,7 @@ mod admins;
 mod audit;
 mod decide;
 mod downgrades;
+mod evidence;
 mod explain;
 mod jobs;
 mod log;
@@ -31,6 +32,7 @@ use crate::http::endpoint::{Endpoint, endpoint};
 
 pub use admins::{AdministratorChange, FirstAdministrator, NewAdministrator};
 pub use audit::AuditPage;
+pub use evidence::EvidenceKey;
 pub use explain::{Explained, Explanation, Foretold, ForetoldDecision};
 pub use log::LogPage;
 pub use queue::{QueueQuery, ReleaseRequest, RetryRequest};
@@ -116,6 +118,27 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             "Walk along the whole audit log: whether anything was changed, taken out or put in",
             Root(&[Auditor]),
             audit::verify,
+        ),
+        endpoint(
+            GET("/evidence/{domain}"),
+            "evidence",
+            "What the log has of the mail with a domain in a month, signed",
+            Root(&[Auditor]),
+            evidence::document,
+        ),
+        endpoint(
+            GET("/evidence/{domain}/page"),
+            "evidencePage",
+            "The same, as a page for people",
+            Root(&[Auditor]),
+            evidence::page,
+        ),
+        endpoint(
+            GET("/evidence-key"),
+            "evidenceKey",
+            "The public key that evidence is signed with",
+            Root(&[Auditor]),
+            evidence::key,
         ),
         endpoint(
             POST("/decide"),

@@ -90,7 +90,10 @@ impl World {
             "/admins/{name}" | "/admins" => self.admin(THEIRS).await,
             "/settings/revisions/{revision}" => "1".to_owned(),
             "/lists/{list}/entries" => "tls".to_owned(),
-            "/tls-reports/{domain}" | "/downgrades/{destination}" => "partner.example".to_owned(),
+            "/tls-reports/{domain}"
+            | "/downgrades/{destination}"
+            | "/evidence/{domain}"
+            | "/evidence/{domain}/page" => "partner.example".to_owned(),
             path => {
                 assert!(!path.contains('{'), "{path}: say here what its parameter stands for");
                 String::new()
