@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use sealwire_relay::ChangeError;
 use sealwire_relay::config::Problem;
 use sealwire_relay::settings::EditError;
+use sealwire_relay::{ChangeError, ChangedSince};
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 
-use crate::http::problem::{Fault, ProblemDetails};
+use crate::http::problem::{Current, Fault, ProblemDetails};
 
 /// The body of every answer that is not 2xx.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,12 @@ pub struct Refusal {
     /// Each thing wrong with what was sent, where there is more to say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// Somebody was faster: the revision that is the newest, and what it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Current>,
+    /// Of the revision that was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<ChangedSince>,
 }
 
 impl Refusal {
@@ -35,9 +41,10 @@ impl Refusal {
                     .unwrap_or_default(),
                 text: fault.detail,
             };
-            Refusal { error: details.detail, problems: details.errors.into_iter().map(problem).collect() }
+            let problems = details.errors.into_iter().map(problem).collect();
+            Refusal { error: details.detail, problems, current: details.current, changed: details.changed }
         };
-        let text = || Refusal { error: String::from_utf8_lossy(body).into_owned(), problems: Vec::new() };
+        let text = || Refusal { error: String::from_utf8_lossy(body).into_owned(), ..Refusal::default() };
         serde_json::from_slice(body)
             .or_else(|_| serde_json::from_slice(body).map(of_details))
             .unwrap_or_else(|_| text())
@@ -75,7 +82,7 @@ impl ApiError {
     }
 
     fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
-        ApiError { status, refusal: Refusal { error: error.into(), problems: Vec::new() } }
+        ApiError { status, refusal: Refusal { error: error.into(), ..Refusal::default() } }
     }
 }
 
@@ -83,7 +90,10 @@ impl ApiError {
 impl From<Vec<Problem>> for ApiError {
     fn from(problems: Vec<Problem>) -> ApiError {
         let error = "refused; what was in force stays in force".to_owned();
-        ApiError { status: StatusCode::UNPROCESSABLE_ENTITY, refusal: Refusal { error, problems } }
+        ApiError {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            refusal: Refusal { error, problems, ..Refusal::default() },
+        }
     }
 }
 
@@ -94,7 +104,12 @@ impl From<ChangeError> for ApiError {
             ChangeError::Refused(problems) => problems.into(),
             ChangeError::Edit(EditError::NotFound(_)) | ChangeError::NoRevision(_) => ApiError::not_found(text),
             ChangeError::Edit(EditError::Wrong(_)) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            ChangeError::Conflict { .. } => ApiError::new(StatusCode::CONFLICT, text),
+            ChangeError::Conflict { newest, changed, .. } => {
+                let current = newest.map(|newest| Current::of(*newest));
+                let refusal =
+                    Refusal { error: text, current, changed: changed.map(|changed| *changed), ..Refusal::default() };
+                ApiError { status: StatusCode::CONFLICT, refusal }
+            }
             ChangeError::Store(error) => error.into(),
         }
     }

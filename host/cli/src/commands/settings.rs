@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use sealwire_admin::{Client, query};
 use sealwire_core::time::rfc3339;
-use sealwire_core::visible::visible;
 use sealwire_relay::Replaced;
 use sealwire_relay::settings::{Difference, Gathered, gather};
 use sealwire_store::Revision;
@@ -139,13 +138,7 @@ async fn tell_differences(document: &str, client: &Client, output: &Output) -> R
         if found.is_empty() {
             output.line("nothing would change");
         }
-        for Difference { what, how, lines, affects } in found {
-            output.line(format!("{}: {how}", visible(what)));
-            lines.iter().for_each(|line| output.line(format!("  {}", visible(line))));
-            if !affects.is_empty() {
-                output.line(format!("  concerns {}", visible(&affects.join(", "))));
-            }
-        }
+        found.iter().flat_map(Difference::told).for_each(|line| output.line(line));
     });
     Ok(())
 }
