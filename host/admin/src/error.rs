@@ -103,6 +103,8 @@ impl From<ChangeError> for ApiError {
         match error {
             ChangeError::Refused(problems) => problems.into(),
             ChangeError::Edit(EditError::NotFound(_)) | ChangeError::NoRevision(_) => ApiError::not_found(text),
+            // The socket's own user may everything.
+            ChangeError::NotTheirs { .. } => ApiError::new(StatusCode::FORBIDDEN, text),
             ChangeError::Edit(EditError::Wrong(_)) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, text),
             ChangeError::Conflict { newest, changed, .. } => {
                 let current = newest.map(|newest| Current::of(*newest));

@@ -2,11 +2,13 @@
 //! one revision, one generation and one audit entry; refused, it is an audit entry and nothing else.
 
 mod error;
+mod permitted;
 mod since;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sealwire_core::units::Within;
 use sealwire_store::{NewRevision, Revision};
 use serde_json::{Map, Value, json};
 
@@ -31,6 +33,8 @@ pub struct Changing<'a> {
     pub note: String,
     /// The newest revision must be this one (0: there is none yet), else nothing is changed.
     pub expected: Option<u64>,
+    /// The units that `actor` may change settings of; what is of others is not touched. None: the whole.
+    pub within: Option<Within>,
     /// The configuration is read again in the same step: a policy that needs settings can join or leave the chain no other
     /// way.
     pub reload: bool,
@@ -130,7 +134,7 @@ impl Relay {
         let mut changed = self.try_change(&act, &how, &change).await;
         if let Err(error) = &mut changed {
             self.audit(how.actor, act.refused(error.reason())).await;
-            self.tell_what_changed(error).await;
+            self.tell_what_changed(error, how.within.as_ref()).await;
         }
         changed
     }
@@ -145,9 +149,16 @@ impl Relay {
             return Err(ChangeError::Conflict { expected: Some(expected), newest, changed: None });
         }
         let before = newest.map_or_else(|| Ok(Gathered::default()), |newest| read(&newest.document))?;
+        let theirs = match &how.within {
+            Some(within) => Some((within, self.named_within(within, change, before.clone(), &live).await?)),
+            None => None,
+        };
         let mut after = self.changed(change, &before).await?;
         pieces::fetch(&*self.store, &mut after, Some(&live.settings)).await?;
         let (settings, after) = read_apart(after, live.settings.clone()).await?;
+        if let Some((within, theirs)) = theirs {
+            theirs.may_become(within, (&settings, &after), &live)?;
+        }
         let config = if how.reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.base) };
         let acceptors = if how.reload { Some(listener::acceptors(&config)?) } else { None };
         let notes = self.needs_restart(&config);

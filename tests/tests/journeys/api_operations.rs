@@ -172,3 +172,102 @@ fn evidence_is_signed_and_its_page_does_nothing() {
         assert_problem(&curl::ask(&["-H", &queue, &format!("{url}/api/v1/{path}")]), 403);
     }
 }
+
+/// Who has the role in a unit edits that unit's settings and lists by HTTP, sees them, and nothing of others.
+#[test]
+fn a_unit_s_settings_are_its_own_administrators_business() {
+    let (scene, url) = in_clear("");
+    let settings = "\
+        [units.sales]\ndomains = [\"sales.test\"]\n[units.it]\ndomains = [\"it.test\"]\n\
+        [lists.theirs]\nentries = [\"secret.test\"]\n[lists.everyone]\nentries = [\"x.test\"]\n\
+        [[policy.secure-transport.settings]]\nid = \"of-all\"\ndescription = \"All\"\nscopes = [\"inbound\"]\n\
+        lists = [\"everyone\"]\nmay-be-disabled = true\n\
+        [[policy.secure-transport.settings]]\nid = \"of-it\"\nunit = \"it\"\ndescription = \"IT\"\n\
+        scopes = [\"inbound\"]\nlists = [\"theirs\"]\n";
+    assert!(scene.apply(settings).status.success());
+    let made = ["token", "create", "--name", "sales", "--role", "settings", "--unit", "sales", "--expires", "1d"];
+    let sales = bearer(scene.relay.json(&made)["secret"].as_str().expect("a token"));
+    let model = || curl::ask(&["-H", &sales, &format!("{url}/api/v1/model")]);
+    let edit = |edits: Value| {
+        let tag = format!("If-Match: {}", model().header("etag").expect("a tag"));
+        let (media, edits) = (format!("Content-Type: {JSON}"), edits.to_string());
+        curl::ask(&["-H", &sales, "-H", &tag, "-H", &media, "-d", &edits, &format!("{url}/api/v1/settings/edits")])
+    };
+    let refusing = |mail_from: &str, to: &str| !scene.swaks(mail_from, to, &[]).accepted();
+
+    // A list and a setting of theirs; one that is inherited and may be switched off; what they have is what they see.
+    let done = edit(json!([
+        { "edit": "put-list", "list": "ours", "entries": [{ "text": "partner.test" }] },
+        { "edit": "put-setting", "policy": "secure-transport", "id": "of-sales", "value": {
+            "unit": "sales", "description": "Sales", "scopes": ["inbound"], "lists": ["ours"] } },
+        { "edit": "set-unit", "unit": "sales", "value": { "disables": ["of-all"] } },
+    ]));
+    assert_eq!(done.status, 200, "{done:?}");
+    assert!(refusing("carol@partner.test", "bob@sales.test") && !refusing("carol@partner.test", "bob@it.test"));
+    let seen = model();
+    let names = |key: &str, name: &str| -> Vec<String> {
+        let all = seen.json()[key].as_array().cloned().unwrap_or_default();
+        all.iter().map(|one| one[name].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(names("settings", "id"), ["of-sales"], "{seen:?}");
+    assert_eq!(
+        (names("lists", "name"), names("units", "unit")),
+        (vec!["ours".to_owned()], vec!["root/sales".to_owned()])
+    );
+    assert!(
+        seen.json()["units"][0]["settings"].to_string().contains("[\"of-all\",{\"disabled\":\"root/sales\"}]"),
+        "{seen:?}"
+    );
+    let entries = |list: &str| curl::ask(&["-H", &sales, &format!("{url}/api/v1/lists/{list}/entries")]);
+    assert_eq!(entries("ours").json()["total"], 1);
+    assert_problem(&entries("theirs"), 404);
+    assert_problem(&entries("everyone"), 404);
+
+    // What is of others is refused by its name, nothing of the edit is done, and the audit log has it.
+    let rows = [
+        (json!({ "edit": "set-setting", "id": "of-it", "value": { "enabled": false } }), "setting of-it"),
+        (json!({ "edit": "set-setting", "id": "of-sales", "value": { "unit": "root" } }), "setting of-sales"),
+        (json!({ "edit": "add-entries", "list": "theirs", "entries": [{ "text": "y.test" }] }), "list theirs"),
+        (
+            json!({ "edit": "set-unit", "unit": "sales", "value": { "trusted-networks": ["203.0.113.0/24"] } }),
+            "trusted network 203.0.113.0/24",
+        ),
+        (
+            json!({ "edit": "set-unit", "unit": "sales", "value": { "domains": ["sales.test", "new.test"] } }),
+            "domain new.test",
+        ),
+    ];
+    let before = model().body;
+    for (row, object) in &rows {
+        let refused = edit(json!([{ "edit": "add-entries", "list": "ours", "entries": [{ "text": "z.test" }] }, row]));
+        assert_problem(&refused, 403);
+        let said = refused.json()["detail"].as_str().unwrap_or_default().to_owned();
+        assert!(said.starts_with(&format!("{object} is not of the units")) && !said.contains("secret.test"), "{said}");
+        assert_eq!(model().body, before, "{row}");
+    }
+    let audit = scene.relay.json(&["audit", "list", "--by", "token sales", "--action", "settings-edit"]);
+    let refused = audit.as_array().expect("entries").iter().filter(|entry| entry["record"]["result"] == "refused");
+    assert_eq!(refused.count(), rows.len(), "{audit:#}");
+
+    // Of what has changed since, one is told one's own.
+    let tag = format!("If-Match: {}", model().header("etag").expect("a tag"));
+    for list in ["theirs", "ours"] {
+        assert!(scene.relay.run(&["address-list", "add", list, "late.test"]).status.success());
+    }
+    let edits = json!([{ "edit": "set-setting", "id": "of-sales", "value": { "note": "late" } }]).to_string();
+    let media = format!("Content-Type: {JSON}");
+    let late =
+        curl::ask(&["-H", &sales, "-H", &tag, "-H", &media, "-d", &edits, &format!("{url}/api/v1/settings/edits")]);
+    assert_problem(&late, 412);
+    let changed = late.json()["changed"]["changes"].clone();
+    assert_eq!(changed[0]["what"], "list ours", "{late:?}");
+    assert_eq!(
+        (changed.as_array().map(Vec::len), &late.json()["changed"]["left-out"]),
+        (Some(1), &json!(0)),
+        "{late:?}"
+    );
+    // The whole document is the root's.
+    for path in ["settings", "settings/revisions"] {
+        assert_problem(&curl::ask(&["-H", &sales, &format!("{url}/api/v1/{path}")]), 403);
+    }
+}

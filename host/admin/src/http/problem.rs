@@ -230,6 +230,7 @@ impl From<ChangeError> for Problem {
         match error {
             ChangeError::Refused(problems) => problems.into(),
             ChangeError::Edit(EditError::NotFound(_)) | ChangeError::NoRevision(_) => Problem::not_found(text),
+            ChangeError::NotTheirs { .. } => Problem::forbidden(text),
             ChangeError::Edit(EditError::Wrong(_)) => Problem::unprocessable(text),
             ChangeError::Conflict { newest, changed, .. } => {
                 let mut problem = Problem::precondition_failed(text);

@@ -182,8 +182,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         endpoint(
             POST("/settings/edits"),
             "settingsEdit",
-            "Edit the revision that If-Match names: units, settings, lists, routes; all of it or nothing",
-            Root(&[Settings]),
+            "Edit the revision that If-Match names: units, settings, lists, routes; all of it or nothing; what is of one's units alone",
+            Units(&[Settings]),
             model::edit,
         )
         .takes(DOCUMENT_MAX)
@@ -231,14 +231,14 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             GET("/model"),
             "modelShow",
             "What is in force: units, settings and how they stand, lists and where they are used, routes",
-            Root(LOOKS_AT_SETTINGS),
+            Units(LOOKS_AT_SETTINGS),
             model::show,
         ),
         endpoint(
             GET("/lists/{list}/entries"),
             "listEntries",
             "Entries of a list, as they were written",
-            Root(LOOKS_AT_SETTINGS),
+            Units(LOOKS_AT_SETTINGS),
             model::entries,
         ),
         endpoint(

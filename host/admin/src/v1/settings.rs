@@ -59,7 +59,7 @@ pub(super) async fn apply(ask: Ask<(), How, Document>) -> Answer<Replaced> {
     let note = noted(note)?;
     let expected = Some(expected(&ask.api, required(ask.if_match)?).await?);
     let (Document(document), actor) = (ask.body, ask.caller.actor());
-    let how = Changing { actor: &actor, note, expected, reload: reload.unwrap_or(false) };
+    let how = Changing { actor: &actor, note, expected, within: None, reload: reload.unwrap_or(false) };
     let replaced = ask.api.relay.apply_settings(document, how).await?;
     let tag = tag(replaced.settings_revision);
     Ok(Reply::new(replaced).tagged(tag))

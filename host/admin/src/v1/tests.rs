@@ -45,6 +45,10 @@ async fn everyone_may_what_the_table_says_and_nothing_else() {
                     };
                     if !may {
                         said.assert_problem(StatusCode::FORBIDDEN, &what);
+                    } else if endpoint.id == "settingsEdit" && !sees {
+                        // Its body names the object, and so does the refusal.
+                        said.assert_problem(StatusCode::FORBIDDEN, &what);
+                        assert!(said.body.contains("setting theirs is not of the units"), "{what}: {said:?}");
                     } else {
                         let open = matches!(endpoint.access, Access::Open);
                         let wrong = if open { &[500][..] } else { &[401, 403, 500] };

@@ -29,7 +29,22 @@ use crate::metrics::Metrics;
 pub(super) const THEIRS: &str = "root/theirs";
 /// Stands in everything that is of [`THEIRS`], and nowhere else.
 pub(super) const MARK: &str = "secret-of-theirs";
-pub(super) const SETTINGS: &str = "[lists.tls]\nentries = [\"tls.example\"]\n";
+pub(super) const SETTINGS: &str = r#"
+[lists.tls]
+entries = ["tls.example"]
+[lists.theirs]
+entries = ["secret-of-theirs.example"]
+[units.theirs]
+description = "secret-of-theirs"
+[units."theirs/below"]
+[units.others]
+[[policy.secure-transport.settings]]
+id = "theirs"
+unit = "theirs"
+description = "secret-of-theirs"
+scopes = ["inbound"]
+lists = ["theirs"]
+"#;
 
 pub(super) const PEER: Peer =
     Peer::Remote { address: std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), is_tls: true };
@@ -50,10 +65,10 @@ impl World {
              [api]\naddress = \"127.0.0.1:0\"\nrequests-per-minute = 1000000\n\
              [dns]\nservers = [\"127.0.0.1:1\"]\ndnssec = \"off\"\n\
              [tls]\nroots = {:?}\n\
-             [[policy]]\nname = \"refuse\"\ncomponent = {:?}\n",
+             [[policy]]\nname = \"secure-transport\"\ncomponent = {:?}\n",
             folder.path().join("data"),
             roots(folder.path()),
-            guest("refuse-everything"),
+            guest("secure-transport"),
         );
         let config = parse(&text, "test", Path::new(""), &Surroundings::of_this_process()).expect("well written");
         let start = Start { config, configuration: None, builtins: Builtins::new() };
@@ -62,7 +77,7 @@ impl World {
         // What is queued here is to stay where it is.
         running.stop().await;
         let actor = Actor::new("test", "test");
-        let how = Changing { actor: &actor, note: String::new(), expected: None, reload: false };
+        let how = Changing { actor: &actor, note: String::new(), expected: None, within: None, reload: false };
         relay.apply_settings(SETTINGS.to_owned(), how).await.expect("applied");
         let api = Api::of(relay, Metrics::apart()).await.expect("the store answers");
         let router = http::network_router(&api);
@@ -89,7 +104,7 @@ impl World {
             }
             "/admins/{name}" | "/admins" => self.admin(THEIRS).await,
             "/settings/revisions/{revision}" => "1".to_owned(),
-            "/lists/{list}/entries" => "tls".to_owned(),
+            "/lists/{list}/entries" => "theirs".to_owned(),
             "/tls-reports/{domain}"
             | "/downgrades/{destination}"
             | "/evidence/{domain}"
@@ -124,7 +139,11 @@ impl World {
             }
             "adminChange" => json!({ "disabled": true }),
             "settingsApply" | "settingsDiff" | "settingsPreview" => return Some(SETTINGS.to_owned()),
-            "settingsEdit" | "settingsEditPreview" => json!([{ "edit": "put-list", "list": "new", "entries": [] }]),
+            // In its list there stays what it is known by.
+            "settingsEdit" | "settingsEditPreview" => json!([
+                { "edit": "set-setting", "id": "theirs", "value": { "note": "edited" } },
+                { "edit": "add-entries", "list": "theirs", "entries": [{ "text": "more.example" }] },
+            ]),
             id => panic!("{id}: say here what its body is"),
         };
         Some(body.to_string())

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sealwire_core::time::rfc3339;
+use sealwire_core::units::Within;
 use sealwire_store::{Revision, StoreError};
 
 use super::ChangedSince;
@@ -25,6 +26,13 @@ pub enum ChangeError {
         newest: Option<Box<Revision>>,
         /// What has changed from the one to the other; None: of one that is none nothing can be told.
         changed: Option<Box<ChangedSince>>,
+    },
+    /// It touches what is of other units.
+    NotTheirs {
+        /// The first such object, in words.
+        object: String,
+        /// The units that whoever asks may change settings of.
+        within: Within,
     },
     /// There is no such revision.
     NoRevision(u64),
@@ -71,6 +79,13 @@ impl fmt::Display for ChangeError {
                         write!(f, "the newest is {revision}, by {by}, of {at}; read it, and make the change in that")
                     }
                     None => f.write_str("there is none"),
+                }
+            }
+            ChangeError::NotTheirs { object, within } => {
+                write!(f, "{object} is not of the units that you may change settings of: {within}")?;
+                match object.starts_with("list ") {
+                    true => f.write_str("; a list is of the units whose settings alone name it"),
+                    false => Ok(()),
                 }
             }
             ChangeError::NoRevision(revision) => write!(f, "there is no revision {revision} of the settings"),

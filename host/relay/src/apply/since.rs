@@ -1,6 +1,7 @@
 //! What has changed since a revision: told to whoever made a change from it and comes too late, so that he need not look for it.
 
 use schemars::JsonSchema;
+use sealwire_core::units::Within;
 use sealwire_core::visible::visible;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use crate::config::Problem;
 use crate::live::Live;
 use crate::relay::Relay;
 use crate::settings::diff::{Difference, differences};
+use crate::settings::owned::{Owned, only_within};
 use crate::settings::{Gathered, Model, SettingsDocument, pieces};
 use crate::start::one;
 
@@ -74,24 +76,28 @@ fn cut<T>(things: &mut Vec<T>, most: usize) -> usize {
 }
 
 impl Relay {
-    /// Puts into a conflict what has changed.
-    pub(super) async fn tell_what_changed(&self, error: &mut ChangeError) {
+    /// Puts into a conflict what has changed, of these units.
+    pub(super) async fn tell_what_changed(&self, error: &mut ChangeError, within: Option<&Within>) {
         let ChangeError::Conflict { expected: Some(since), newest, changed } = error else { return };
         let newest = newest.as_ref().map_or(0, |newest| newest.revision);
-        let compared = self.compared(*since, newest).await;
+        let compared = self.compared(*since, newest, within.cloned()).await;
         let told = compared.map(|differences| ChangedSince::of(*since, differences)).unwrap_or_else(|error| {
             ChangedSince { since: *since, trouble: Some(error.reason()), ..ChangedSince::default() }
         });
         *changed = Some(Box::new(told));
     }
 
-    async fn compared(&self, since: u64, newest: u64) -> Result<Vec<Difference>, ChangeError> {
+    async fn compared(&self, since: u64, newest: u64, within: Option<Within>) -> Result<Vec<Difference>, ChangeError> {
         let live = self.live();
         let (before, after) = (self.of_revision(since, &live).await?, self.of_revision(newest, &live).await?);
         let compare = move || {
             let model = |settings: &SettingsDocument, number| Model::of(settings, &live.base, number);
             let (old, new) = (model(&before, since)?, model(&after, newest)?);
-            Ok::<_, Vec<Problem>>(differences(&old, &new, (&before, &after)))
+            let mut changes = differences(&old, &new, (&before, &after));
+            if let Some(within) = within {
+                only_within(&mut changes, &within, &Owned::of(&before, &live.base)?, &Owned::of(&after, &live.base)?);
+            }
+            Ok::<_, Vec<Problem>>(changes)
         };
         let compared = tokio::task::spawn_blocking(compare).await;
         Ok(compared.map_err(|error| one("settings", error.to_string()))??)
