@@ -10,6 +10,7 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::audit::Head;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::tlsrpt::Destination;
+use sealwire_core::units::UnitPath;
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
 use sealwire_store::{QueueCounts, Retried, Retry, Store, StoreError, StoreStatus};
 use serde::Serialize;
@@ -166,8 +167,8 @@ impl Relay {
     pub fn accept_downgrade(&self, destination: &str, by: &str) -> Vec<Downgrade> {
         let accepted = self.destinations.accept(self, destination);
         if !accepted.is_empty() {
-            let action = format!("accept-downgrade {destination}");
-            let event = LedgerEvent::Operator { action, by: by.to_owned(), reason: None, until: None };
+            let (unit, action) = (UnitPath::root().names().to_vec(), format!("accept-downgrade {destination}"));
+            let event = LedgerEvent::Operator { unit, action, by: by.to_owned(), reason: None, until: None };
             self.append(vec![LedgerRecord { at_ms: self.world.now_ms(), message: String::new(), event }]);
         }
         accepted

@@ -20,10 +20,7 @@ const ITEMS_MAX: usize = 10_000;
 
 /// Entries in the order of arrival.
 pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<QueueItem>, ReadError> {
-    let within = units::condition(
-        "(SELECT json_extract(meta, '$.unit') FROM messages WHERE messages.entry = entries.number)",
-        "?7",
-    );
+    let within = units::condition(units::OF_ENTRY, "?7");
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id FROM entries
          WHERE number > coalesce((SELECT number FROM entries WHERE id = ?1), 0)
@@ -138,12 +135,14 @@ pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -
     );
     let now = integer(now_ms / 1000);
     let connection = turn.connection;
-    let act = || -> rusqlite::Result<(Vec<String>, usize, i64)> {
+    let act = || -> rusqlite::Result<(Vec<(String, Vec<String>)>, usize, i64)> {
         let mut statement = connection.prepare(&format!(
-            "SELECT id FROM entries
-             WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause} AND hold IS NULL)"
+            "SELECT id, {} FROM entries
+             WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause} AND hold IS NULL)",
+            units::OF_ENTRY
         ))?;
-        let ids = statement.query_map(params![id, within], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let of_row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, units::read(row.get(1)?)));
+        let ids = statement.query_map(params![id, within], of_row)?.collect::<Result<_, _>>()?;
         let recipients = connection.execute(
             &format!(
                 "UPDATE recipients SET due_at = iif(status = 'held', ?3, min(due_at, ?3)), status = 'queued'
@@ -173,28 +172,26 @@ pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -
 /// Takes an entry out.
 pub(crate) fn remove(turn: &mut Turn<'_>, id: &str, now_ms: u64, by: &str) -> Result<bool, StoreError> {
     // A lease that ran out no longer protects: whoever held it will be told that it is lost.
-    let found: Option<(i64, bool)> = turn
+    let asked = format!("SELECT number, coalesce(lease_until > ?2, 0), {} FROM entries WHERE id = ?1", units::OF_ENTRY);
+    let of_row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, units::read(row.get(2)?)));
+    let found: Option<(i64, bool, Vec<String>)> = turn
         .connection
-        .prepare_cached("SELECT number, coalesce(lease_until > ?2, 0) FROM entries WHERE id = ?1")
-        .and_then(|mut statement| {
-            statement.query_row(params![id, integer(now_ms / 1000)], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-        })
+        .prepare_cached(&asked)
+        .and_then(|mut statement| statement.query_row(params![id, integer(now_ms / 1000)], of_row).optional())
         .map_err(|error| turn.failed(&error))?;
     match found {
         None => Ok(false),
-        Some((_, true)) => Err(StoreError::InDelivery { id: id.to_owned() }),
-        Some((number, false)) => {
+        Some((_, true, _)) => Err(StoreError::InDelivery { id: id.to_owned() }),
+        Some((number, false, unit)) => {
             queue::forget(turn, number)?;
-            ledger::append(turn, &ledger::rows(vec![record(id.to_owned(), now_ms, "remove", by)])?)?;
+            ledger::append(turn, &ledger::rows(vec![record((id.to_owned(), unit), now_ms, "remove", by)])?)?;
             Ok(true)
         }
     }
 }
 
-pub(crate) fn record(message: String, at_ms: u64, action: &str, by: &str) -> LedgerRecord {
-    LedgerRecord {
-        at_ms,
-        message,
-        event: LedgerEvent::Operator { action: action.into(), by: by.into(), reason: None, until: None },
-    }
+/// Of a message by its id, of this unit.
+pub(crate) fn record((message, unit): (String, Vec<String>), at_ms: u64, action: &str, by: &str) -> LedgerRecord {
+    let event = LedgerEvent::Operator { unit, action: action.into(), by: by.into(), reason: None, until: None };
+    LedgerRecord { at_ms, message, event }
 }

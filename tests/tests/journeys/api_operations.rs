@@ -1,11 +1,12 @@
 //! What the command can do, by HTTP: previews, explanations, evidence, retries, each by whoever may.
 
 use sealwire_tests::curl::{self, Answer};
+use sealwire_tests::fake_peer::{Script, reply};
 use sealwire_tests::{place, wait};
 use serde_json::{Value, json};
 
 use super::api::{assert_problem, bearer, in_clear, token};
-use super::scene::{ALICE, setting};
+use super::scene::{ALICE, given, setting};
 
 const TOML: &str = "application/toml";
 const JSON: &str = "application/json";
@@ -270,4 +271,49 @@ fn a_unit_s_settings_are_its_own_administrators_business() {
     for path in ["settings", "settings/revisions"] {
         assert_problem(&curl::ask(&["-H", &sales, &format!("{url}/api/v1/{path}")]), 403);
     }
+}
+
+/// Everything that happens to a unit's message, and what operators do to it, is there for that unit's auditor and no other.
+#[test]
+fn a_unit_s_auditor_reads_the_whole_of_its_mail() {
+    let peer = Script::clear().answer("MAIL", reply("450 4.2.0 later")).start();
+    let address = place::free_address();
+    let scene = given()
+        .route("partner", &["partner.test"], peer.address(), "")
+        .config(&format!("[api]\naddress = \"{address}\"\n"))
+        .start();
+    let url = format!("http://{address}");
+    let units = "[units.sales]\ntrusted-networks = [\"127.0.0.1/32\"]\n[units.it]\n";
+    let settings = format!("{units}{}", setting("vault", "outbound", &["eve@partner.test"], ""));
+    assert!(scene.apply(&settings).status.success());
+    scene.submit(ALICE, &["bob@partner.test", "eve@partner.test"], "one waits, one comes back");
+    scene.report("eve@partner.test");
+    let round = &scene.rounds("bob@partner.test", 1)[0];
+    let id = round["message"].as_str().expect("an id").to_owned();
+    for act in [&["queue", "hold", &id, "--reason", "why"][..], &["queue", "release", &id], &["queue", "retry", &id]] {
+        assert!(scene.relay.run(act).status.success(), "{act:?}");
+    }
+    let read = |unit: &str| -> Vec<String> {
+        let made = ["token", "create", "--name", unit, "--role", "auditor", "--unit", unit, "--expires", "1d"];
+        let who = bearer(scene.relay.json(&made)["secret"].as_str().expect("a token"));
+        let log = curl::ask(&["-H", &who, &format!("{url}/api/v1/log?message={id}&limit=1000")]);
+        assert_eq!(log.status, 200, "{log:?}");
+        let records = log.json().as_array().cloned().expect("records");
+        let kind = |record: &Value| {
+            let event = record["event"].as_str().unwrap_or_default();
+            if event == "operator" {
+                format!("operator {}", record["action"].as_str().unwrap_or_default())
+            } else {
+                event.to_owned()
+            }
+        };
+        let mut kinds: Vec<String> = records.iter().map(kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
+    };
+    let all = ["accepted", "attempted", "decision", "operator hold", "operator release", "operator retry", "reported"];
+    assert_eq!(read("sales"), all);
+    assert_eq!(read("root"), all);
+    assert!(read("it").is_empty());
 }

@@ -169,6 +169,7 @@ fn rounds_for_recipients_of_the_domain_are_counted() {
     }
     assert!(!outbound.count(&partner(), &attempted("bob@sub.partner.example", delivered(None))));
     let reported = |recipients: &[&str]| LedgerEvent::Reported {
+        unit: vec!["root".to_owned()],
         report: None,
         recipients: recipients.iter().map(|text| mailbox(text)).collect(),
         text: String::new(),

@@ -234,7 +234,7 @@ impl State {
                 retried.recipients += 1;
             }
             if retried.recipients > before {
-                touched.push(operate::record(id.clone(), now_ms, "retry", by));
+                touched.push(operate::record((id.clone(), queued.entry.unit.clone()), now_ms, "retry", by));
             }
         }
         self.tell(touched);
@@ -260,7 +260,13 @@ impl State {
             let count = selected.len() as u64;
             held.add(count, queued.lease.is_some_and(|lease| lease.until > now), new.until, expiry);
             if count > 0 {
-                touched.push(holds::record(queued.entry.id.clone(), now_ms, by, &new.reason, until));
+                touched.push(holds::record(
+                    (queued.entry.id.clone(), queued.entry.unit.clone()),
+                    now_ms,
+                    by,
+                    &new.reason,
+                    until,
+                ));
             }
         }
         self.tell(touched);
@@ -280,7 +286,12 @@ impl State {
                 released += 1;
             }
             if released > before {
-                touched.push(operate::record(queued.entry.id.clone(), now_ms, "release", by));
+                touched.push(operate::record(
+                    (queued.entry.id.clone(), queued.entry.unit.clone()),
+                    now_ms,
+                    "release",
+                    by,
+                ));
             }
         }
         self.tell(touched);
@@ -300,8 +311,8 @@ impl State {
         if lease.is_some_and(|lease| lease.until > now_ms / 1000) {
             return Err(StoreError::InDelivery { id: id.to_owned() });
         }
-        self.queue.remove(&number);
-        self.tell(vec![operate::record(id.to_owned(), now_ms, "remove", by)]);
+        let removed = self.queue.remove(&number).map(|queued| (id.to_owned(), queued.entry.unit));
+        self.tell(removed.into_iter().map(|removed| operate::record(removed, now_ms, "remove", by)).collect());
         Ok(true)
     }
 
