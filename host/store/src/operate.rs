@@ -1,11 +1,11 @@
-//! The queue as an operator sees and moves it, in SQL: list, show, counts, retry, remove.
+//! The queue as an operator sees and moves it, in SQL: list, show, counts, remove.
 //!
 //! Every act leaves an `Operator` record in the ledger, in the transaction of the act.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 
-use crate::api::{QueueCounts, QueueFilter, QueueItem, Retried, Retry};
+use crate::api::{QueueCounts, QueueFilter, QueueItem};
 use crate::content::BodyReader;
 use crate::error::StoreError;
 use crate::extents::Extent;
@@ -114,59 +114,6 @@ pub(crate) fn counts(connection: &Connection) -> Result<QueueCounts, ReadError> 
         failed_decisions: natural(failing),
         oldest_arrived_at: oldest.map(natural),
     })
-}
-
-/// Makes recipients due now, but for those that an operator holds. An entry under a lease keeps its lease: the round under way ends first.
-pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -> Result<Retried, StoreError> {
-    let (which, within) = match which {
-        Retry::Within(within, which) => (&**which, Some(units::parameter(within))),
-        _ => (which, None),
-    };
-    let (clause, id) = match which {
-        Retry::All | Retry::Within(..) => ("1", None),
-        Retry::Entry(id) => ("1", Some(id)),
-        Retry::FailedDecisions => ("failing", None),
-        Retry::Held => ("status = 'held'", None),
-    };
-    let of_units = units::condition("json_extract(meta, '$.unit')", "?2");
-    let moved = format!(
-        "status IN ('queued', 'held') AND (?1 IS NULL OR entry = (SELECT number FROM entries WHERE id = ?1))
-         AND (?2 IS NULL OR entry IN (SELECT messages.entry FROM messages WHERE {of_units}))"
-    );
-    let now = integer(now_ms / 1000);
-    let connection = turn.connection;
-    let act = || -> rusqlite::Result<(Vec<(String, Vec<String>)>, usize, i64)> {
-        let mut statement = connection.prepare(&format!(
-            "SELECT id, {} FROM entries
-             WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause} AND hold IS NULL)",
-            units::OF_ENTRY
-        ))?;
-        let of_row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, units::read(row.get(1)?)));
-        let ids = statement.query_map(params![id, within], of_row)?.collect::<Result<_, _>>()?;
-        let recipients = connection.execute(
-            &format!(
-                "UPDATE recipients SET due_at = iif(status = 'held', ?3, min(due_at, ?3)), status = 'queued'
-                 WHERE {moved} AND {clause} AND hold IS NULL"
-            ),
-            params![id, within, now],
-        )?;
-        let on_hold = connection.query_row(
-            &format!("SELECT count(*) FROM recipients WHERE {moved} AND {clause} AND hold IS NOT NULL"),
-            params![id, within],
-            |row| row.get(0),
-        )?;
-        connection.execute(
-            "UPDATE entries SET ready_at = min(ready_at, ?1) WHERE lease IS NULL
-             AND number IN (SELECT entry FROM recipients WHERE status = 'queued' AND due_at <= ?1)",
-            [now],
-        )?;
-        Ok((ids, recipients, on_hold))
-    };
-    let (ids, recipients, on_hold) = act().map_err(|error| turn.failed(&error))?;
-    let records = ids.into_iter().map(|id| record(id, now_ms, "retry", by)).collect();
-    ledger::append(turn, &ledger::rows(records)?)?;
-    turn.effects.sooner = true;
-    Ok(Retried { recipients: recipients as u64, on_hold: natural(on_hold) })
 }
 
 /// Takes an entry out.

@@ -317,3 +317,38 @@ fn a_unit_s_auditor_reads_the_whole_of_its_mail() {
     assert_eq!(read("root"), all);
     assert!(read("it").is_empty());
 }
+
+#[test]
+fn a_queue_is_retried_as_a_job() {
+    let (scene, url) = in_clear("");
+    let units = "[units.sales]\ntrusted-networks = [\"127.0.0.1/32\"]\n";
+    scene.submit(ALICE, &["dave@partner.test"], "of the root");
+    assert!(scene.apply(units).status.success());
+    scene.submit(ALICE, &["bob@partner.test", "carol@partner.test"], "of sales");
+    for recipient in ["dave@partner.test", "bob@partner.test", "carol@partner.test"] {
+        scene.rounds(recipient, 1);
+    }
+    let made = ["token", "create", "--name", "sales", "--role", "queue", "--unit", "sales", "--expires", "1d"];
+    let sales = bearer(scene.relay.json(&made)["secret"].as_str().expect("a token"));
+    let (queue, auditor) = (bearer(&token(&scene, "queue")), bearer(&token(&scene, "auditor")));
+    let retries = format!("{url}/api/v1/queue/retries");
+    let all = "{\"which\": \"all\"}";
+
+    // One's own alone; a job of one's units is there for those who may retry in them.
+    let begun = send(&retries, "POST", &sales, JSON, all);
+    let done = ended(&url, &sales, &begun);
+    assert_eq!((&done["state"], &done["done"], &done["total"]), (&json!("done"), &json!(1), &json!(1)), "{done:#}");
+    assert_eq!(done["result"], json!({ "recipients": 2, "on-hold": 0 }), "{done:#}");
+    scene.rounds("bob@partner.test", 2);
+    assert_eq!(scene.log(&["--event", "operator"]).len(), 1);
+    let job = format!("{url}{}", begun.header("location").expect("where it is"));
+    assert_eq!(curl::ask(&["-H", &queue, &job]).status, 200);
+    assert_problem(&curl::ask(&["-H", &auditor, &job]), 404);
+
+    let done = ended(&url, &queue, &send(&retries, "POST", &queue, JSON, all));
+    assert_eq!((&done["total"], &done["result"]["recipients"]), (&json!(2), &json!(3)), "{done:#}");
+    scene.rounds("dave@partner.test", 2);
+    assert_problem(&send(&retries, "POST", &auditor, JSON, all), 403);
+    let audit = scene.relay.json(&["audit", "list", "--action", "queue-retry-begin"]);
+    assert_eq!((&audit[0]["record"]["by"], &audit[0]["record"]["object"]), (&json!("token sales"), &json!("all")));
+}

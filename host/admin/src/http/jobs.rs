@@ -9,7 +9,7 @@ use sealwire_core::units::Within;
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::now;
@@ -102,7 +102,7 @@ enum End {
     /// Wherever it is; nothing comes of it.
     Abort(AbortHandle),
     /// It is asked, and tells what came of it until then.
-    Ask(Arc<Notify>),
+    Ask(watch::Sender<bool>),
 }
 
 /// Who wants it told how far a job is.
@@ -144,13 +144,12 @@ impl Jobs {
         kind: &str,
         (by, of): (String, For),
         total: u64,
-        work: impl FnOnce(Progress, Arc<Notify>) -> F,
+        work: impl FnOnce(Progress, watch::Receiver<bool>) -> F,
     ) -> Result<Job, Problem>
     where
         F: Future<Output = Result<Value, String>> + Send + 'static,
     {
-        let stop = Arc::new(Notify::new());
-        let asked = Arc::clone(&stop);
+        let (stop, asked) = watch::channel(false);
         self.start(kind, (by, of), total, |progress| work(progress, asked), |_| End::Ask(stop))
     }
 
@@ -220,7 +219,7 @@ impl Jobs {
                 kept.job.state = JobState::Cancelled;
                 kept.job.ended_at = Some(now());
             }
-            End::Ask(stop) => stop.notify_one(),
+            End::Ask(stop) => drop(stop.send_replace(true)),
         }
         Some(kept.job.clone())
     }

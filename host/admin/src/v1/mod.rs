@@ -52,6 +52,8 @@ const DELETE: fn(&'static str) -> (Method, &'static str) = |path| (Method::DELET
 const ANY: &[Role] = &Role::ALL;
 /// Whoever looks at settings.
 const LOOKS_AT_SETTINGS: &[Role] = &[Settings, Policies, Auditor];
+/// Whoever moves what is in the queue.
+const MOVES: &[Role] = &[Queue];
 /// A settings document with a few lists of a million entries.
 const DOCUMENT_MAX: usize = 1 << 30;
 
@@ -69,18 +71,26 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             DELETE("/queue/{id}"),
             "queueRemove",
             "Take a message out of the queue; its sender is not told",
-            Units(&[Queue]),
+            Units(MOVES),
             queue::remove,
         ),
-        endpoint(POST("/queue/retry"), "queueRetry", "Make recipients due at once", Units(&[Queue]), queue::retry),
+        endpoint(POST("/queue/retry"), "queueRetry", "Make recipients due at once", Units(MOVES), queue::retry),
+        endpoint(
+            POST("/queue/retries"),
+            "queueRetryBegin",
+            "Make recipients due at once, as a job: a part of the queue at a time, the oldest first",
+            Units(MOVES),
+            queue::begin_retry,
+        )
+        .begins(),
         endpoint(
             POST("/queue/hold"),
             "queueHold",
             "Keep what is in the queue from leaving",
-            Units(&[Queue]),
+            Units(MOVES),
             queue::hold,
         ),
-        endpoint(POST("/queue/release"), "queueRelease", "End holds of operators", Units(&[Queue]), queue::release),
+        endpoint(POST("/queue/release"), "queueRelease", "End holds of operators", Units(MOVES), queue::release),
         endpoint(
             GET("/log"),
             "logRead",

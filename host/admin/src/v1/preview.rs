@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sealwire_relay::Change;
 use sealwire_relay::preview::{Refused, Span, State};
 use sealwire_relay::settings::Edit;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::LOOKS_AT_SETTINGS;
 use crate::access::Caller;
@@ -31,7 +31,7 @@ async fn begin(api: &Api, caller: &Caller, change: Change, span: Span) -> Answer
     let relay = Arc::clone(&api.relay);
     let begun = relay.begin_preview(change, span).await.map_err(refused)?;
     let number = begun.id;
-    let work = |progress: Progress, stop: Arc<Notify>| async move {
+    let work = |progress: Progress, mut stop: watch::Receiver<bool>| async move {
         let newer = "a newer preview has taken its place";
         let mut watched = relay.watch_preview(number).ok_or(newer)?;
         let mut is_stopping = false;
@@ -46,7 +46,7 @@ async fn begin(api: &Api, caller: &Caller, change: Change, span: Span) -> Answer
             }
             tokio::select! {
                 changed = watched.changed() => changed.map_err(|_| newer)?,
-                () = stop.notified(), if !is_stopping => {
+                _ = stop.wait_for(|stop| *stop), if !is_stopping => {
                     is_stopping = true;
                     relay.cancel_preview(number);
                 }

@@ -3,6 +3,8 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 
+use sealwire_store::{Retried, Retry};
+
 use super::endpoints;
 use super::world::{MARK, PEER, SETTINGS, THEIRS, World};
 use crate::access::{Grant, Role};
@@ -110,6 +112,27 @@ async fn nobody_may_anything() {
     let of = |name: &str| audit.iter().filter(|line| line.text.contains(name) && line.text.contains("refused")).count();
     let rows = endpoints().iter().filter(|endpoint| !matches!(endpoint.access, Access::Open)).count();
     assert_eq!((of("token revoked"), of("token expired")), (rows, rows), "who was known is told of");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_by_lots_tells_how_far_it_is_and_stops_where_it_is_told_to() {
+    let world = World::new().await;
+    let queue = endpoints().into_iter().find(|endpoint| endpoint.id == "queueRetryBegin").expect("a row");
+    for _ in 0..250 {
+        world.object(&queue).await;
+    }
+    let by_lots = async |lots: usize| {
+        let mut heard = Vec::new();
+        let told = |done, total, retried: Retried| {
+            heard.push((done, total, retried.recipients));
+            heard.len() <= lots
+        };
+        let retried = world.api.relay.retry_by_lots(Retry::All, "test".to_owned(), told).await.expect("retried");
+        (retried.recipients, heard)
+    };
+    assert_eq!(by_lots(0).await, (0, vec![(0, 250, 0)]), "it is stopped before it begins");
+    assert_eq!(by_lots(1).await, (200, vec![(0, 250, 0), (200, 250, 200)]));
+    assert_eq!(by_lots(9).await, (250, vec![(0, 250, 0), (200, 250, 200), (250, 250, 250)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

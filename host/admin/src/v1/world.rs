@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use crate::access::admins::{Administrator, Record};
 use crate::access::{Caller, Grant, Role};
 use crate::http::endpoint::Endpoint;
-use crate::http::jobs::For;
+use crate::http::jobs::{For, Job, JobState};
 use crate::http::{self, Api, Peer, now};
 use crate::metrics::Metrics;
 
@@ -94,8 +94,8 @@ impl World {
     /// What a path's parameter stands for, of [`THEIRS`] where it has a unit.
     pub(super) async fn object(&self, endpoint: &Endpoint) -> String {
         match endpoint.path {
-            "/queue/{id}" | "/queue/hold" | "/queue/retry" | "/queue/release" | "/queue" | "/log"
-            | "/explain/{message}" => self.queued().await,
+            "/queue/{id}" | "/queue/hold" | "/queue/retry" | "/queue/retries" | "/queue/release" | "/queue"
+            | "/log" | "/explain/{message}" => self.queued().await,
             "/tokens/{id}" | "/tokens" => self.token(Role::Queue, THEIRS, MARK).await.0,
             "/jobs/{id}" | "/jobs" => {
                 let units = Within::new(vec![THEIRS.split('/').map(ToOwned::to_owned).collect()]);
@@ -121,7 +121,7 @@ impl World {
         endpoint.media?;
         let which = if all { json!("all") } else { json!({ "entry": object }) };
         let body = match endpoint.id {
-            "queueRetry" | "queueRelease" => json!({ "which": which }),
+            "queueRetry" | "queueRetryBegin" | "queueRelease" => json!({ "which": which }),
             "queueHold" => json!({ "which": which, "reason": "why" }),
             "tlsTest" => json!({ "recipients": ["a@partner.example"] }),
             "decide" | "explainFacts" => json!({ "recipients": ["a@b.example"] }),
@@ -192,8 +192,12 @@ impl World {
 
     /// No object is left for the next request.
     pub(super) async fn clear(&self, object: &str) {
-        let _ = self.api.relay.store().remove(object, 1, "test".to_owned()).await;
         let owner = Caller::operator("test".to_owned());
+        let retries = |job: &Job| job.kind == "queue-retry" && job.state == JobState::Running;
+        while self.api.jobs.all(&owner).iter().any(retries) {
+            tokio::task::yield_now().await;
+        }
+        let _ = self.api.relay.store().remove(object, 1, "test".to_owned()).await;
         while self.api.jobs.end(object, &owner).is_some() {}
     }
 

@@ -66,9 +66,9 @@ async fn a_job_is_done_fails_or_is_ended() {
 #[tokio::test]
 async fn a_job_that_is_asked_to_end_tells_what_came_of_it_until_then() {
     let jobs = Jobs::default();
-    let work = |progress: Progress, stop: Arc<Notify>| async move {
+    let work = |progress: Progress, mut stop: watch::Receiver<bool>| async move {
         progress.of(3, 9);
-        stop.notified().await;
+        stop.wait_for(|stop| *stop).await.map_err(|error| error.to_string())?;
         Ok(json!("a third"))
     };
     let job = jobs.begin_to_be_asked("test", of_ann(), 9, work).expect("begun");
