@@ -24,6 +24,7 @@ pub(super) struct With {
 #[serde(deny_unknown_fields)]
 pub(super) struct When {
     /// A month of UTC, such as 2026-11.
+    #[schemars(regex(pattern = r"^[0-9]{4}-(0[1-9]|1[0-2])$"))]
     month: String,
 }
 
