@@ -8,7 +8,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use sealwire_relay::ChangedSince;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
@@ -127,7 +126,7 @@ impl fmt::Display for ClientError {
             ClientError::Refused(refusal) => {
                 f.write_str(&refusal.error)?;
                 refusal.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))?;
-                let changed = refusal.changed.iter().flat_map(ChangedSince::told);
+                let changed = refusal.changed.iter().flat_map(|changed| changed.told());
                 changed.into_iter().try_for_each(|line| write!(f, "\n{line}"))
             }
         }

@@ -21,10 +21,10 @@ pub struct Refusal {
     pub problems: Vec<Problem>,
     /// Somebody was faster: the revision that is the newest, and what it changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub current: Option<Current>,
+    pub current: Option<Box<Current>>,
     /// Of the revision that was expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub changed: Option<ChangedSince>,
+    pub changed: Option<Box<ChangedSince>>,
 }
 
 impl Refusal {
@@ -42,7 +42,12 @@ impl Refusal {
                 text: fault.detail,
             };
             let problems = details.errors.into_iter().map(problem).collect();
-            Refusal { error: details.detail, problems, current: details.current, changed: details.changed }
+            Refusal {
+                error: details.detail,
+                problems,
+                current: details.current.map(Box::new),
+                changed: details.changed.map(Box::new),
+            }
         };
         let text = || Refusal { error: String::from_utf8_lossy(body).into_owned(), ..Refusal::default() };
         serde_json::from_slice(body)
@@ -81,8 +86,12 @@ impl ApiError {
         problems.fold(self.refusal.error.clone(), |reason, problem| reason + &problem)
     }
 
+    fn telling(status: StatusCode, refusal: Refusal) -> ApiError {
+        ApiError { status, refusal }
+    }
+
     fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
-        ApiError { status, refusal: Refusal { error: error.into(), ..Refusal::default() } }
+        ApiError::telling(status, Refusal { error: error.into(), ..Refusal::default() })
     }
 }
 
@@ -90,10 +99,7 @@ impl ApiError {
 impl From<Vec<Problem>> for ApiError {
     fn from(problems: Vec<Problem>) -> ApiError {
         let error = "refused; what was in force stays in force".to_owned();
-        ApiError {
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            refusal: Refusal { error, problems, ..Refusal::default() },
-        }
+        ApiError::telling(StatusCode::UNPROCESSABLE_ENTITY, Refusal { error, problems, ..Refusal::default() })
     }
 }
 
@@ -107,10 +113,9 @@ impl From<ChangeError> for ApiError {
             ChangeError::NotTheirs { .. } => ApiError::new(StatusCode::FORBIDDEN, text),
             ChangeError::Edit(EditError::Wrong(_)) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, text),
             ChangeError::Conflict { newest, changed, .. } => {
-                let current = newest.map(|newest| Current::of(*newest));
-                let refusal =
-                    Refusal { error: text, current, changed: changed.map(|changed| *changed), ..Refusal::default() };
-                ApiError { status: StatusCode::CONFLICT, refusal }
+                let current = newest.map(|newest| Box::new(Current::of(*newest)));
+                let refusal = Refusal { error: text, current, changed, ..Refusal::default() };
+                ApiError::telling(StatusCode::CONFLICT, refusal)
             }
             ChangeError::Store(error) => error.into(),
         }

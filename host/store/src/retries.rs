@@ -10,6 +10,9 @@ use crate::reader::ReadError;
 use crate::writer::Turn;
 use crate::{ledger, units};
 
+/// Id of an entry, and its message's unit.
+type Named = (String, Vec<String>);
+
 /// Which recipients, as the condition asks it.
 struct Asked<'a> {
     clause: &'static str,
@@ -80,7 +83,7 @@ pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -
     let asked = Asked::of(which);
     let condition = asked.condition();
     let (now, connection) = (integer(now_ms / 1000), turn.connection);
-    let act = || -> rusqlite::Result<(Vec<(String, Vec<String>)>, usize, i64)> {
+    let act = || -> rusqlite::Result<(Vec<Named>, usize, i64)> {
         let mut statement = connection.prepare(&format!(
             "SELECT id, {} FROM entries
              WHERE number IN (SELECT entry FROM recipients WHERE {condition} AND hold IS NULL)",

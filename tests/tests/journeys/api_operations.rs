@@ -185,6 +185,7 @@ fn a_unit_s_settings_are_its_own_administrators_business() {
         lists = [\"everyone\"]\nmay-be-disabled = true\n\
         [[policy.secure-transport.settings]]\nid = \"of-it\"\nunit = \"it\"\ndescription = \"IT\"\n\
         scopes = [\"inbound\"]\nlists = [\"theirs\"]\n";
+    scene.swaks("carol@partner.test", "bob@sales.test", &[]).assert_accepted();
     assert!(scene.apply(settings).status.success());
     let made = ["token", "create", "--name", "sales", "--role", "settings", "--unit", "sales", "--expires", "1d"];
     let sales = bearer(scene.relay.json(&made)["secret"].as_str().expect("a token"));
