@@ -129,7 +129,9 @@ impl fmt::Display for ClientError {
             ClientError::Broken(path, why) => write!(f, "the relay at {} broke off: {why}", path.display()),
             ClientError::Refused(refusal) => {
                 f.write_str(&refusal.error)?;
-                refusal.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+                refusal.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))?;
+                let changed = refusal.changed.iter().flat_map(|changed| changed.told());
+                changed.into_iter().try_for_each(|line| write!(f, "\n{line}"))
             }
         }
     }

@@ -22,6 +22,10 @@ use sealwire_relay::config::Config;
 use sealwire_relay::{Scopes, judge_arrival};
 use serde::{Deserialize, Serialize};
 
+mod live;
+
+pub(crate) use live::decide_live;
+
 /// As EHLO offers it (RFC 8689 §3).
 const REQUIRETLS: &str = "REQUIRETLS";
 

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use sealwire_relay::ChangeError;
 use sealwire_relay::config::Problem;
 use sealwire_relay::settings::EditError;
+use sealwire_relay::{ChangeError, ChangedSince};
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 
-use crate::http::problem::{Fault, ProblemDetails};
+use crate::http::problem::{Current, Fault, ProblemDetails};
 
 /// The body of every answer that is not 2xx.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,12 @@ pub struct Refusal {
     /// Each thing wrong with what was sent, where there is more to say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// Somebody was faster: the revision that is the newest, and what it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Box<Current>>,
+    /// Of the revision that was expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Box<ChangedSince>>,
 }
 
 impl Refusal {
@@ -35,9 +41,15 @@ impl Refusal {
                     .unwrap_or_default(),
                 text: fault.detail,
             };
-            Refusal { error: details.detail, problems: details.errors.into_iter().map(problem).collect() }
+            let problems = details.errors.into_iter().map(problem).collect();
+            Refusal {
+                error: details.detail,
+                problems,
+                current: details.current.map(Box::new),
+                changed: details.changed.map(Box::new),
+            }
         };
-        let text = || Refusal { error: String::from_utf8_lossy(body).into_owned(), problems: Vec::new() };
+        let text = || Refusal { error: String::from_utf8_lossy(body).into_owned(), ..Refusal::default() };
         serde_json::from_slice(body)
             .or_else(|_| serde_json::from_slice(body).map(of_details))
             .unwrap_or_else(|_| text())
@@ -74,8 +86,12 @@ impl ApiError {
         problems.fold(self.refusal.error.clone(), |reason, problem| reason + &problem)
     }
 
+    fn telling(status: StatusCode, refusal: Refusal) -> ApiError {
+        ApiError { status, refusal }
+    }
+
     fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
-        ApiError { status, refusal: Refusal { error: error.into(), problems: Vec::new() } }
+        ApiError::telling(status, Refusal { error: error.into(), ..Refusal::default() })
     }
 }
 
@@ -83,7 +99,7 @@ impl ApiError {
 impl From<Vec<Problem>> for ApiError {
     fn from(problems: Vec<Problem>) -> ApiError {
         let error = "refused; what was in force stays in force".to_owned();
-        ApiError { status: StatusCode::UNPROCESSABLE_ENTITY, refusal: Refusal { error, problems } }
+        ApiError::telling(StatusCode::UNPROCESSABLE_ENTITY, Refusal { error, problems, ..Refusal::default() })
     }
 }
 
@@ -93,8 +109,14 @@ impl From<ChangeError> for ApiError {
         match error {
             ChangeError::Refused(problems) => problems.into(),
             ChangeError::Edit(EditError::NotFound(_)) | ChangeError::NoRevision(_) => ApiError::not_found(text),
+            // The socket's own user may everything.
+            ChangeError::NotTheirs { .. } => ApiError::new(StatusCode::FORBIDDEN, text),
             ChangeError::Edit(EditError::Wrong(_)) => ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, text),
-            ChangeError::Conflict { .. } => ApiError::new(StatusCode::CONFLICT, text),
+            ChangeError::Conflict { newest, changed, .. } => {
+                let current = newest.map(|newest| Box::new(Current::of(*newest)));
+                let refusal = Refusal { error: text, current, changed, ..Refusal::default() };
+                ApiError::telling(StatusCode::CONFLICT, refusal)
+            }
             ChangeError::Store(error) => error.into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sealwire_admin::{ClientError, ServerError};
+use sealwire_admin::{ClientError, Refusal, ServerError};
 use sealwire_relay::config::Problem;
 
 /// One command's failure.
@@ -25,6 +25,14 @@ impl Failure {
             Failure::Problems(problems) => problems,
             Failure::Client(ClientError::Refused(refusal)) => &refusal.problems,
             Failure::Client(_) | Failure::Socket(_) | Failure::Text(_) => &[],
+        }
+    }
+
+    /// Somebody else's change came first.
+    pub(crate) fn conflict(&self) -> Option<&Refusal> {
+        match self {
+            Failure::Client(ClientError::Refused(refusal)) => Some(refusal).filter(|refusal| refusal.changed.is_some()),
+            _ => None,
         }
     }
 }

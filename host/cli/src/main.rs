@@ -6,7 +6,6 @@
 mod args;
 mod builtins;
 mod commands;
-mod derivation;
 mod failure;
 mod log_lines;
 mod output;

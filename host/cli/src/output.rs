@@ -90,7 +90,12 @@ impl Output {
     /// A failure, on standard error; with `--json` on standard output, where the program reads.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
-            self.value(&serde_json::json!({ "error": failure.to_string(), "problems": failure.problems() }));
+            let mut told = serde_json::json!({ "error": failure.to_string(), "problems": failure.problems() });
+            if let Some(refusal) = failure.conflict() {
+                told["current"] = serde_json::json!(refusal.current);
+                told["changed"] = serde_json::json!(refusal.changed);
+            }
+            self.value(&told);
         } else {
             failure.lines().iter().for_each(|line| self.aside(line));
         }

@@ -74,6 +74,9 @@ pub enum LedgerEvent {
     },
     /// A report was put into the queue, in the same transaction as the outcome it tells of.
     Reported {
+        /// Organizational unit of the message, root first.
+        #[serde(default = "root", skip_serializing_if = "is_root")]
+        unit: Vec<String>,
         /// Id of the report's own entry; None where there was nobody to tell (H5).
         report: Option<String>,
         /// Whose copies it tells of.
@@ -84,6 +87,9 @@ pub enum LedgerEvent {
     /// The sender is told of recipients whose mail is late, or was handed to a host that does not report itself; in the same
     /// transaction as the outcome.
     Notified {
+        /// Organizational unit of the message, root first.
+        #[serde(default = "root", skip_serializing_if = "is_root")]
+        unit: Vec<String>,
         /// Id of the report's own entry.
         report: String,
         /// Whose copies are late.
@@ -114,6 +120,9 @@ pub enum LedgerEvent {
     },
     /// An operator acted on an entry: retry, hold, release, remove.
     Operator {
+        /// Organizational unit of the message, root first.
+        #[serde(default = "root", skip_serializing_if = "is_root")]
+        unit: Vec<String>,
         /// What was done.
         action: String,
         /// Who asked, as the socket tells.
@@ -133,12 +142,17 @@ pub enum LedgerEvent {
 }
 
 impl LedgerEvent {
-    /// Organizational unit of what the record tells of, root first.
+    /// Organizational unit of what the record tells of, root first: a message's, of a decision that whose settings it went by.
+    /// What is of no message, and what was written before records had one, is the root's.
     pub fn unit(&self) -> Vec<String> {
         match self {
+            LedgerEvent::Decision(decision) => decision.unit.clone(),
             LedgerEvent::Accepted(arrival) | LedgerEvent::TurnedAway { arrival, .. } => arrival.unit.clone(),
-            LedgerEvent::Attempted { unit, .. } => unit.clone(),
-            _ => root(),
+            LedgerEvent::Attempted { unit, .. }
+            | LedgerEvent::Reported { unit, .. }
+            | LedgerEvent::Notified { unit, .. }
+            | LedgerEvent::Operator { unit, .. } => unit.clone(),
+            LedgerEvent::TlsReport { .. } | LedgerEvent::TlsReportReceived { .. } | LedgerEvent::Alert { .. } => root(),
         }
     }
 }
@@ -222,4 +236,35 @@ pub struct MadeFor {
 
 fn is_zero(revision: &u64) -> bool {
     *revision == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn records_are_of_their_unit_and_old_ones_of_the_root() {
+        let operator = json!({ "event": "operator", "action": "retry", "by": "ann" });
+        let notified = json!({ "event": "notified", "report": "r", "delayed": [], "relayed": [] });
+        let reported = json!({ "event": "reported", "report": null, "recipients": [], "text": "" });
+        let decision = json!({
+            "event": "decision", "hook": "plan", "policy": "p", "generation": 1, "component": "", "settings": "", "lists": {},
+            "facts": {}, "result": {}, "reasons": [], "took_us": 1,
+        });
+        for old in [operator, notified, reported, decision] {
+            let read =
+                |event: &serde_json::Value| -> LedgerEvent { serde_json::from_value(event.clone()).expect("read") };
+            assert_eq!(read(&old).unit(), ["root"], "{old}");
+            let again = serde_json::to_value(read(&old)).expect("written");
+            assert!(again.get("unit").is_none(), "the root's is not written: {again}");
+            let mut new = old.clone();
+            new["unit"] = json!(["root", "sales"]);
+            assert_eq!(read(&new).unit(), ["root", "sales"], "{new}");
+            assert_eq!(serde_json::to_value(read(&new)).expect("written")["unit"], new["unit"], "{new}");
+        }
+        let alert = LedgerEvent::Alert { text: String::new() };
+        assert_eq!(alert.unit(), ["root"]);
+    }
 }

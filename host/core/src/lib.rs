@@ -15,6 +15,7 @@ pub mod downgrade;
 pub mod dsn;
 pub mod entry;
 pub mod evidence;
+pub mod explain;
 pub mod facts;
 pub mod floor;
 pub mod header;

@@ -1,11 +1,15 @@
 //! Changes of the settings: a whole document, edits of what is in force, an older revision again. Every one is one transaction,
 //! one revision, one generation and one audit entry; refused, it is an audit entry and nothing else.
 
+mod error;
+mod permitted;
+mod since;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use sealwire_store::{NewRevision, Revision, StoreError};
+use sealwire_core::units::Within;
+use sealwire_store::{NewRevision, Revision};
 use serde_json::{Map, Value, json};
 
 use crate::audit::{self, Act, Actor};
@@ -13,9 +17,12 @@ use crate::config::Problem;
 use crate::listener;
 use crate::relay::Relay;
 use crate::settings::diff::{Difference, differences};
-use crate::settings::edit::{self, Edit, EditError};
+use crate::settings::edit::{self, Edit};
 use crate::settings::{Gathered, Model, SettingsDocument, pieces};
 use crate::start::{Replaced, one};
+
+pub use error::ChangeError;
+pub use since::ChangedSince;
 
 /// Who changes the settings, and on what condition.
 #[derive(Clone, Debug)]
@@ -26,35 +33,21 @@ pub struct Changing<'a> {
     pub note: String,
     /// The newest revision must be this one (0: there is none yet), else nothing is changed.
     pub expected: Option<u64>,
+    /// The units that `actor` may change settings of; what is of others is not touched. None: the whole.
+    pub within: Option<Within>,
     /// The configuration is read again in the same step: a policy that needs settings can join or leave the chain no other
     /// way.
     pub reload: bool,
 }
 
-/// Why the settings stay as they are.
-#[derive(Debug)]
-pub enum ChangeError {
-    /// They would not do.
-    Refused(Vec<Problem>),
-    /// The edit cannot be made.
-    Edit(EditError),
-    /// Somebody was faster: the newest revision is another.
-    Conflict {
-        /// Which it was thought to be; None: one that is none.
-        expected: Option<u64>,
-        /// The newest, without its document; None: there is none.
-        newest: Option<Box<Revision>>,
-    },
-    /// There is no such revision.
-    NoRevision(u64),
-    /// The store failed.
-    Store(StoreError),
-}
-
 /// What the settings shall be.
-enum Change {
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// This document, gathered or bare.
     Document(String),
+    /// The newest revision with these edits, one after the other.
     Edits(Vec<Edit>),
+    /// That older revision again; 0 is none at all.
     Revision(u64),
 }
 
@@ -101,7 +94,7 @@ impl Relay {
     }
 
     /// The document that a change makes of what is in force.
-    async fn changed(&self, change: &Change, newest: &Gathered) -> Result<Gathered, ChangeError> {
+    pub(crate) async fn changed(&self, change: &Change, newest: &Gathered) -> Result<Gathered, ChangeError> {
         match change {
             Change::Document(document) => Ok(read(document)?),
             Change::Edits(edits) => {
@@ -138,9 +131,10 @@ impl Relay {
 
     async fn change(&self, act: Act, how: Changing<'_>, change: Change) -> Result<Replaced, ChangeError> {
         let act = act.noting(how.note.clone());
-        let changed = self.try_change(&act, &how, &change).await;
-        if let Err(error) = &changed {
+        let mut changed = self.try_change(&act, &how, &change).await;
+        if let Err(error) = &mut changed {
             self.audit(how.actor, act.refused(error.reason())).await;
+            self.tell_what_changed(error, how.within.as_ref()).await;
         }
         changed
     }
@@ -152,12 +146,19 @@ impl Relay {
         let number = newest.as_ref().map_or(0, |newest| newest.revision);
         if let Some(expected) = how.expected.filter(|expected| *expected != number) {
             let newest = newest.map(|newest| Box::new(Revision { document: String::new(), ..newest }));
-            return Err(ChangeError::Conflict { expected: Some(expected), newest });
+            return Err(ChangeError::Conflict { expected: Some(expected), newest, changed: None });
         }
         let before = newest.map_or_else(|| Ok(Gathered::default()), |newest| read(&newest.document))?;
+        let theirs = match &how.within {
+            Some(within) => Some((within, self.named_within(within, change, before.clone(), &live).await?)),
+            None => None,
+        };
         let mut after = self.changed(change, &before).await?;
         pieces::fetch(&*self.store, &mut after, Some(&live.settings)).await?;
         let (settings, after) = read_apart(after, live.settings.clone()).await?;
+        if let Some((within, theirs)) = theirs {
+            theirs.may_become(within, (&settings, &after), &live)?;
+        }
         let config = if how.reload { Arc::new(self.read_configuration()?) } else { Arc::clone(&live.base) };
         let acceptors = if how.reload { Some(listener::acceptors(&config)?) } else { None };
         let notes = self.needs_restart(&config);
@@ -250,54 +251,6 @@ pub(crate) async fn read_apart(
     };
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(one("settings", error.to_string())))
 }
-
-impl ChangeError {
-    /// For the audit log.
-    fn reason(&self) -> String {
-        match self {
-            ChangeError::Refused(problems) => audit::reason(problems),
-            error => error.to_string(),
-        }
-    }
-}
-
-impl From<Vec<Problem>> for ChangeError {
-    fn from(problems: Vec<Problem>) -> ChangeError {
-        ChangeError::Refused(problems)
-    }
-}
-
-impl From<StoreError> for ChangeError {
-    fn from(error: StoreError) -> ChangeError {
-        ChangeError::Store(error)
-    }
-}
-
-impl fmt::Display for ChangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ChangeError::Refused(problems) => write!(f, "{} problems", problems.len()),
-            ChangeError::Edit(EditError::NotFound(text) | EditError::Wrong(text)) => f.write_str(text),
-            ChangeError::Conflict { expected, newest } => {
-                f.write_str("the settings have changed meanwhile: ")?;
-                if let Some(expected) = expected {
-                    write!(f, "revision {expected} was expected, ")?;
-                }
-                match newest {
-                    Some(newest) => {
-                        let Revision { revision, by, .. } = &**newest;
-                        write!(f, "the newest is {revision}, by {by}; read it, and make the change in that")
-                    }
-                    None => f.write_str("there is none"),
-                }
-            }
-            ChangeError::NoRevision(revision) => write!(f, "there is no revision {revision} of the settings"),
-            ChangeError::Store(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for ChangeError {}
 
 #[cfg(test)]
 mod tests {

@@ -43,7 +43,7 @@ pub mod tls_test;
 mod world;
 
 pub use alerts::Alert;
-pub use apply::{ChangeError, Changing};
+pub use apply::{Change, ChangeError, ChangedSince, Changing};
 pub use audit::{Act, Actor};
 pub use counters::{Domains, Inbound, Outbound, Totals};
 pub use destinations::Downgrade;

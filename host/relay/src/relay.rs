@@ -10,6 +10,7 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::audit::Head;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::tlsrpt::Destination;
+use sealwire_core::units::UnitPath;
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
 use sealwire_store::{QueueCounts, Retried, Retry, Store, StoreError, StoreStatus};
 use serde::Serialize;
@@ -28,6 +29,9 @@ use crate::probes::{Probes, ProbesStatus};
 use crate::sts::Policies;
 use crate::tls_reports::{Received, Reports, TlsReportsReceived, TlsReportsStatus};
 use crate::world::World;
+
+/// Entries retried in one transaction: mail that waits for its 250 must not wait for a queue of a million.
+const LOT: usize = 200;
 
 /// One running relay.
 pub struct Relay {
@@ -131,6 +135,31 @@ impl Relay {
         self.store.retry(which, self.world.now_ms(), by).await
     }
 
+    /// The same, some entries at a time, the oldest first. `told` hears how many of how many were asked for and what came of
+    /// all of them, before the first and after each lot, and says whether to go on.
+    pub async fn retry_by_lots(
+        &self,
+        which: Retry,
+        by: String,
+        mut told: impl FnMut(u64, u64, Retried) -> bool + Send,
+    ) -> Result<Retried, StoreError> {
+        self.lanes.end_rests();
+        self.logins.end_rests();
+        let ids = self.store.to_retry(which.clone()).await?;
+        let (mut done, total, mut retried) = (0, ids.len() as u64, Retried::default());
+        for lot in ids.chunks(LOT) {
+            if !told(done, total, retried) {
+                return Ok(retried);
+            }
+            let of_lot = Retry::Among(lot.to_vec(), Box::new(which.clone()));
+            let Retried { recipients, on_hold } = self.store.retry(of_lot, self.world.now_ms(), by.clone()).await?;
+            retried = Retried { recipients: retried.recipients + recipients, on_hold: retried.on_hold + on_hold };
+            done += lot.len() as u64;
+        }
+        told(done, total, retried);
+        Ok(retried)
+    }
+
     /// How it does.
     pub async fn status(&self) -> RelayStatus {
         let live = self.live();
@@ -166,8 +195,8 @@ impl Relay {
     pub fn accept_downgrade(&self, destination: &str, by: &str) -> Vec<Downgrade> {
         let accepted = self.destinations.accept(self, destination);
         if !accepted.is_empty() {
-            let action = format!("accept-downgrade {destination}");
-            let event = LedgerEvent::Operator { action, by: by.to_owned(), reason: None, until: None };
+            let (unit, action) = (UnitPath::root().names().to_vec(), format!("accept-downgrade {destination}"));
+            let event = LedgerEvent::Operator { unit, action, by: by.to_owned(), reason: None, until: None };
             self.append(vec![LedgerRecord { at_ms: self.world.now_ms(), message: String::new(), event }]);
         }
         accepted

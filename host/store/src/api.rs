@@ -87,6 +87,9 @@ pub trait Store: Send + Sync + 'static {
     /// they are. Progress stays as it is. Each entry touched gets an `Operator` record in the ledger.
     fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried>;
 
+    /// Ids of the entries that a retry comes to, on hold or not, oldest first: to be retried some at a time.
+    fn to_retry(&self, which: Retry) -> Answer<'_, Vec<String>>;
+
     /// Holds recipients that are queued or held, in the place of any earlier hold: see [`NewHold`]. A round that is under
     /// way goes on, and its settlement keeps the hold. Each entry touched gets an `Operator` record in the ledger.
     fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held>;
@@ -241,6 +244,9 @@ pub enum Retry {
     /// Of these, those of messages of some organizational units.
     #[serde(skip)]
     Within(Within, Box<Retry>),
+    /// Of these, those of entries of these ids.
+    #[serde(skip)]
+    Among(Vec<String>, Box<Retry>),
 }
 
 /// What a retry came to, in recipients.

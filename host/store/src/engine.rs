@@ -22,7 +22,7 @@ use crate::pieces::Piece;
 use crate::settings::NewRevision;
 use crate::sqlite::SqliteStore;
 use crate::writer::{Need, Turn};
-use crate::{audit, knowledge, ledger, operate, pieces, queue, settings};
+use crate::{audit, knowledge, ledger, operate, pieces, queue, retries, settings};
 
 /// Octets a small request is taken to write.
 const SMALL: usize = 1024;
@@ -95,8 +95,12 @@ impl Store for SqliteStore {
         Box::pin(self.people.read(move |connection| operate::item(connection, &id, true)))
     }
 
+    fn to_retry(&self, which: Retry) -> Answer<'_, Vec<String>> {
+        Box::pin(self.people.read(move |connection| retries::entries(connection, &which)))
+    }
+
     fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
-        Box::pin(self.writer.write(SMALL, move |turn| operate::retry(turn, &which, now_ms, &by)))
+        Box::pin(self.writer.write(SMALL, move |turn| retries::retry(turn, &which, now_ms, &by)))
     }
 
     fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {

@@ -167,6 +167,7 @@ impl<'a> Asked<'a> {
 struct Touched {
     number: i64,
     id: String,
+    unit: Vec<String>,
     arrived_at: u64,
     in_delivery: bool,
     positions: Vec<u32>,
@@ -176,8 +177,9 @@ struct Touched {
 fn touched(connection: &Connection, which: &Selection, and: &str, now: u64) -> rusqlite::Result<Vec<Touched>> {
     let within = units::condition("json_extract(meta, '$.unit')", ":within");
     let mut statement = connection.prepare(&format!(
-        "SELECT number, id, arrived_at, coalesce(lease_until > {now}, 0), json_group_array(position)
-         FROM entries JOIN ({SELECTED} AND {within} AND {and}) AS selected ON selected.entry = number GROUP BY number"
+        "SELECT number, id, arrived_at, coalesce(lease_until > {now}, 0), json_group_array(position), {}
+         FROM entries JOIN ({SELECTED} AND {within} AND {and}) AS selected ON selected.entry = number GROUP BY number",
+        units::OF_ENTRY
     ))?;
     let of_row = |row: &rusqlite::Row<'_>| {
         let positions: String = row.get(4)?;
@@ -187,6 +189,7 @@ fn touched(connection: &Connection, which: &Selection, and: &str, now: u64) -> r
             arrived_at: natural(row.get(2)?),
             in_delivery: row.get(3)?,
             positions: serde_json::from_str(&positions).unwrap_or_default(),
+            unit: units::read(row.get(5)?),
         })
     };
     statement.query_map(&Asked::of(which).parameters()[..], of_row)?.collect()
@@ -224,7 +227,7 @@ pub(crate) fn hold(
             make_ready(turn.connection, entry.number)
         };
         work().map_err(|error| turn.failed(&error))?;
-        records.push(record(entry.id, now_ms, by, &new.reason, until));
+        records.push(record((entry.id, entry.unit), now_ms, by, &new.reason, until));
     }
     ledger::append(turn, &ledger::rows(records)?)?;
     turn.effects.sooner = true;
@@ -250,7 +253,7 @@ pub(crate) fn release(turn: &mut Turn<'_>, which: &Selection, now_ms: u64, by: &
             make_ready(turn.connection, entry.number)
         };
         work().map_err(|error| turn.failed(&error))?;
-        records.push(operate::record(entry.id, now_ms, "release", by));
+        records.push(operate::record((entry.id, entry.unit), now_ms, "release", by));
     }
     ledger::append(turn, &ledger::rows(records)?)?;
     turn.effects.sooner = true;
@@ -277,7 +280,13 @@ fn make_ready(connection: &Connection, number: i64) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-pub(crate) fn record(message: String, at_ms: u64, by: &str, reason: &str, until: Option<u64>) -> LedgerRecord {
+pub(crate) fn record(
+    (message, unit): (String, Vec<String>),
+    at_ms: u64,
+    by: &str,
+    reason: &str,
+    until: Option<u64>,
+) -> LedgerRecord {
     let (action, reason) = ("hold".to_owned(), Some(reason.to_owned()));
-    LedgerRecord { at_ms, message, event: LedgerEvent::Operator { action, by: by.to_owned(), reason, until } }
+    LedgerRecord { at_ms, message, event: LedgerEvent::Operator { unit, action, by: by.to_owned(), reason, until } }
 }

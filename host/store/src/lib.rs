@@ -30,6 +30,7 @@ mod operate;
 mod pieces;
 mod queue;
 mod reader;
+mod retries;
 mod rows;
 mod schema;
 mod settings;

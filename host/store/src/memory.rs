@@ -146,6 +146,10 @@ impl Store for MemoryStore {
         self.read(|state| Ok(state.of_id(id).map(|queued| queued.item(true))))
     }
 
+    fn to_retry(&self, which: Retry) -> Answer<'_, Vec<String>> {
+        self.read(|state| Ok(state.to_retry(&which)))
+    }
+
     fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
         self.write(|state| Ok(state.retry(&which, now_ms, &by)), true)
     }

@@ -1,11 +1,11 @@
-//! The queue as an operator sees and moves it, in SQL: list, show, counts, retry, remove.
+//! The queue as an operator sees and moves it, in SQL: list, show, counts, remove.
 //!
 //! Every act leaves an `Operator` record in the ledger, in the transaction of the act.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 
-use crate::api::{QueueCounts, QueueFilter, QueueItem, Retried, Retry};
+use crate::api::{QueueCounts, QueueFilter, QueueItem};
 use crate::content::BodyReader;
 use crate::error::StoreError;
 use crate::extents::Extent;
@@ -20,10 +20,7 @@ const ITEMS_MAX: usize = 10_000;
 
 /// Entries in the order of arrival.
 pub(crate) fn list(connection: &Connection, filter: &QueueFilter) -> Result<Vec<QueueItem>, ReadError> {
-    let within = units::condition(
-        "(SELECT json_extract(meta, '$.unit') FROM messages WHERE messages.entry = entries.number)",
-        "?7",
-    );
+    let within = units::condition(units::OF_ENTRY, "?7");
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id FROM entries
          WHERE number > coalesce((SELECT number FROM entries WHERE id = ?1), 0)
@@ -119,82 +116,29 @@ pub(crate) fn counts(connection: &Connection) -> Result<QueueCounts, ReadError> 
     })
 }
 
-/// Makes recipients due now, but for those that an operator holds. An entry under a lease keeps its lease: the round under way ends first.
-pub(crate) fn retry(turn: &mut Turn<'_>, which: &Retry, now_ms: u64, by: &str) -> Result<Retried, StoreError> {
-    let (which, within) = match which {
-        Retry::Within(within, which) => (&**which, Some(units::parameter(within))),
-        _ => (which, None),
-    };
-    let (clause, id) = match which {
-        Retry::All | Retry::Within(..) => ("1", None),
-        Retry::Entry(id) => ("1", Some(id)),
-        Retry::FailedDecisions => ("failing", None),
-        Retry::Held => ("status = 'held'", None),
-    };
-    let of_units = units::condition("json_extract(meta, '$.unit')", "?2");
-    let moved = format!(
-        "status IN ('queued', 'held') AND (?1 IS NULL OR entry = (SELECT number FROM entries WHERE id = ?1))
-         AND (?2 IS NULL OR entry IN (SELECT messages.entry FROM messages WHERE {of_units}))"
-    );
-    let now = integer(now_ms / 1000);
-    let connection = turn.connection;
-    let act = || -> rusqlite::Result<(Vec<String>, usize, i64)> {
-        let mut statement = connection.prepare(&format!(
-            "SELECT id FROM entries
-             WHERE number IN (SELECT entry FROM recipients WHERE {moved} AND {clause} AND hold IS NULL)"
-        ))?;
-        let ids = statement.query_map(params![id, within], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        let recipients = connection.execute(
-            &format!(
-                "UPDATE recipients SET due_at = iif(status = 'held', ?3, min(due_at, ?3)), status = 'queued'
-                 WHERE {moved} AND {clause} AND hold IS NULL"
-            ),
-            params![id, within, now],
-        )?;
-        let on_hold = connection.query_row(
-            &format!("SELECT count(*) FROM recipients WHERE {moved} AND {clause} AND hold IS NOT NULL"),
-            params![id, within],
-            |row| row.get(0),
-        )?;
-        connection.execute(
-            "UPDATE entries SET ready_at = min(ready_at, ?1) WHERE lease IS NULL
-             AND number IN (SELECT entry FROM recipients WHERE status = 'queued' AND due_at <= ?1)",
-            [now],
-        )?;
-        Ok((ids, recipients, on_hold))
-    };
-    let (ids, recipients, on_hold) = act().map_err(|error| turn.failed(&error))?;
-    let records = ids.into_iter().map(|id| record(id, now_ms, "retry", by)).collect();
-    ledger::append(turn, &ledger::rows(records)?)?;
-    turn.effects.sooner = true;
-    Ok(Retried { recipients: recipients as u64, on_hold: natural(on_hold) })
-}
-
 /// Takes an entry out.
 pub(crate) fn remove(turn: &mut Turn<'_>, id: &str, now_ms: u64, by: &str) -> Result<bool, StoreError> {
     // A lease that ran out no longer protects: whoever held it will be told that it is lost.
-    let found: Option<(i64, bool)> = turn
+    let asked = format!("SELECT number, coalesce(lease_until > ?2, 0), {} FROM entries WHERE id = ?1", units::OF_ENTRY);
+    let of_row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, units::read(row.get(2)?)));
+    let found: Option<(i64, bool, Vec<String>)> = turn
         .connection
-        .prepare_cached("SELECT number, coalesce(lease_until > ?2, 0) FROM entries WHERE id = ?1")
-        .and_then(|mut statement| {
-            statement.query_row(params![id, integer(now_ms / 1000)], |row| Ok((row.get(0)?, row.get(1)?))).optional()
-        })
+        .prepare_cached(&asked)
+        .and_then(|mut statement| statement.query_row(params![id, integer(now_ms / 1000)], of_row).optional())
         .map_err(|error| turn.failed(&error))?;
     match found {
         None => Ok(false),
-        Some((_, true)) => Err(StoreError::InDelivery { id: id.to_owned() }),
-        Some((number, false)) => {
+        Some((_, true, _)) => Err(StoreError::InDelivery { id: id.to_owned() }),
+        Some((number, false, unit)) => {
             queue::forget(turn, number)?;
-            ledger::append(turn, &ledger::rows(vec![record(id.to_owned(), now_ms, "remove", by)])?)?;
+            ledger::append(turn, &ledger::rows(vec![record((id.to_owned(), unit), now_ms, "remove", by)])?)?;
             Ok(true)
         }
     }
 }
 
-pub(crate) fn record(message: String, at_ms: u64, action: &str, by: &str) -> LedgerRecord {
-    LedgerRecord {
-        at_ms,
-        message,
-        event: LedgerEvent::Operator { action: action.into(), by: by.into(), reason: None, until: None },
-    }
+/// Of a message by its id, of this unit.
+pub(crate) fn record((message, unit): (String, Vec<String>), at_ms: u64, action: &str, by: &str) -> LedgerRecord {
+    let event = LedgerEvent::Operator { unit, action: action.into(), by: by.into(), reason: None, until: None };
+    LedgerRecord { at_ms, message, event }
 }

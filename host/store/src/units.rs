@@ -1,6 +1,16 @@
 //! Organizational units in SQL: whether a path, kept as a JSON array, is one of some units or below one.
 
-use sealwire_core::units::Within;
+use sealwire_core::units::{UnitPath, Within};
+
+/// The path of an entry's message, where `entries` is selected from.
+pub(crate) const OF_ENTRY: &str =
+    "(SELECT json_extract(meta, '$.unit') FROM messages WHERE messages.entry = entries.number)";
+
+/// A path as JSON has it; what tells of none is the root's.
+pub(crate) fn read(path: Option<String>) -> Vec<String> {
+    let path = path.and_then(|path| serde_json::from_str(&path).ok());
+    path.unwrap_or_else(|| UnitPath::root().names().to_vec())
+}
 
 /// A condition on a column, or an expression, that gives the path as JSON; `parameter` is bound to [`parameter`], and NULL
 /// asks for nothing.

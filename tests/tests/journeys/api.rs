@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::scene::{ALICE, Scene, given};
 
 /// A relay with the API at an address of loopback, in clear.
-fn in_clear(more: &str) -> (Scene, String) {
+pub(super) fn in_clear(more: &str) -> (Scene, String) {
     let address = place::free_address();
     let peer = Script::clear().answer("MAIL", reply("450 4.2.0 later")).start();
     let scene = given()
@@ -19,17 +19,17 @@ fn in_clear(more: &str) -> (Scene, String) {
     (scene, format!("http://{address}"))
 }
 
-fn token(scene: &Scene, role: &str) -> String {
+pub(super) fn token(scene: &Scene, role: &str) -> String {
     let made = scene.relay.json(&["token", "create", "--name", role, "--role", role, "--expires", "1d"]);
     made["secret"].as_str().expect("a token").to_owned()
 }
 
-fn bearer(token: &str) -> String {
+pub(super) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}")
 }
 
 #[track_caller]
-fn assert_problem(answer: &Answer, status: u16) {
+pub(super) fn assert_problem(answer: &Answer, status: u16) {
     assert_eq!(
         (answer.status, answer.header("content-type")),
         (status, Some("application/problem+json")),
@@ -133,6 +133,28 @@ fn of_two_who_change_the_settings_one_is_told() {
     assert_problem(&late, 412);
     assert_eq!(late.json()["current"]["by"], "token owner", "{late:?}");
     assert_eq!(late.json()["current"]["revision"], applied.json()["settings-revision"], "{late:?}");
+    // He is told what was changed, and the audit log that he came too late.
+    let change = json!({ "what": "list a", "how": "added", "lines": ["entries added: 1 (a.test)"], "affects": [] });
+    assert_eq!(late.json()["changed"], json!({ "since": 0, "changes": [change], "left-out": 0 }), "{late:?}");
+    let audit = scene.relay.json(&["audit", "list", "--by", "token settings"]);
+    assert_eq!(
+        (&audit[0]["record"]["action"], &audit[0]["record"]["result"]),
+        (&json!("settings-apply"), &json!("refused"))
+    );
+    // Of many things some are told, and the others counted.
+    let lists: String = (0..60).map(|n| format!("[lists.l{n}]\nentries = []\n")).collect();
+    let tag = format!("If-Match: {}", applied.header("etag").expect("a tag"));
+    let applied = put(&ann, &["-H", &tag], &format!("{text}{lists}"));
+    assert_eq!(applied.status, 200, "{applied:?}");
+    let late = put(&bob, &["-H", &tag], "");
+    assert_eq!(late.json()["changed"]["changes"].as_array().map(Vec::len), Some(50), "{late:?}");
+    assert_eq!(late.json()["changed"]["left-out"], 10, "{late:?}");
+    // Of what is no revision there is nothing to tell.
+    let unknown = put(&bob, &["-H", "If-Match: \"5d41402abc\""], "");
+    assert_problem(&unknown, 412);
+    assert!(unknown.json()["changed"].is_null() && unknown.json()["current"]["revision"] == 2, "{unknown:?}");
+    let later = put(&bob, &["-H", "If-Match: \"77\""], "");
+    assert!(later.json()["changed"]["trouble"].to_string().contains("no revision 77"), "{later:?}");
 
     // A document that will not do is refused with line and key.
     let tag = format!("If-Match: {}", applied.header("etag").expect("a tag"));
@@ -140,7 +162,7 @@ fn of_two_who_change_the_settings_one_is_told() {
     assert_problem(&wrong, 422);
     assert_eq!(wrong.json()["errors"][0]["line"], 2, "{wrong:?}");
     assert!(wrong.json()["errors"][0]["key"].to_string().contains("lists.a"), "{wrong:?}");
-    assert_eq!(curl::ask(&["-H", &ann, &settings]).json()["document"], text);
+    assert_eq!(curl::ask(&["-H", &ann, &settings]).json()["document"], format!("{text}{lists}"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod scene;
 mod alerts;
 mod alternate_route;
 mod api;
+mod api_operations;
 mod audit;
 mod certificates;
 mod check;

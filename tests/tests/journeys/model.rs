@@ -80,7 +80,13 @@ fn whoever_was_slower_changes_nothing_and_undo_is_a_new_revision() {
     let scene = given().start();
     run(&scene, "address-list create one");
     run(&scene, "address-list create two --if-revision 1");
-    refused(&scene, "address-list create three --if-revision 1", "revision 1 was expected, the newest is 2");
+    let slower = "address-list create three --if-revision 1";
+    refused(&scene, slower, "revision 1 was expected, the newest is 2");
+    refused(&scene, slower, "\nsince revision 1:\n  list two: added");
+    refused(&scene, "settings undo --if-revision 0", "\n  list one: added\n  list two: added\n");
+    let told = scene.relay.run(&["--json", "address-list", "create", "three", "--if-revision", "1"]).out;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!((&told["current"]["revision"], &told["changed"]["changes"][0]["what"]), (&2.into(), &"list two".into()));
     assert!(!run(&scene, "address-list list").contains("three"));
     run(&scene, "settings undo");
     let lists = run(&scene, "address-list list");

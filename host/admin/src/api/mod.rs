@@ -19,7 +19,7 @@ use sealwire_relay::{Act, Downgrade, Relay, RelayStatus, Replaced};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::decide::{DecideAnswer, DecideRequest, decide};
+use crate::decide::{DecideAnswer, DecideRequest, decide_live};
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::peer::Peer;
@@ -117,12 +117,7 @@ async fn audited<T: Serialize + Send + 'static>(
 }
 
 async fn ask(Extract(state): Extract<State>, Json(request): Json<DecideRequest>) -> Answer<DecideAnswer> {
-    let live = state.relay.live();
-    let answer = decide(state.relay.sandbox(), &live.generation, &live.scopes, &live.config, &request).await;
-    let mut answer = answer.map_err(ApiError::bad_request)?;
-    let records = answer.results.iter_mut().flat_map(|decision| &mut decision.records);
-    records.for_each(|record| record.revision = live.settings_revision);
-    Ok(Json(answer))
+    decide_live(&state.relay, &request).await.map(Json).map_err(ApiError::bad_request)
 }
 
 /// For whose mail, and by which route.

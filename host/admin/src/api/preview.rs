@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State as Extract};
+use sealwire_relay::Change;
 use sealwire_relay::preview::{Found, Refused, Span};
 
 use super::{Answer, State};
 use crate::error::ApiError;
 
 pub(super) async fn begin(Extract(state): Extract<State>, Query(span): Query<Span>, document: String) -> Answer<Found> {
-    let begun = state.relay.begin_preview(document, span).await;
+    let begun = state.relay.begin_preview(Change::Document(document), span).await;
     begun.map(Json).map_err(|refused| match refused {
-        Refused::Problems(problems) => ApiError::from(problems),
+        Refused::Change(error) => error.into(),
         Refused::Asked(why) => ApiError::bad_request(why),
         Refused::Running(id) => ApiError::conflict(format!(
             "another preview runs, of number {id}: wait for its end, or stop it with DELETE /v1/settings/preview/{id}"

@@ -36,7 +36,7 @@ pub(super) struct How {
 
 impl How {
     fn by<'a>(&self, actor: &'a Actor) -> Changing<'a> {
-        Changing { actor, note: self.note.clone(), expected: self.expected, reload: self.reload }
+        Changing { actor, note: self.note.clone(), expected: self.expected, within: None, reload: self.reload }
     }
 }
 

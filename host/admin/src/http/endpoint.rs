@@ -23,6 +23,8 @@ use super::conditions::IfMatch;
 use super::problem::Problem;
 use crate::access::{Caller, Role};
 
+/// Media type of nearly every answer.
+pub(crate) const JSON: &str = "application/json";
 /// The header of a message, and what is said about it.
 const REQUEST_MAX: usize = 1 << 20;
 
@@ -55,6 +57,8 @@ pub(crate) struct Endpoint {
     pub(crate) body_max: usize,
     /// None: no body is read.
     pub(crate) media: Option<&'static str>,
+    /// Media type of a success.
+    pub(crate) answers: &'static str,
     /// A change that `If-Match` must accompany.
     pub(crate) conditional: bool,
     /// There may be more: `Link` leads to the next page (RFC 8288).
@@ -147,11 +151,15 @@ impl<T> Reply<T> {
 
 /// What an endpoint answers. `()`: nothing.
 pub(crate) trait Answered: Send + 'static {
+    /// Of what is answered.
+    const MEDIA: &'static str;
     fn octets(&self) -> Result<Vec<u8>, Problem>;
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
 }
 
 impl Answered for () {
+    const MEDIA: &'static str = JSON;
+
     fn octets(&self) -> Result<Vec<u8>, Problem> {
         Ok(Vec::new())
     }
@@ -165,6 +173,8 @@ impl Answered for () {
 pub(crate) trait Value: Serialize + JsonSchema + Send + 'static {}
 
 impl<T: Value> Answered for T {
+    const MEDIA: &'static str = JSON;
+
     fn octets(&self) -> Result<Vec<u8>, Problem> {
         let failed = |error| Problem::internal(format!("the answer cannot be written: {error}"));
         serde_json::to_string(self).map(|json| visible_json(&json).into_bytes()).map_err(failed)
@@ -218,6 +228,7 @@ where
         status,
         body_max: REQUEST_MAX,
         media: B::MEDIA,
+        answers: T::MEDIA,
         conditional: false,
         paged: false,
         told_by,

@@ -5,14 +5,17 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use schemars::JsonSchema;
+use sealwire_core::units::Within;
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::now;
 use super::problem::Problem;
 use crate::access::tokens::random;
+use crate::access::{Caller, Role};
 
 /// How long a job that has ended can be looked at.
 const KEPT_SECS: u64 = 3600;
@@ -29,7 +32,7 @@ const ID_OCTETS: usize = 8;
 pub struct Job {
     /// Of this job.
     pub id: String,
-    /// What it does: `tls-test`.
+    /// What it does: `tls-test`, `settings-preview`.
     pub kind: String,
     /// Who began it.
     pub by: String,
@@ -37,13 +40,13 @@ pub struct Job {
     pub state: JobState,
     /// Steps that were done.
     pub done: u64,
-    /// Steps that there are.
+    /// Steps that there are, as far as it is known.
     pub total: u64,
     /// Seconds since the Unix epoch.
     pub began_at: u64,
     /// Seconds since the Unix epoch; none: it has not ended.
     pub ended_at: Option<u64>,
-    /// What came of it, once it is done.
+    /// What came of it, once it is done; of some that were ended, what came of it until then.
     pub result: Option<Value>,
     /// Why it failed.
     pub error: Option<String>,
@@ -63,13 +66,43 @@ pub enum JobState {
     Cancelled,
 }
 
+/// Who may look at a job and end it: whoever has one of the roles in all of the units that it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct For {
+    pub(crate) roles: &'static [Role],
+    pub(crate) units: Within,
+}
+
+impl For {
+    /// A job about the relay as a whole.
+    pub(crate) fn root(roles: &'static [Role]) -> For {
+        For { roles, units: Within::new(vec![sealwire_core::units::UnitPath::root().names().to_vec()]) }
+    }
+
+    fn is_for(&self, caller: &Caller) -> bool {
+        let scope = caller.scope(self.roles);
+        self.units.units().iter().all(|unit| scope.holds(unit))
+    }
+}
+
 /// All jobs.
 #[derive(Clone, Default)]
 pub(crate) struct Jobs(Arc<Mutex<BTreeMap<String, Kept>>>);
 
 struct Kept {
     job: Job,
-    work: Option<AbortHandle>,
+    of: For,
+    how_to_end: End,
+    /// Somebody has asked it to end.
+    is_ending: bool,
+}
+
+/// How work is ended before it is done.
+enum End {
+    /// Wherever it is; nothing comes of it.
+    Abort(AbortHandle),
+    /// It is asked, and tells what came of it until then.
+    Ask(watch::Sender<bool>),
 }
 
 /// Who wants it told how far a job is.
@@ -83,16 +116,50 @@ impl Progress {
     pub(crate) fn done(&self, done: u64) {
         self.jobs.change(&self.id, |job| job.done = done);
     }
+
+    /// So many steps of so many were done.
+    pub(crate) fn of(&self, done: u64, total: u64) {
+        self.jobs.change(&self.id, |job| (job.done, job.total) = (done, total));
+    }
 }
 
 impl Jobs {
-    /// Begins work of so many steps.
+    /// Begins work of so many steps, which may be broken off anywhere.
     pub(crate) fn begin<F>(
         &self,
         kind: &str,
-        by: String,
+        (by, of): (String, For),
         total: u64,
         work: impl FnOnce(Progress) -> F,
+    ) -> Result<Job, Problem>
+    where
+        F: Future<Output = Result<Value, String>> + Send + 'static,
+    {
+        self.start(kind, (by, of), total, work, End::Abort)
+    }
+
+    /// Begins work that ends by itself soon after it was asked to; what it says then is kept.
+    pub(crate) fn begin_to_be_asked<F>(
+        &self,
+        kind: &str,
+        (by, of): (String, For),
+        total: u64,
+        work: impl FnOnce(Progress, watch::Receiver<bool>) -> F,
+    ) -> Result<Job, Problem>
+    where
+        F: Future<Output = Result<Value, String>> + Send + 'static,
+    {
+        let (stop, asked) = watch::channel(false);
+        self.start(kind, (by, of), total, |progress| work(progress, asked), |_| End::Ask(stop))
+    }
+
+    fn start<F>(
+        &self,
+        kind: &str,
+        (by, of): (String, For),
+        total: u64,
+        work: impl FnOnce(Progress) -> F,
+        end: impl FnOnce(AbortHandle) -> End,
     ) -> Result<Job, Problem>
     where
         F: Future<Output = Result<Value, String>> + Send + 'static,
@@ -110,7 +177,6 @@ impl Jobs {
             result: None,
             error: None,
         };
-        let work = work(Progress { jobs: self.clone(), id: id.clone() });
         let mut jobs = self.0.lock().map_err(|_| Problem::internal("jobs cannot be looked up"))?;
         jobs.retain(|_, kept| kept.job.ended_at.is_none_or(|at| at + KEPT_SECS > now()));
         let at_work = jobs.values().filter(|kept| kept.job.state == JobState::Running).count();
@@ -119,106 +185,65 @@ impl Jobs {
             let problem = Problem::new(axum::http::StatusCode::TOO_MANY_REQUESTS, text);
             return Err(problem.with(axum::http::header::RETRY_AFTER, "60"));
         }
-        jobs.insert(id.clone(), Kept { job: job.clone(), work: None });
+        let work = work(Progress { jobs: self.clone(), id: id.clone() });
         let ended = self.clone();
+        // It waits for the lock with whatever it has to tell, so that it finds itself in the list.
         let doing = tokio::spawn(async move {
             let result = work.await;
-            ended.change(&id, |job| match result {
-                Ok(result) => (job.state, job.result, job.done) = (JobState::Done, Some(result), job.total),
-                Err(why) => (job.state, job.error) = (JobState::Failed, Some(why)),
-            });
+            ended.ended(&id, result);
         });
-        if let Some(kept) = jobs.get_mut(&job.id) {
-            kept.work = Some(doing.abort_handle());
-        }
+        let kept = Kept { job: job.clone(), of, how_to_end: end(doing.abort_handle()), is_ending: false };
+        jobs.insert(job.id.clone(), kept);
         Ok(job)
     }
 
-    /// Those that go on or ended lately, in the order of their ids.
-    pub(crate) fn all(&self) -> Vec<Job> {
-        let is_kept = |job: &Job| job.ended_at.is_none_or(|at| at + KEPT_SECS > now());
+    /// Those that the caller may look at and that go on or ended lately, in the order of their ids.
+    pub(crate) fn all(&self, caller: &Caller) -> Vec<Job> {
+        let is_shown =
+            |kept: &&Kept| kept.of.is_for(caller) && kept.job.ended_at.is_none_or(|at| at + KEPT_SECS > now());
         let jobs = self.0.lock();
-        jobs.map(|jobs| jobs.values().map(|kept| kept.job.clone()).filter(is_kept).collect()).unwrap_or_default()
+        jobs.map(|jobs| jobs.values().filter(is_shown).map(|kept| kept.job.clone()).collect()).unwrap_or_default()
     }
 
-    /// Ends one that goes on; one that has ended is forgotten. None: there is no such job.
-    pub(crate) fn end(&self, id: &str) -> Option<Job> {
+    /// Ends one that goes on; one that has ended is forgotten. None: there is no such job, or none for the caller.
+    pub(crate) fn end(&self, id: &str, caller: &Caller) -> Option<Job> {
         let mut jobs = self.0.lock().ok()?;
-        let kept = jobs.get_mut(id)?;
+        let kept = jobs.get_mut(id).filter(|kept| kept.of.is_for(caller))?;
         if kept.job.state != JobState::Running {
             return jobs.remove(id).map(|kept| kept.job);
         }
-        if let Some(work) = &kept.work {
-            work.abort();
+        kept.is_ending = true;
+        match &kept.how_to_end {
+            End::Abort(work) => {
+                work.abort();
+                kept.job.state = JobState::Cancelled;
+                kept.job.ended_at = Some(now());
+            }
+            End::Ask(stop) => drop(stop.send_replace(true)),
         }
-        kept.job.state = JobState::Cancelled;
-        kept.job.ended_at = Some(now());
         Some(kept.job.clone())
     }
 
     /// Of a job that goes on; what was cancelled stays so.
     fn change(&self, id: &str, change: impl FnOnce(&mut Job)) {
         let Ok(mut jobs) = self.0.lock() else { return };
-        let Some(kept) = jobs.get_mut(id).filter(|kept| kept.job.state == JobState::Running) else { return };
-        change(&mut kept.job);
-        if kept.job.state != JobState::Running {
-            kept.job.ended_at = Some(now());
+        let running = jobs.get_mut(id).filter(|kept| kept.job.state == JobState::Running);
+        if let Some(kept) = running {
+            change(&mut kept.job);
         }
+    }
+
+    fn ended(&self, id: &str, result: Result<Value, String>) {
+        let Ok(mut jobs) = self.0.lock() else { return };
+        let Some(kept) = jobs.get_mut(id).filter(|kept| kept.job.state == JobState::Running) else { return };
+        let done = if kept.is_ending { JobState::Cancelled } else { JobState::Done };
+        match result {
+            Ok(result) => (kept.job.state, kept.job.result) = (done, Some(result)),
+            Err(why) => (kept.job.state, kept.job.error) = (JobState::Failed, Some(why)),
+        }
+        kept.job.ended_at = Some(now());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    fn one(jobs: &Jobs, id: &str) -> Job {
-        jobs.all().into_iter().find(|job| job.id == id).expect("it is kept")
-    }
-
-    async fn until_ended(jobs: &Jobs, id: &str) -> Job {
-        while one(jobs, id).state == JobState::Running {
-            tokio::task::yield_now().await;
-        }
-        one(jobs, id)
-    }
-
-    #[tokio::test]
-    async fn a_job_is_done_fails_or_is_ended() {
-        let jobs = Jobs::default();
-        let (go, gone) = oneshot::channel::<()>();
-        let work = |progress: Progress| async move {
-            progress.done(1);
-            gone.await.map_err(|error| error.to_string())?;
-            Ok(json!("result"))
-        };
-        let job = jobs.begin("test", "ann".to_owned(), 2, work).expect("begun");
-        while one(&jobs, &job.id).done == 0 {
-            tokio::task::yield_now().await;
-        }
-        go.send(()).expect("it waits");
-        let ended = until_ended(&jobs, &job.id).await;
-        assert_eq!((ended.state, ended.result, ended.done), (JobState::Done, Some(json!("result")), 2));
-
-        let job = jobs.begin("test", "ann".to_owned(), 1, |_| async { Err("why".to_owned()) }).expect("begun");
-        let ended = until_ended(&jobs, &job.id).await;
-        assert_eq!((ended.state, ended.error.as_deref()), (JobState::Failed, Some("why")));
-
-        let job = jobs.begin("test", "ann".to_owned(), 1, |_| std::future::pending()).expect("begun");
-        assert_eq!(jobs.end(&job.id).map(|job| job.state), Some(JobState::Cancelled));
-        assert_eq!(one(&jobs, &job.id).state, JobState::Cancelled);
-        assert!(jobs.end(&job.id).is_some() && jobs.end(&job.id).is_none(), "then it is forgotten");
-    }
-
-    #[tokio::test]
-    async fn there_is_a_bound_on_jobs_at_work() {
-        let jobs = Jobs::default();
-        let begin = || jobs.begin("test", "ann".to_owned(), 1, |_| std::future::pending());
-        let begun: Vec<_> = (0..AT_WORK_MAX).map(|_| begin().expect("begun")).collect();
-        assert_eq!(begin().expect_err("too many").status().as_u16(), 429);
-        jobs.end(&begun[0].id);
-        assert!(begin().is_ok(), "one has ended");
-    }
-}
+mod tests;

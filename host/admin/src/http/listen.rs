@@ -148,16 +148,17 @@ pub(super) fn peer(request: &Request) -> Option<Peer> {
     request.extensions().get::<Peer>().cloned()
 }
 
-/// What every answer says to browsers: it is data for whoever asked, and nothing else.
+/// What every answer says to browsers: it is data for whoever asked, and nothing else. An endpoint of a page has a policy of its own.
 fn strict(mut response: Response, is_tls: bool) -> Response {
-    const STRICT: [(HeaderName, &str); 5] = [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    const DATA: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    const STRICT: [(HeaderName, &str); 4] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ];
     let headers = response.headers_mut();
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(DATA);
     for (name, value) in STRICT {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -159,7 +159,7 @@ fn without_null(mut schema: Value) -> Value {
 fn responses(endpoint: &Endpoint, shape: &Shape, problem: &Schema) -> Value {
     let mut success = json!({ "description": endpoint.status.canonical_reason().unwrap_or_default() });
     if let Some(schema) = &shape.answer {
-        success["content"] = json!({ "application/json": { "schema": schema } });
+        success["content"] = json!({ endpoint.answers: { "schema": schema } });
     }
     let mut headers = Map::new();
     let text = |description: &str| json!({ "description": description, "schema": { "type": "string" } });
@@ -202,13 +202,10 @@ fn refusals(endpoint: &Endpoint) -> Vec<u16> {
         Access::Known | Access::Root(_) | Access::Units(_) => statuses.extend([401, 403]),
     }
     if endpoint.path.contains('{') || endpoint.method != Method::GET {
-        statuses.extend([404, 409]);
+        statuses.extend([404, 409, 422]);
     }
     if endpoint.media.is_some() {
         statuses.extend([408, 413, 415]);
-    }
-    if endpoint.method != Method::GET {
-        statuses.push(422);
     }
     if endpoint.conditional {
         statuses.extend([412, 428]);

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use sealwire_core::visible::visible_json;
 use sealwire_relay::settings::EditError;
-use sealwire_relay::{ChangeError, config};
-use sealwire_store::StoreError;
+use sealwire_relay::{ChangeError, ChangedSince, config};
+use sealwire_store::{Revision, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// Media type of problem details.
@@ -33,6 +33,9 @@ pub struct ProblemDetails {
     /// With 412: what is there now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Current>,
+    /// With 412: what has changed since the revision that If-Match names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<ChangedSince>,
 }
 
 /// One thing that is wrong, and where: in the body, a parameter, a header, or a line of a document.
@@ -61,7 +64,7 @@ pub struct Fault {
 }
 
 /// What stands where something else was expected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Current {
     /// Number of the newest revision; 0: there is none.
     pub revision: u64,
@@ -69,6 +72,12 @@ pub struct Current {
     pub by: String,
     /// When, seconds since the Unix epoch.
     pub at: u64,
+}
+
+impl Current {
+    pub(crate) fn of(newest: Revision) -> Current {
+        Current { revision: newest.revision, by: newest.by, at: newest.at }
+    }
 }
 
 /// A problem on its way out.
@@ -88,6 +97,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             current: None,
+            changed: None,
         };
         Problem { status, details: Box::new(details), headers: Vec::new() }
     }
@@ -157,11 +167,6 @@ impl Problem {
         self
     }
 
-    pub(crate) fn with_current(mut self, current: Current) -> Problem {
-        self.details.current = Some(current);
-        self
-    }
-
     /// A header field whose value is text of our own.
     pub(crate) fn with(self, name: HeaderName, value: &str) -> Problem {
         match HeaderValue::from_str(value) {
@@ -226,11 +231,13 @@ impl From<ChangeError> for Problem {
         match error {
             ChangeError::Refused(problems) => problems.into(),
             ChangeError::Edit(EditError::NotFound(_)) | ChangeError::NoRevision(_) => Problem::not_found(text),
+            ChangeError::NotTheirs { .. } => Problem::forbidden(text),
             ChangeError::Edit(EditError::Wrong(_)) => Problem::unprocessable(text),
-            ChangeError::Conflict { newest, .. } => {
-                let current = newest.map(|newest| (newest.revision, newest.by, newest.at)).unwrap_or_default();
-                let (revision, by, at) = current;
-                Problem::precondition_failed(text).with_current(Current { revision, by, at })
+            ChangeError::Conflict { newest, changed, .. } => {
+                let mut problem = Problem::precondition_failed(text);
+                problem.details.current = Some(newest.map(|newest| Current::of(*newest)).unwrap_or_default());
+                problem.details.changed = changed.map(|changed| *changed);
+                problem
             }
             ChangeError::Store(error) => error.into(),
         }

@@ -24,8 +24,6 @@ use super::problem::Problem;
 use super::{Api, Peer, instant, now, text};
 use crate::access::{Caller, Who};
 
-/// Media type of every answer.
-const JSON: &str = "application/json";
 /// What a session's changes repeat.
 const CSRF_TOKEN: &str = "x-csrf-token";
 /// How long the body of a request may take to arrive.
@@ -80,8 +78,8 @@ async fn answer(
             return Err(problem);
         }
     };
-    if !is_acceptable(&parts.headers, JSON) {
-        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, format!("answers are {JSON} alone")));
+    if !is_acceptable(&parts.headers, endpoint.answers) {
+        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, format!("answers are {} alone", endpoint.answers)));
     }
     let body = read_body(endpoint, parts, body).await?;
     let path = path.map_err(|error| Problem::bad_request(format!("the path cannot be read: {error}")))?;
@@ -272,11 +270,19 @@ fn respond(endpoint: &Endpoint, parts: &Parts, done: Done) -> Response {
         Err(problem) => return problem.into_response(),
         Ok(true) => StatusCode::NOT_MODIFIED.into_response(),
         Ok(false) if done.body.is_empty() => done.status.into_response(),
-        Ok(false) => (done.status, [(header::CONTENT_TYPE, JSON)], done.body).into_response(),
+        Ok(false) => (done.status, [(header::CONTENT_TYPE, content_type(endpoint))], done.body).into_response(),
     };
     response.headers_mut().extend(done.headers);
     if let Some(tag) = tag.and_then(|tag| HeaderValue::from_str(&tag).ok()) {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+/// Text is UTF-8, and says so; JSON is, and has no parameter for it (RFC 8259 §11).
+fn content_type(endpoint: &Endpoint) -> String {
+    match endpoint.answers.starts_with("text/") {
+        true => format!("{}; charset=utf-8", endpoint.answers),
+        false => endpoint.answers.to_owned(),
+    }
 }

@@ -1,4 +1,4 @@
-//! Jobs: looked at and ended by whoever may begin one.
+//! Jobs: looked at and ended by whoever may do what they do, in all the units that they are about.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -20,16 +20,16 @@ impl Pairs for Id {}
 impl Value for Job {}
 
 pub(super) async fn list(ask: Ask) -> Answer<Vec<Job>> {
-    Ok(Reply::new(ask.api.jobs.all()))
+    Ok(Reply::new(ask.api.jobs.all(&ask.caller)))
 }
 
 pub(super) async fn show(ask: Ask<Id>) -> Answer<Job> {
-    let found = ask.api.jobs.all().into_iter().find(|job| job.id == ask.path.id);
+    let found = ask.api.jobs.all(&ask.caller).into_iter().find(|job| job.id == ask.path.id);
     found.map(Reply::new).ok_or_else(|| unknown(&ask.path.id))
 }
 
 pub(super) async fn end(ask: Ask<Id>) -> Answer<Job> {
-    ask.api.jobs.end(&ask.path.id).map(Reply::new).ok_or_else(|| unknown(&ask.path.id))
+    ask.api.jobs.end(&ask.path.id, &ask.caller).map(Reply::new).ok_or_else(|| unknown(&ask.path.id))
 }
 
 fn unknown(id: &str) -> Problem {

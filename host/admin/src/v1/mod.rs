@@ -8,11 +8,14 @@ mod admins;
 mod audit;
 mod decide;
 mod downgrades;
+mod evidence;
+mod explain;
 mod jobs;
 mod log;
 mod model;
 mod openapi;
 mod page;
+mod preview;
 mod queue;
 mod relay;
 mod session;
@@ -29,6 +32,8 @@ use crate::http::endpoint::{Endpoint, endpoint};
 
 pub use admins::{AdministratorChange, FirstAdministrator, NewAdministrator};
 pub use audit::AuditPage;
+pub use evidence::EvidenceKey;
+pub use explain::{Explained, Explanation, Foretold, ForetoldDecision};
 pub use log::LogPage;
 pub use queue::{QueueQuery, ReleaseRequest, RetryRequest};
 pub use relay::Whoami;
@@ -45,6 +50,10 @@ const DELETE: fn(&'static str) -> (Method, &'static str) = |path| (Method::DELET
 
 /// Whoever has any role looks at how the relay does.
 const ANY: &[Role] = &Role::ALL;
+/// Whoever looks at settings.
+const LOOKS_AT_SETTINGS: &[Role] = &[Settings, Policies, Auditor];
+/// Whoever moves what is in the queue.
+const MOVES: &[Role] = &[Queue];
 /// A settings document with a few lists of a million entries.
 const DOCUMENT_MAX: usize = 1 << 30;
 
@@ -62,18 +71,26 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             DELETE("/queue/{id}"),
             "queueRemove",
             "Take a message out of the queue; its sender is not told",
-            Units(&[Queue]),
+            Units(MOVES),
             queue::remove,
         ),
-        endpoint(POST("/queue/retry"), "queueRetry", "Make recipients due at once", Units(&[Queue]), queue::retry),
+        endpoint(POST("/queue/retry"), "queueRetry", "Make recipients due at once", Units(MOVES), queue::retry),
+        endpoint(
+            POST("/queue/retries"),
+            "queueRetryBegin",
+            "Make recipients due at once, as a job: a part of the queue at a time, the oldest first",
+            Units(MOVES),
+            queue::begin_retry,
+        )
+        .begins(),
         endpoint(
             POST("/queue/hold"),
             "queueHold",
             "Keep what is in the queue from leaving",
-            Units(&[Queue]),
+            Units(MOVES),
             queue::hold,
         ),
-        endpoint(POST("/queue/release"), "queueRelease", "End holds of operators", Units(&[Queue]), queue::release),
+        endpoint(POST("/queue/release"), "queueRelease", "End holds of operators", Units(MOVES), queue::release),
         endpoint(
             GET("/log"),
             "logRead",
@@ -82,6 +99,21 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             log::read,
         )
         .paged(),
+        endpoint(
+            GET("/explain/{message}"),
+            "explainMessage",
+            "Why a message met the end it met, in words: settings, entries met, facts, rules, demands",
+            Units(&[Queue, Auditor]),
+            explain::of_message,
+        ),
+        endpoint(
+            POST("/explain"),
+            "explainFacts",
+            "What the policies would decide on a message that nobody has sent, and why, in words",
+            Root(ANY),
+            explain::of_facts,
+        )
+        .looks(),
         endpoint(GET("/audit"), "auditList", "Who changed what, or tried to", Root(&[Auditor]), audit::read).paged(),
         endpoint(
             GET("/audit/anchor"),
@@ -98,6 +130,27 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             audit::verify,
         ),
         endpoint(
+            GET("/evidence/{domain}"),
+            "evidence",
+            "What the log has of the mail with a domain in a month, signed",
+            Root(&[Auditor]),
+            evidence::document,
+        ),
+        endpoint(
+            GET("/evidence/{domain}/page"),
+            "evidencePage",
+            "The same, as a page for people",
+            Root(&[Auditor]),
+            evidence::page,
+        ),
+        endpoint(
+            GET("/evidence-key"),
+            "evidenceKey",
+            "The public key that evidence is signed with",
+            Root(&[Auditor]),
+            evidence::key,
+        ),
+        endpoint(
             POST("/decide"),
             "decide",
             "Put a message before the policies and see what they decide, and why; nothing is sent",
@@ -109,7 +162,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             GET("/settings"),
             "settingsShow",
             "The newest revision of the settings; number 0 and empty before the first",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             settings::show,
         ),
         endpoint(
@@ -126,21 +179,21 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             GET("/settings/revisions"),
             "settingsRevisions",
             "The newest revisions, without their documents",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             settings::revisions,
         ),
         endpoint(
             GET("/settings/revisions/{revision}"),
             "settingsRevision",
             "One revision",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             settings::revision,
         ),
         endpoint(
             POST("/settings/edits"),
             "settingsEdit",
-            "Edit the revision that If-Match names: units, settings, lists, routes; all of it or nothing",
-            Root(&[Settings]),
+            "Edit the revision that If-Match names: units, settings, lists, routes; all of it or nothing; what is of one's units alone",
+            Units(&[Settings]),
             model::edit,
         )
         .takes(DOCUMENT_MAX)
@@ -159,23 +212,43 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             POST("/settings/diff"),
             "settingsDiff",
             "What a document would change of what is in force; nothing is changed",
-            Root(&[Settings, Policies, Auditor]),
+            Root(LOOKS_AT_SETTINGS),
             model::diff,
         )
         .takes(DOCUMENT_MAX)
         .looks(),
         endpoint(
+            POST("/settings/preview"),
+            "settingsPreview",
+            "See what a document would have done to the mail of the last days, as a job; nothing is changed",
+            Root(LOOKS_AT_SETTINGS),
+            preview::of_document,
+        )
+        .takes(DOCUMENT_MAX)
+        .begins()
+        .looks(),
+        endpoint(
+            POST("/settings/edits/preview"),
+            "settingsEditPreview",
+            "See what edits of the settings in force would have done, as a job; nothing is changed",
+            Root(LOOKS_AT_SETTINGS),
+            preview::of_edits,
+        )
+        .takes(DOCUMENT_MAX)
+        .begins()
+        .looks(),
+        endpoint(
             GET("/model"),
             "modelShow",
             "What is in force: units, settings and how they stand, lists and where they are used, routes",
-            Root(&[Settings, Policies, Auditor]),
+            Units(LOOKS_AT_SETTINGS),
             model::show,
         ),
         endpoint(
             GET("/lists/{list}/entries"),
             "listEntries",
             "Entries of a list, as they were written",
-            Root(&[Settings, Policies, Auditor]),
+            Units(LOOKS_AT_SETTINGS),
             model::entries,
         )
         .paged(),
@@ -223,13 +296,13 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         )
         .begins()
         .looks(),
-        endpoint(GET("/jobs"), "jobList", "Jobs that go on, or ended within the hour", Root(ANY), jobs::list),
-        endpoint(GET("/jobs/{id}"), "jobShow", "One job: how far it is, or what came of it", Root(ANY), jobs::show),
+        endpoint(GET("/jobs"), "jobList", "Jobs that go on, or ended within the hour", Units(ANY), jobs::list),
+        endpoint(GET("/jobs/{id}"), "jobShow", "One job: how far it is, or what came of it", Units(ANY), jobs::show),
         endpoint(
             DELETE("/jobs/{id}"),
             "jobEnd",
             "End a job that goes on; forget one that has ended",
-            Root(ANY),
+            Units(ANY),
             jobs::end,
         ),
         endpoint(POST("/session"), "login", "Begin a session, for pages in a browser", Open, session::login)

@@ -66,7 +66,7 @@ impl Value for Entries {}
 impl Value for Difference {}
 
 pub(super) async fn show(ask: Ask) -> Answer<Model> {
-    let model = ask.api.relay.model();
+    let model = ask.api.relay.model_of(&ask.scope);
     let tag = tag(model.revision);
     Ok(Reply::new(model).tagged(tag))
 }
@@ -80,7 +80,10 @@ pub(super) async fn entries(ask: Ask<Of, Page>) -> Answer<Entries> {
         return Err(Problem::at_parameter("limit", format!("must be from 1 to {LIMIT_MAX}")));
     }
     let list = ask.path.list;
-    let found = ask.api.relay.entries(&list, wanted).await?;
+    let found = match ask.api.relay.list_is_of(&list, &ask.scope) {
+        true => ask.api.relay.entries(&list, wanted).await?,
+        false => None,
+    };
     let page = found.ok_or_else(|| Problem::not_found(format!("the settings have no list {list:?}")))?;
     let next = page.next.map(|next| next.to_string());
     let reply = Reply::new(page);
@@ -93,7 +96,8 @@ pub(super) async fn entries(ask: Ask<Of, Page>) -> Answer<Entries> {
 pub(super) async fn edit(ask: Ask<(), Why, Json<Vec<Edit>>>) -> Answer<Replaced> {
     let expected = Some(super::settings::expected(&ask.api, required(ask.if_match)?).await?);
     let (note, actor) = (super::settings::noted(ask.query.note)?, ask.caller.actor());
-    let how = Changing { actor: &actor, note, expected, reload: false };
+    let within = Some(ask.scope).filter(|scope| !scope.is_all());
+    let how = Changing { actor: &actor, note, expected, within, reload: false };
     let replaced = ask.api.relay.edit_settings(ask.body.0, how).await?;
     let tag = tag(replaced.settings_revision);
     Ok(Reply::new(replaced).tagged(tag))
@@ -102,7 +106,7 @@ pub(super) async fn edit(ask: Ask<(), Why, Json<Vec<Edit>>>) -> Answer<Replaced>
 pub(super) async fn undo(ask: Ask<(), Back>) -> Answer<Replaced> {
     let expected = Some(super::settings::expected(&ask.api, required(ask.if_match)?).await?);
     let (note, actor) = (super::settings::noted(ask.query.note)?, ask.caller.actor());
-    let how = Changing { actor: &actor, note, expected, reload: false };
+    let how = Changing { actor: &actor, note, expected, within: None, reload: false };
     let replaced = ask.api.relay.undo_settings(ask.query.to, how).await?;
     let tag = tag(replaced.settings_revision);
     Ok(Reply::new(replaced).tagged(tag))

@@ -1,5 +1,7 @@
 //! The queue: list, show, retry, hold, release, remove, each within the caller's units.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::units::Within;
@@ -7,11 +9,15 @@ use sealwire_relay::Act;
 use sealwire_store::{Held, QueueFilter, QueueItem, Retried, Retry, Selection};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
+use super::MOVES;
 use super::page::{self, linked};
 use crate::api::queue::{HoldRequest, QueueEntry, Released, Removed, hold_of, in_words, not_queued, now_ms, told};
+use crate::http::BASE;
 use crate::http::ask::{Ask, Json, Pairs};
 use crate::http::endpoint::{self, Answer, Reply};
+use crate::http::jobs::{For, Job, Progress};
 use crate::http::problem::Problem;
 
 /// Which entries.
@@ -116,6 +122,27 @@ pub(super) async fn retry(ask: Ask<(), (), Json<RetryRequest>>) -> Answer<Retrie
     let which = some(ask.scope).into_iter().fold(which, |which, within| Retry::Within(within, Box::new(which)));
     let retried = ask.api.relay.retry(which, ask.caller.name()).await?;
     Ok(Reply::new(retried).told(act.changing(Value::Null, json!(retried))))
+}
+
+/// The same as a job: a long queue takes its time.
+pub(super) async fn begin_retry(ask: Ask<(), (), Json<RetryRequest>>) -> Answer<Job> {
+    let Json(RetryRequest { which }) = ask.body;
+    let act = Act::of("", in_words(&which));
+    let (relay, by) = (Arc::clone(&ask.api.relay), ask.caller.name());
+    let of = (by.clone(), For { roles: MOVES, units: ask.scope.clone() });
+    let which = some(ask.scope).into_iter().fold(which, |which, within| Retry::Within(within, Box::new(which)));
+    let work = |progress: Progress, stop: watch::Receiver<bool>| async move {
+        let told = |done, total, _| {
+            progress.of(done, total);
+            !*stop.borrow()
+        };
+        let retried = relay.retry_by_lots(which, by, told).await.map_err(|error| error.to_string())?;
+        serde_json::to_value(retried).map_err(|error| error.to_string())
+    };
+    let job = ask.api.jobs.begin_to_be_asked("queue-retry", of, 0, work)?;
+    let location = format!("{BASE}/jobs/{}", job.id);
+    let told = act.changing(Value::Null, json!({ "job": job.id }));
+    Ok(Reply::new(job).at(&location).told(told))
 }
 
 pub(super) async fn hold(ask: Ask<(), (), Json<HoldRequest>>) -> Answer<Held> {

@@ -59,20 +59,28 @@ pub(super) async fn apply(ask: Ask<(), How, Document>) -> Answer<Replaced> {
     let note = noted(note)?;
     let expected = Some(expected(&ask.api, required(ask.if_match)?).await?);
     let (Document(document), actor) = (ask.body, ask.caller.actor());
-    let how = Changing { actor: &actor, note, expected, reload: reload.unwrap_or(false) };
+    let how = Changing { actor: &actor, note, expected, within: None, reload: reload.unwrap_or(false) };
     let replaced = ask.api.relay.apply_settings(document, how).await?;
     let tag = tag(replaced.settings_revision);
     Ok(Reply::new(replaced).tagged(tag))
 }
 
-/// The revision that a change is made from, if it is the newest still. Somebody may be quicker in between; the relay asks again.
+/// The revision that a change is made from: the newest where If-Match names it, else the latest that it names, for the relay to
+/// refuse and to say what has changed since.
 pub(super) async fn expected(api: &Api, asked: IfMatch) -> Result<u64, Problem> {
     let newest = api.relay.store().revisions(1).await?.pop();
     let number = newest.as_ref().map_or(0, |newest| newest.revision);
-    match asked.holds(Some(&tag(number))) {
-        true => Ok(number),
-        false => Err(ChangeError::Conflict { expected: None, newest: newest.map(Box::new) }.into()),
+    match &asked {
+        _ if asked.holds(Some(&tag(number))) => Ok(number),
+        IfMatch::Tags(tags) if let Some(other) = tags.iter().filter_map(|tag| revision_of(tag)).max() => Ok(other),
+        _ => Err(ChangeError::Conflict { expected: None, newest: newest.map(Box::new), changed: None }.into()),
     }
+}
+
+/// The revision that a tag is of; None: it is none of ours.
+fn revision_of(of: &str) -> Option<u64> {
+    let number = of.trim_matches('"').parse().ok()?;
+    (tag(number) == of).then_some(number)
 }
 
 /// What a change is for, on one line.
@@ -92,4 +100,26 @@ async fn newest(api: &Api) -> Result<Revision, Problem> {
 
 pub(super) fn tag(revision: u64) -> String {
     format!("\"{revision}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_ours_have_a_revision() {
+        let rows = [
+            ("\"7\"", Some(7)),
+            ("\"0\"", Some(0)),
+            ("\"007\"", None),
+            ("\"+7\"", None),
+            ("7", None),
+            ("W/\"7\"", None),
+            ("\"99999999999999999999\"", None),
+            ("\"5d41402abc4b2a76\"", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(revision_of(text), expected, "{text}");
+        }
+    }
 }

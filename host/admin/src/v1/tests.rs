@@ -3,6 +3,8 @@
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 
+use sealwire_store::{Retried, Retry};
+
 use super::endpoints;
 use super::world::{MARK, PEER, SETTINGS, THEIRS, World};
 use crate::access::{Grant, Role};
@@ -45,6 +47,10 @@ async fn everyone_may_what_the_table_says_and_nothing_else() {
                     };
                     if !may {
                         said.assert_problem(StatusCode::FORBIDDEN, &what);
+                    } else if endpoint.id == "settingsEdit" && !sees {
+                        // Its body names the object, and so does the refusal.
+                        said.assert_problem(StatusCode::FORBIDDEN, &what);
+                        assert!(said.body.contains("setting theirs is not of the units"), "{what}: {said:?}");
                     } else {
                         let open = matches!(endpoint.access, Access::Open);
                         let wrong = if open { &[500][..] } else { &[401, 403, 500] };
@@ -64,7 +70,7 @@ async fn everyone_may_what_the_table_says_and_nothing_else() {
                     if is_of_units && may && sees && endpoint.method == Method::GET {
                         assert!(said.body.contains(MARK), "{what} is not shown what is his: {said:?}");
                     }
-                    let _ = world.api.relay.store().remove(&object, 1, "test".to_owned()).await;
+                    world.clear(&object).await;
                 }
             }
         }
@@ -91,19 +97,42 @@ async fn nobody_may_anything() {
             let before = world.state().await;
             let body = World::body(&endpoint, &object, true);
             let said = world.ask(&endpoint, &object, body, token.map(|token| token as &str)).await;
+            let after = world.state().await;
+            world.clear(&object).await;
             if matches!(endpoint.access, Access::Open) {
                 assert!(!said.status.is_server_error(), "{what}: {said:?}");
                 continue;
             }
             said.assert_problem(StatusCode::UNAUTHORIZED, &what);
             assert!(said.asks.is_some_and(|asks| asks.starts_with("Bearer")), "{what}");
-            assert_eq!(world.state().await, before, "{what}");
+            assert_eq!(after, before, "{what}");
         }
     }
     let audit = world.api.relay.store().audit_log(Default::default()).await.expect("the audit log");
     let of = |name: &str| audit.iter().filter(|line| line.text.contains(name) && line.text.contains("refused")).count();
     let rows = endpoints().iter().filter(|endpoint| !matches!(endpoint.access, Access::Open)).count();
     assert_eq!((of("token revoked"), of("token expired")), (rows, rows), "who was known is told of");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_by_lots_tells_how_far_it_is_and_stops_where_it_is_told_to() {
+    let world = World::new().await;
+    let queue = endpoints().into_iter().find(|endpoint| endpoint.id == "queueRetryBegin").expect("a row");
+    for _ in 0..250 {
+        world.object(&queue).await;
+    }
+    let by_lots = async |lots: usize| {
+        let mut heard = Vec::new();
+        let told = |done, total, retried: Retried| {
+            heard.push((done, total, retried.recipients));
+            heard.len() <= lots
+        };
+        let retried = world.api.relay.retry_by_lots(Retry::All, "test".to_owned(), told).await.expect("retried");
+        (retried.recipients, heard)
+    };
+    assert_eq!(by_lots(0).await, (0, vec![(0, 250, 0)]), "it is stopped before it begins");
+    assert_eq!(by_lots(1).await, (200, vec![(0, 250, 0), (200, 250, 200)]));
+    assert_eq!(by_lots(9).await, (250, vec![(0, 250, 0), (200, 250, 200), (250, 250, 250)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,11 @@ use sealwire_core::address::Mailbox;
 use sealwire_relay::tls_test::TlsTest;
 use serde::{Deserialize, Serialize};
 
+use super::ANY;
 use crate::http::BASE;
 use crate::http::ask::{Ask, Json};
 use crate::http::endpoint::{Answer, Reply};
-use crate::http::jobs::{Job, Progress};
+use crate::http::jobs::{For, Job, Progress};
 use crate::http::problem::Problem;
 
 /// Mailboxes of one job.
@@ -49,7 +50,7 @@ pub(super) async fn begin(ask: Ask<(), (), Json<TlsTestRequest>>) -> Answer<Job>
         }
         serde_json::to_value(tested).map_err(|error| error.to_string())
     };
-    let job = ask.api.jobs.begin("tls-test", ask.caller.name(), total, work)?;
+    let job = ask.api.jobs.begin("tls-test", (ask.caller.name(), For::root(ANY)), total, work)?;
     let location = format!("{BASE}/jobs/{}", job.id);
     Ok(Reply::new(job).at(&location))
 }

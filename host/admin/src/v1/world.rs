@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use sealwire_core::address::Mailbox;
 use sealwire_core::entry::Entry;
 use sealwire_core::ledger::{ArrivalRecord, LedgerEvent, LedgerRecord};
-use sealwire_core::units::UnitPath;
+use sealwire_core::units::{UnitPath, Within};
 use sealwire_relay::config::{Surroundings, parse};
 use sealwire_relay::{Actor, Builtins, Changing, Start};
 use sealwire_store::{Content, NewEntry, QueueFilter};
@@ -19,8 +19,9 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::access::admins::{Administrator, Record};
-use crate::access::{Grant, Role};
+use crate::access::{Caller, Grant, Role};
 use crate::http::endpoint::Endpoint;
+use crate::http::jobs::{For, Job, JobState};
 use crate::http::{self, Api, Peer, now};
 use crate::metrics::Metrics;
 
@@ -28,7 +29,22 @@ use crate::metrics::Metrics;
 pub(super) const THEIRS: &str = "root/theirs";
 /// Stands in everything that is of [`THEIRS`], and nowhere else.
 pub(super) const MARK: &str = "secret-of-theirs";
-pub(super) const SETTINGS: &str = "[lists.tls]\nentries = [\"tls.example\"]\n";
+pub(super) const SETTINGS: &str = r#"
+[lists.tls]
+entries = ["tls.example"]
+[lists.theirs]
+entries = ["secret-of-theirs.example"]
+[units.theirs]
+description = "secret-of-theirs"
+[units."theirs/below"]
+[units.others]
+[[policy.secure-transport.settings]]
+id = "theirs"
+unit = "theirs"
+description = "secret-of-theirs"
+scopes = ["inbound"]
+lists = ["theirs"]
+"#;
 
 pub(super) const PEER: Peer =
     Peer::Remote { address: std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), is_tls: true };
@@ -49,10 +65,10 @@ impl World {
              [api]\naddress = \"127.0.0.1:0\"\nrequests-per-minute = 1000000\n\
              [dns]\nservers = [\"127.0.0.1:1\"]\ndnssec = \"off\"\n\
              [tls]\nroots = {:?}\n\
-             [[policy]]\nname = \"refuse\"\ncomponent = {:?}\n",
+             [[policy]]\nname = \"secure-transport\"\ncomponent = {:?}\n",
             folder.path().join("data"),
             roots(folder.path()),
-            guest("refuse-everything"),
+            guest("secure-transport"),
         );
         let config = parse(&text, "test", Path::new(""), &Surroundings::of_this_process()).expect("well written");
         let start = Start { config, configuration: None, builtins: Builtins::new() };
@@ -61,7 +77,7 @@ impl World {
         // What is queued here is to stay where it is.
         running.stop().await;
         let actor = Actor::new("test", "test");
-        let how = Changing { actor: &actor, note: String::new(), expected: None, reload: false };
+        let how = Changing { actor: &actor, note: String::new(), expected: None, within: None, reload: false };
         relay.apply_settings(SETTINGS.to_owned(), how).await.expect("applied");
         let api = Api::of(relay, Metrics::apart()).await.expect("the store answers");
         let router = http::network_router(&api);
@@ -78,18 +94,21 @@ impl World {
     /// What a path's parameter stands for, of [`THEIRS`] where it has a unit.
     pub(super) async fn object(&self, endpoint: &Endpoint) -> String {
         match endpoint.path {
-            "/queue/{id}" | "/queue/hold" | "/queue/retry" | "/queue/release" | "/queue" | "/log" => {
-                self.queued().await
-            }
+            "/queue/{id}" | "/queue/hold" | "/queue/retry" | "/queue/retries" | "/queue/release" | "/queue"
+            | "/log" | "/explain/{message}" => self.queued().await,
             "/tokens/{id}" | "/tokens" => self.token(Role::Queue, THEIRS, MARK).await.0,
-            "/jobs/{id}" => {
-                let begun = self.api.jobs.begin("test", "test".to_owned(), 1, |_| std::future::ready(Ok(Value::Null)));
-                begun.expect("begun").id
+            "/jobs/{id}" | "/jobs" => {
+                let units = Within::new(vec![THEIRS.split('/').map(ToOwned::to_owned).collect()]);
+                let of = (MARK.to_owned(), For { roles: &Role::ALL, units });
+                self.api.jobs.begin("test", of, 1, |_| std::future::pending()).expect("begun").id
             }
             "/admins/{name}" | "/admins" => self.admin(THEIRS).await,
             "/settings/revisions/{revision}" => "1".to_owned(),
-            "/lists/{list}/entries" => "tls".to_owned(),
-            "/tls-reports/{domain}" | "/downgrades/{destination}" => "partner.example".to_owned(),
+            "/lists/{list}/entries" => "theirs".to_owned(),
+            "/tls-reports/{domain}"
+            | "/downgrades/{destination}"
+            | "/evidence/{domain}"
+            | "/evidence/{domain}/page" => "partner.example".to_owned(),
             path => {
                 assert!(!path.contains('{'), "{path}: say here what its parameter stands for");
                 String::new()
@@ -102,10 +121,10 @@ impl World {
         endpoint.media?;
         let which = if all { json!("all") } else { json!({ "entry": object }) };
         let body = match endpoint.id {
-            "queueRetry" | "queueRelease" => json!({ "which": which }),
+            "queueRetry" | "queueRetryBegin" | "queueRelease" => json!({ "which": which }),
             "queueHold" => json!({ "which": which, "reason": "why" }),
             "tlsTest" => json!({ "recipients": ["a@partner.example"] }),
-            "decide" => json!({ "recipients": ["a@b.example"] }),
+            "decide" | "explainFacts" => json!({ "recipients": ["a@b.example"] }),
             "tlsReportsSend" => json!({}),
             "tokenCreate" => {
                 let grants = json!([{ "role": "queue", "unit": THEIRS }]);
@@ -119,8 +138,12 @@ impl World {
                 json!({ "name": format!("new-{object}"), "password": "a better password", "grants": grants })
             }
             "adminChange" => json!({ "disabled": true }),
-            "settingsApply" | "settingsDiff" => return Some(SETTINGS.to_owned()),
-            "settingsEdit" => json!([{ "edit": "put-list", "list": "new", "entries": [] }]),
+            "settingsApply" | "settingsDiff" | "settingsPreview" => return Some(SETTINGS.to_owned()),
+            // In its list there stays what it is known by.
+            "settingsEdit" | "settingsEditPreview" => json!([
+                { "edit": "set-setting", "id": "theirs", "value": { "note": "edited" } },
+                { "edit": "add-entries", "list": "theirs", "entries": [{ "text": "more.example" }] },
+            ]),
             id => panic!("{id}: say here what its body is"),
         };
         Some(body.to_string())
@@ -167,13 +190,25 @@ impl World {
         id
     }
 
+    /// No object is left for the next request.
+    pub(super) async fn clear(&self, object: &str) {
+        let owner = Caller::operator("test".to_owned());
+        let retries = |job: &Job| job.kind == "queue-retry" && job.state == JobState::Running;
+        while self.api.jobs.all(&owner).iter().any(retries) {
+            tokio::task::yield_now().await;
+        }
+        let _ = self.api.relay.store().remove(object, 1, "test".to_owned()).await;
+        while self.api.jobs.end(object, &owner).is_some() {}
+    }
+
     /// What a request that is refused must leave as it is.
     pub(super) async fn state(&self) -> Value {
-        let store = self.api.relay.store();
+        let (store, owner) = (self.api.relay.store(), Caller::operator("test".to_owned()));
         let filter = QueueFilter { limit: 10_000, ..QueueFilter::default() };
         let revision = store.settings(None).await.expect("settings").map(|revision| revision.revision);
         json!({
             "queue": store.list(filter).await.expect("listed"),
+            "jobs": self.api.jobs.all(&owner).into_iter().filter(|job| job.by == MARK).collect::<Vec<_>>(),
             "tokens": self.api.tokens.all(),
             "admins": self.api.admins.all(),
             "revision": revision,

@@ -14,7 +14,6 @@ use sealwire_relay::settings::{SettingsDocument, gather};
 
 use crate::args::Place;
 use crate::builtins::builtins;
-use crate::derivation;
 use crate::failure::Failure;
 use crate::output::{Output, Tone};
 
@@ -190,8 +189,5 @@ fn tell(decision: &Decision, output: &Output) {
     };
     let recipient = decision.recipient.as_ref().map(|recipient| format!("  {recipient}")).unwrap_or_default();
     output.pieces(&[(Some(tone), &decision.result), (None, &recipient)]);
-    decision.lines.iter().for_each(|line| output.line(format!("  {line}")));
-    for record in &decision.records {
-        derivation::lines(record).iter().for_each(|line| output.line(format!("  {line}")));
-    }
+    decision.explained().iter().for_each(|line| output.line(format!("  {line}")));
 }

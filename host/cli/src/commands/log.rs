@@ -114,7 +114,7 @@ fn words(event: &LedgerEvent) -> String {
         LedgerEvent::Attempted { recipient, round, route, result, settlement, .. } => {
             format!("attempted  {recipient} by {route}, round {round}: {result}; {settlement}")
         }
-        LedgerEvent::Reported { report, recipients, text } => {
+        LedgerEvent::Reported { report, recipients, text, .. } => {
             let whose = all(recipients);
             match report {
                 Some(report) => format!("reported  {whose}, by message {report}"),
@@ -122,7 +122,7 @@ fn words(event: &LedgerEvent) -> String {
                 None => format!("reported  {whose}: {text}"),
             }
         }
-        LedgerEvent::Notified { report, delayed, relayed } => {
+        LedgerEvent::Notified { report, delayed, relayed, .. } => {
             let told = [("late", delayed), ("handed on", relayed)];
             let told = told.into_iter().filter(|(_, whose)| !whose.is_empty());
             let told: Vec<String> = told.map(|(what, whose)| format!("{what} for {}", all(whose))).collect();
@@ -135,7 +135,7 @@ fn words(event: &LedgerEvent) -> String {
             let trouble = trouble.as_ref().map(|trouble| format!("; {trouble}")).unwrap_or_default();
             format!("TLS report received  signed by {by}{what}{trouble}")
         }
-        LedgerEvent::Operator { action, by, reason, until } => {
+        LedgerEvent::Operator { action, by, reason, until, .. } => {
             let until = until.as_ref().map(|at| format!(", until {}", rfc3339(*at))).unwrap_or_default();
             let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
             format!("operator  {action}, by {by}{until}{reason}")

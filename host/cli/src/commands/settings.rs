@@ -138,13 +138,7 @@ async fn tell_differences(document: &str, client: &Client, output: &Output) -> R
         if found.is_empty() {
             output.line("nothing would change");
         }
-        for Difference { what, how, lines, affects } in found {
-            output.line(format!("{what}: {how}"));
-            lines.iter().for_each(|line| output.line(format!("  {line}")));
-            if !affects.is_empty() {
-                output.line(format!("  concerns {}", affects.join(", ")));
-            }
-        }
+        found.iter().flat_map(Difference::told).for_each(|line| output.line(line));
     });
     Ok(())
 }

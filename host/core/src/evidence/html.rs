@@ -2,20 +2,34 @@
 
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
 use super::{Counts, Evidence, InForce, Inbound, Outbound};
 use crate::report::escaped;
 use crate::visible::visible;
 
-const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n\
-    <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-    <style>body{font-family:sans-serif;max-width:60em;margin:2em}table{border-collapse:collapse;margin:0 0 1em}\
-    td,th{border:1px solid #999;padding:.2em .6em;text-align:left;overflow-wrap:anywhere}td.n{text-align:right}</style>\n";
+const HEAD: &str = "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\n";
+
+const STYLE: &str = "body{font-family:sans-serif;max-width:60em;margin:2em}table{border-collapse:collapse;margin:0 0 1em}\
+    td,th{border:1px solid #999;padding:.2em .6em;text-align:left;overflow-wrap:anywhere}td.n{text-align:right}";
+
+/// The page's style as a Content-Security-Policy names it (CSP Level 3, section 2.3.1): no other will do.
+pub fn style_hash() -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(STYLE)))
+}
 
 /// The whole page.
 pub(super) fn page(evidence: &Evidence, key: &str, signature: &str) -> String {
     let Evidence { relay, domain, month, made_at, covers, inbound, outbound, settings, audit_head, .. } = evidence;
     let title = format!("Transport security of mail with {domain}, {month}");
-    let mut page = format!("{HEAD}<title>{0}</title></head>\n<body>\n<h1>{0}</h1>\n", text(&title));
+    let policy = format!("default-src 'none'; style-src '{}'", style_hash());
+    let mut page = format!(
+        "{HEAD}<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n<style>{STYLE}</style>\n\
+         <title>{0}</title></head>\n<body>\n<h1>{0}</h1>\n",
+        text(&title)
+    );
     let numbers = covers.numbers.map(|(first, last)| format!(", numbers {first} to {last}")).unwrap_or_default();
     let made_of = format!("Told by {relay} at {made_at}, of {} records of its ledger{numbers}.", covers.records);
     paragraph(&mut page, &made_of);

@@ -13,6 +13,7 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Domain;
@@ -21,6 +22,7 @@ use crate::canonical::canonical;
 use crate::time::{parse_rfc3339, rfc3339};
 
 pub use counts::{Counts, Inbound, Outbound};
+pub use html::style_hash;
 
 /// What the document is, and its version; also what separates its signature from one over anything else.
 pub const FORMAT: &str = "sealwire-evidence-1";
@@ -145,8 +147,9 @@ impl InForce {
 }
 
 /// The document with its signature: what is handed on.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "SignedEvidence")]
 pub struct Signed {
     /// As JSON, whatever a later version may add to it: the signature is over all of it.
     pub evidence: serde_json::Value,

@@ -1,5 +1,9 @@
 //! What is counted of which record, and that no stranger's word becomes part of the page.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::address::Mailbox;
 use crate::facts::ChannelState;
@@ -165,6 +169,7 @@ fn rounds_for_recipients_of_the_domain_are_counted() {
     }
     assert!(!outbound.count(&partner(), &attempted("bob@sub.partner.example", delivered(None))));
     let reported = |recipients: &[&str]| LedgerEvent::Reported {
+        unit: vec!["root".to_owned()],
         report: None,
         recipients: recipients.iter().map(|text| mailbox(text)).collect(),
         text: String::new(),
@@ -252,6 +257,11 @@ fn no_strangers_word_becomes_part_of_the_page() {
     // 16 tables, relay, time, three cells, key and signature.
     assert_eq!(page.matches(escaped).count(), 23, "{page}");
     assert!(page.contains("kept no longer") && page.contains("not over"), "{page}");
+    // The policy names the page's style, and no other would do.
+    let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).expect("a style").0;
+    let digest = STANDARD.encode(Sha256::digest(style));
+    assert_eq!(style_hash(), format!("sha256-{digest}"));
+    assert!(page.contains(&format!("style-src 'sha256-{digest}'\"")), "{page}");
     // The signed text has one form, and no line end within.
     let octets = String::from_utf8(Signed::signed_octets(&signed.evidence)).expect("text");
     assert_eq!(octets.lines().count(), 2);

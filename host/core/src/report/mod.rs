@@ -148,16 +148,17 @@ pub fn events(entry: &Entry, recipients: &[Recipient], message: Option<&ReportMe
     let mut events = Vec::new();
     if !told.is_empty() {
         let (report, text) = message.map_or((None, String::new()), |m| (Some(m.entry.id.clone()), m.text.clone()));
-        events.push(LedgerEvent::Reported { report, recipients: told, text });
+        events.push(LedgerEvent::Reported { unit: entry.unit.clone(), report, recipients: told, text });
     }
     if !unwanted.is_empty() {
         let text = "The sender asked not to be told of it (NOTIFY, RFC 3461).".to_owned();
-        events.push(LedgerEvent::Reported { report: None, recipients: unwanted, text });
+        events.push(LedgerEvent::Reported { unit: entry.unit.clone(), report: None, recipients: unwanted, text });
     }
     let delayed = of(|action| matches!(action, Action::Delayed(_)), true);
     let relayed = of(|action| matches!(action, Action::Relayed(_)), true);
     if let (Some(message), false) = (message, delayed.is_empty() && relayed.is_empty()) {
-        events.push(LedgerEvent::Notified { report: message.entry.id.clone(), delayed, relayed });
+        let (unit, report) = (entry.unit.clone(), message.entry.id.clone());
+        events.push(LedgerEvent::Notified { unit, report, delayed, relayed });
     }
     events
 }

@@ -17,6 +17,7 @@ use crate::lanes::Lanes;
 use crate::listener::Sessions;
 use crate::live::Builtins;
 use crate::probes::Probes;
+use crate::settings::Edit;
 use crate::sts::Policies;
 use crate::tls_reports::{Received, Reports};
 use crate::world::{ThisMachine, World};
@@ -72,7 +73,7 @@ async fn happened(relay: &Relay, days_ago: &[u64]) -> u64 {
 }
 
 async fn ended(relay: &Arc<Relay>, document: &str, span: Span) -> Found {
-    let begun = relay.begin_preview(document.to_owned(), span).await.expect("it begins");
+    let begun = relay.begin_preview(Change::Document(document.to_owned()), span).await.expect("it begins");
     loop {
         let found = relay.preview(begun.id).expect("the newest");
         if found.state != State::Running {
@@ -86,7 +87,7 @@ async fn ended(relay: &Arc<Relay>, document: &str, span: Span) -> Found {
 async fn who_goes_while_it_is_being_built_leaves_no_job_behind() {
     let relay = relay("").await;
     let building = relay.building.lock().await;
-    let mut begun = Box::pin(relay.begin_preview(FIRST.to_owned(), Span::default()));
+    let mut begun = Box::pin(relay.begin_preview(Change::Document(FIRST.to_owned()), Span::default()));
     assert!(futures_util::poll!(&mut begun).is_pending(), "another change is being built");
     assert_eq!(relay.preview(1).expect("it has a number").state, State::Running);
     drop(begun);
@@ -115,6 +116,36 @@ async fn the_days_that_were_asked_for_are_read_and_no_others() {
         let had = found.differences.iter().find_map(|row| row.had).expect("a demand more");
         assert!(had.unknown > 0 && had.yes + had.no == 0, "there was no attempt: {had:?}");
     }
+}
+
+/// Edits of what is in force come to the same as the document they make, and whoever watches hears of every step.
+#[tokio::test]
+async fn edits_are_foreseen_like_the_document_they_make() {
+    let relay = relay("").await;
+    happened(&relay, &[0]).await;
+    let edits = serde_json::json!([
+        { "edit": "put-list", "list": "partners", "entries": [{ "text": "other.test" }] },
+        { "edit": "put-setting", "policy": "secure-transport", "id": "partners", "value": {
+            "description": "partners", "scopes": ["inbound"], "lists": ["partners"] } },
+    ]);
+    let edits: Vec<Edit> = serde_json::from_value(edits).expect("edits");
+    let begun = relay.begin_preview(Change::Edits(edits), Span::default()).await.expect("it begins");
+    let mut watched = relay.watch_preview(begun.id).expect("the newest");
+    let mut seen = Vec::new();
+    while watched.borrow_and_update().state == State::Running {
+        watched.changed().await.expect("it ends first");
+        seen.push(watched.borrow().done);
+    }
+    assert!(seen.is_sorted() && seen.len() > 1, "{seen:?}");
+    let by_edits = watched.borrow().clone();
+    let document = "[lists.partners]\nentries = [\"other.test\"]\n[[policy.secure-transport.settings]]\nid = \"partners\"\n\
+                    description = \"partners\"\nscopes = [\"inbound\"]\nlists = [\"partners\"]\n";
+    let by_document = ended(&relay, document, Span::default()).await;
+    assert!(!by_document.differences.is_empty());
+    assert_eq!(by_edits.differences, by_document.differences);
+    let none = Change::Edits(vec![Edit::RemoveList { list: "nobody's".to_owned() }]);
+    let refused = relay.begin_preview(none, Span::default()).await;
+    assert!(matches!(refused, Err(Refused::Change(ChangeError::Edit(_)))));
 }
 
 /// Two units concern the message: its decisions are one thing, wherever a piece ends.
@@ -174,10 +205,11 @@ async fn it_ends_where_it_is_told_to_and_says_how_far_it_came() {
     assert_eq!((found.state, found.done, found.replayed), (State::OutOfTime, 0, 0));
     assert!(found.total > 0);
 
+    let document = || Change::Document(FIRST.to_owned());
     // On this one thread it has not begun to read when it is stopped.
-    let begun = relay.begin_preview(FIRST.to_owned(), Span::default()).await.expect("it begins");
+    let begun = relay.begin_preview(document(), Span::default()).await.expect("it begins");
     assert_eq!(begun.state, State::Running);
-    let refused = relay.begin_preview(FIRST.to_owned(), Span::default()).await;
+    let refused = relay.begin_preview(document(), Span::default()).await;
     let Err(Refused::Running(id)) = refused else { panic!("two at a time") };
     assert_eq!(id, begun.id);
     assert!(relay.cancel_preview(begun.id + 1).is_none() && relay.preview(begun.id - 1).is_none());
@@ -189,10 +221,10 @@ async fn it_ends_where_it_is_told_to_and_says_how_far_it_came() {
     assert!(found.state == State::Cancelled && found.done < found.total, "{found:?}");
 
     // What is refused leaves room for the next, and nothing came into force.
-    let wrong = relay.begin_preview(FIRST.replace("inbound", "up"), Span::default()).await;
-    assert!(matches!(wrong, Err(Refused::Problems(_))));
+    let wrong = relay.begin_preview(Change::Document(FIRST.replace("inbound", "up")), Span::default()).await;
+    assert!(matches!(wrong, Err(Refused::Change(ChangeError::Refused(_)))));
     for span in [Span { days: 0, ..Span::default() }, Span { within: 3_601, ..Span::default() }] {
-        assert!(matches!(relay.begin_preview(FIRST.to_owned(), span).await, Err(Refused::Asked(_))));
+        assert!(matches!(relay.begin_preview(document(), span).await, Err(Refused::Asked(_))));
     }
     let same = ended(&relay, ALL_RULES, Span::default()).await;
     assert_eq!((same.state, same.differences.len(), same.not_replayable), (State::Done, 0, 0));

@@ -1,4 +1,4 @@
-//! Preview: what a settings document would have done to the mail of the last days, before it is put into force.
+//! Preview: what a settings document, or edits of the one in force, would have done to the mail of the last days.
 //!
 //! 1. A generation is built of it beside the one that is live, as for an apply; with a problem that is the answer.
 //! 2. The ledger's decisions are read a bounded number at a time, the newest day first, and replayed
@@ -15,20 +15,22 @@ pub use found::{Difference, Example, Found, Had, State};
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use sealwire_core::ledger::LedgerEvent;
 use sealwire_core::outcome::Outcome;
 use sealwire_policy::{Replayable, Replayed};
 use sealwire_store::{LedgerLine, LedgerQuery, StoreError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::apply::{read, read_apart};
-use crate::config::Problem;
+use crate::apply::{Change, ChangeError, read, read_apart};
 use crate::live::Live;
 use crate::relay::Relay;
+use crate::settings::{Gathered, pieces};
 use compare::{Group, Subject};
 
 /// Decisions read and replayed at once: some hundredths of a second, after which a preview can be stopped.
@@ -38,12 +40,14 @@ const ATTEMPTS_MAX: usize = 1000;
 const DAY_MS: u64 = 86_400_000;
 
 /// How far back, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Span {
     /// Days.
+    #[schemars(range(min = 1, max = 3650))]
     pub days: u64,
     /// Seconds after which it ends wherever it is.
+    #[schemars(range(max = 3600))]
     pub within: u64,
 }
 
@@ -69,8 +73,8 @@ impl Span {
 /// Why there is no preview.
 #[derive(Debug)]
 pub enum Refused {
-    /// The document will not do.
-    Problems(Vec<Problem>),
+    /// These settings will not do.
+    Change(ChangeError),
     /// It was asked for what cannot be.
     Asked(String),
     /// Another one runs, of this number.
@@ -83,13 +87,14 @@ pub(crate) struct Previews(Mutex<(u64, Option<Arc<Job>>)>);
 
 #[derive(Debug)]
 struct Job {
-    found: Mutex<Found>,
+    found: watch::Sender<Found>,
     stop: Arc<AtomicBool>,
 }
 
 impl Job {
-    fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whoever watches it is told.
+    fn tell(&self, found: impl FnOnce(&mut Found)) {
+        self.found.send_modify(found);
     }
 }
 
@@ -97,12 +102,12 @@ impl Previews {
     fn begin(&self, span: Span, live: &Live) -> Result<Arc<Job>, Refused> {
         let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, job) = &mut *newest;
-        if job.as_ref().is_some_and(|job| job.found().state == State::Running) {
+        if job.as_ref().is_some_and(|job| job.found.borrow().state == State::Running) {
             return Err(Refused::Running(*number));
         }
         *number += 1;
         let found = Found::new(*number, span, live.settings_revision, live.generation.number());
-        let begun = Arc::new(Job { found: Mutex::new(found), stop: Arc::default() });
+        let begun = Arc::new(Job { found: watch::Sender::new(found), stop: Arc::default() });
         *job = Some(Arc::clone(&begun));
         Ok(begun)
     }
@@ -118,47 +123,60 @@ struct Running(Arc<Job>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let mut found = self.0.found();
-        if found.state == State::Running {
-            found.trouble.get_or_insert_with(|| "it was given up".to_owned());
-            found.end(State::Failed);
-        }
+        self.0.found.send_if_modified(|found| {
+            let is_left = found.state == State::Running;
+            if is_left {
+                found.trouble.get_or_insert_with(|| "it was given up".to_owned());
+                found.end(State::Failed);
+            }
+            is_left
+        });
     }
 }
 
 impl Relay {
-    /// Begins a preview of this document; how far it is [`Relay::preview`] tells.
-    pub async fn begin_preview(self: &Arc<Relay>, document: String, span: Span) -> Result<Found, Refused> {
+    /// Begins a preview of these settings; how far it is [`Relay::preview`] tells.
+    pub async fn begin_preview(self: &Arc<Relay>, change: Change, span: Span) -> Result<Found, Refused> {
         let span = span.checked().map_err(Refused::Asked)?;
         let running = Running(self.previews.begin(span, &self.live())?);
-        let candidate = self.candidate(document).await.map_err(Refused::Problems)?;
-        let found = running.0.found().clone();
+        let candidate = self.candidate(&change).await.map_err(Refused::Change)?;
+        let found = running.0.found.borrow().clone();
         let relay = Arc::clone(self);
         tokio::spawn(async move {
             let state = Replaying { relay: &relay, candidate: &candidate, job: &running.0 }.run(span).await;
-            running.0.found().end(state);
+            running.0.tell(|found| found.end(state));
         });
         Ok(found)
     }
 
     /// How far the preview of this number is, and what it found; None: it is not the newest.
     pub fn preview(&self, number: u64) -> Option<Found> {
-        self.previews.of(number).map(|job| job.found().clone())
+        self.previews.of(number).map(|job| job.found.borrow().clone())
+    }
+
+    /// The same, and whoever holds it is told of every step.
+    pub fn watch_preview(&self, number: u64) -> Option<watch::Receiver<Found>> {
+        self.previews.of(number).map(|job| job.found.subscribe())
     }
 
     /// Stops it where it is.
     pub fn cancel_preview(&self, number: u64) -> Option<Found> {
         let job = self.previews.of(number)?;
         job.stop.store(true, Ordering::Relaxed);
-        Some(job.found().clone())
+        let found = job.found.borrow().clone();
+        Some(found)
     }
 
     /// What would be live, and is not.
-    async fn candidate(&self, document: String) -> Result<Live, Vec<Problem>> {
+    async fn candidate(&self, change: &Change) -> Result<Live, ChangeError> {
         let _one_at_a_time = self.building.lock().await;
         let live = self.live();
-        let (settings, _) = read_apart(read(&document)?, live.settings.clone()).await?;
-        self.built(Arc::clone(&live.base), settings, live.settings_revision + 1).await
+        let newest = self.store.settings(None).await?;
+        let newest = newest.map_or_else(|| Ok(Gathered::default()), |newest| read(&newest.document))?;
+        let mut after = self.changed(change, &newest).await?;
+        pieces::fetch(&*self.store, &mut after, Some(&live.settings)).await?;
+        let (settings, _) = read_apart(after, live.settings.clone()).await?;
+        Ok(self.built(Arc::clone(&live.base), settings, live.settings_revision + 1).await?)
     }
 }
 
@@ -188,7 +206,7 @@ impl Replaying<'_> {
             Ok(()) => State::Done,
             Err(Ended::State(state)) => state,
             Err(Ended::Store(error)) => {
-                self.job.found().trouble = Some(format!("the ledger cannot be read: {error}"));
+                self.job.tell(|found| found.trouble = Some(format!("the ledger cannot be read: {error}")));
                 State::Failed
             }
         }
@@ -198,7 +216,7 @@ impl Replaying<'_> {
         let now_ms = self.relay.world.now_ms() + 1;
         let since_ms = now_ms.saturating_sub(days * DAY_MS);
         let Some((first, last)) = self.numbers(since_ms, now_ms).await? else { return Ok(()) };
-        self.job.found().total = last - first + 1;
+        self.job.tell(|found| found.total = last - first + 1);
         for day in 0..days {
             let ends = now_ms.saturating_sub(day * DAY_MS);
             let begins = ends.saturating_sub(DAY_MS).max(since_ms);
@@ -229,11 +247,11 @@ impl Replaying<'_> {
                 }
             }
             let Some(newest) = newest else { break };
-            self.job.found().done = before + newest.saturating_sub(first) + 1;
+            self.job.tell(|found| found.done = before + newest.saturating_sub(first) + 1);
             after = Some(newest);
         }
         self.count(group).await?;
-        self.job.found().done = before + end.saturating_sub(first) + 1;
+        self.job.tell(|found| found.done = before + end.saturating_sub(first) + 1);
         Ok(())
     }
 
@@ -275,7 +293,7 @@ impl Replaying<'_> {
             }
         };
         self.may_go_on(until)?;
-        self.job.found().replayed(&again, began.elapsed());
+        self.job.tell(|found| found.replayed(&again, began.elapsed()));
         Ok(asked.iter().cloned().zip(again).collect())
     }
 
@@ -284,7 +302,7 @@ impl Replaying<'_> {
         let changes = group.changes();
         let is_asked = changes.iter().any(|change| change.demand.is_some());
         let attempts = if is_asked { self.attempts(&group.subject).await? } else { Vec::new() };
-        self.job.found().count(&group, changes, &attempts);
+        self.job.tell(|found| found.count(&group, changes, &attempts));
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use sealwire_core::list::AddressList;
+use sealwire_core::visible::visible;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,6 +26,16 @@ pub struct Difference {
     pub lines: Vec<String>,
     /// Settings and units that it concerns besides.
     pub affects: Vec<String>,
+}
+
+impl Difference {
+    /// For people, line by line; further lines are indented.
+    pub fn told(&self) -> Vec<String> {
+        let first = format!("{}: {}", visible(&self.what), self.how);
+        let lines = self.lines.iter().map(|line| format!("  {}", visible(line)));
+        let concerned = (!self.affects.is_empty()).then(|| format!("  concerns {}", visible(&self.affects.join(", "))));
+        std::iter::once(first).chain(lines).chain(concerned).collect()
+    }
 }
 
 /// From what is in force to what would be.

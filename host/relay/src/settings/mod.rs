@@ -26,6 +26,7 @@ pub(crate) mod edit;
 mod gather;
 mod json;
 mod lists;
+pub(crate) mod owned;
 pub(crate) mod pieces;
 mod places;
 mod scopes;

@@ -194,7 +194,7 @@ fn names_list(value: &Value, name: &str) -> bool {
     }
 }
 
-fn rest(table: &Value) -> Value {
+pub(super) fn rest(table: &Value) -> Value {
     let keys = table.as_object().into_iter().flatten().filter(|(key, _)| *key != "settings");
     Value::Object(keys.map(|(key, value)| (key.clone(), value.clone())).collect())
 }

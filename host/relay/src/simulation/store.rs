@@ -174,6 +174,10 @@ impl Store for FaultyStore {
         self.engine.show(id)
     }
 
+    fn to_retry(&self, which: Retry) -> Answer<'_, Vec<String>> {
+        self.engine.to_retry(which)
+    }
+
     fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
         self.engine.retry(which, now_ms, by)
     }

@@ -149,8 +149,8 @@ async fn told(store: &dyn Store, id: &str) -> Vec<String> {
     let lines = store.ledger(query).await.expect("ledger");
     let text = |event| match event {
         LedgerEvent::Alert { text } => text,
-        LedgerEvent::Operator { action, by, reason: None, until: None } => format!("{action} by {by}"),
-        LedgerEvent::Operator { action, by, reason, until } => {
+        LedgerEvent::Operator { action, by, reason: None, until: None, .. } => format!("{action} by {by}"),
+        LedgerEvent::Operator { action, by, reason, until, .. } => {
             format!("{action} by {by}, {}, until {until:?}", reason.unwrap_or_default())
         }
         other => format!("{other:?}"),

@@ -1,6 +1,7 @@
 //! What an operator does: list, show, retry, remove, counts.
 
 use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued};
+use sealwire_core::units::Within;
 
 use super::*;
 use crate::{QueueCounts, QueueFilter, Retried, Retry, StoreError};
@@ -8,6 +9,7 @@ use crate::{QueueCounts, QueueFilter, Retried, Retry, StoreError};
 pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
     lists_by_what_is_asked(&*fresh().open()).await;
     retries_what_is_asked(&*fresh().open()).await;
+    names_what_it_retries(&*fresh().open()).await;
     removes_what_nobody_delivers(&*fresh().open()).await;
 }
 
@@ -88,6 +90,33 @@ async fn retries_what_is_asked(store: &dyn Store) {
         told(store, "held").await,
         ["committed", "settled", "retry by root", "settled", "retry by root", "settled"]
     );
+}
+
+/// What is retried by lots is named beforehand, and nothing else moves with a lot.
+async fn names_what_it_retries(store: &dyn Store) {
+    four(store).await;
+    let among = |ids: &[&str], which| Retry::Among(ids.iter().map(|id| (*id).to_owned()).collect(), Box::new(which));
+    let cases: &[(Retry, &[&str], u64)] = &[
+        (Retry::FailedDecisions, &["failing"], 1),
+        (Retry::Held, &["held"], 1),
+        (Retry::Entry("nothing".into()), &[], 0),
+        (among(&["held", "nothing"], Retry::All), &["held"], 1),
+        (among(&["held"], Retry::FailedDecisions), &[], 0),
+        (among(&["failing"], Retry::Within(Within::new(vec![vec!["nowhere".into()]]), Box::new(Retry::All))), &[], 0),
+        (among(&[], Retry::All), &[], 0),
+    ];
+    for (which, named, count) in cases {
+        assert_eq!(
+            store.to_retry(which.clone()).await.as_deref(),
+            Ok(&named.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>()[..]),
+            "{which:?}"
+        );
+        let retried = store.retry(which.clone(), NOW * 1000, "root".into()).await;
+        assert_eq!(retried.map(|retried| retried.recipients), Ok(*count), "{which:?}");
+    }
+    let all = store.to_retry(Retry::All).await.expect("named");
+    let listed = store.list(QueueFilter::default()).await.expect("listed");
+    assert_eq!(all, listed.iter().map(|item| item.entry.id.clone()).collect::<Vec<_>>(), "oldest first");
 }
 
 async fn removes_what_nobody_delivers(store: &dyn Store) {

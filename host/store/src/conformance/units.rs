@@ -1,10 +1,12 @@
 //! Organizational units: who asks for some of them is shown, and moves, nothing else.
 
-use sealwire_core::ledger::ArrivalRecord;
+use std::collections::BTreeSet;
+
+use sealwire_core::ledger::{ArrivalRecord, DecisionRecord};
 use sealwire_core::units::Within;
 
 use super::*;
-use crate::{NewHold, QueueFilter, Retry, Selection};
+use crate::{LedgerLine, NewHold, QueueFilter, Retry, Selection};
 
 /// Ids of four entries, each after its unit; the last name's quote must not end the text it stands in.
 const UNITS: [&str; 4] = ["root", "root/a", "root/a/x", "root/a\"b"];
@@ -54,9 +56,55 @@ async fn asks_for(store: &dyn Store, units: &[&str], expected: &[&str]) {
     }
     assert_eq!(store.release(of_units(Selection::All), NOW * 1000, "root".into()).await, Ok(count), "{units:?}");
 
-    let retry = Retry::Within(within, Box::new(Retry::All));
+    let retry = Retry::Within(within.clone(), Box::new(Retry::All));
     let retried = store.retry(retry, NOW * 1000, "root".into()).await.expect("retried");
     assert_eq!(retried.recipients, count, "{units:?}");
+    told(store, within, expected).await;
+}
+
+/// What was decided on a message, and what operators did to it, is of its unit, whoever did it.
+async fn told(store: &dyn Store, within: Within, expected: &[&str]) {
+    let of_before = store.ledger(LedgerQuery { last: true, limit: 1, ..LedgerQuery::default() }).await.expect("ledger");
+    store.append(UNITS.map(decided).to_vec()).await.expect("appended");
+    let new = NewHold { reason: "why".into(), until: None, expire_after_secs: 1000 };
+    store.hold(Selection::All, new, NOW * 1000, "root".into()).await.expect("held");
+    store.release(Selection::All, NOW * 1000, "root".into()).await.expect("released");
+    store.retry(Retry::All, NOW * 1000, "root".into()).await.expect("retried");
+    for id in UNITS {
+        assert_eq!(store.remove(id, NOW * 1000, "root".into()).await, Ok(true), "{id}");
+    }
+    let after = of_before.first().map(|line| line.number);
+    let lines =
+        store.ledger(LedgerQuery { within: Some(within), after, ..LedgerQuery::default() }).await.expect("ledger");
+    let word = |line: LedgerLine| match line.record.event {
+        LedgerEvent::Operator { action, .. } => (line.record.message, action),
+        _ => (line.record.message, "decided".to_owned()),
+    };
+    let told: BTreeSet<_> = lines.into_iter().map(word).collect();
+    let acts = ["decided", "hold", "release", "retry", "remove"];
+    let all = expected.iter().flat_map(|id| acts.map(|act| ((*id).to_owned(), act.to_owned())));
+    assert_eq!(told, all.collect::<BTreeSet<_>>());
+}
+
+fn decided(id: &str) -> LedgerRecord {
+    let decision = DecisionRecord {
+        hook: "plan".into(),
+        policy: "p".into(),
+        generation: 1,
+        revision: 1,
+        unit: path(id),
+        internal: false,
+        also_for: Vec::new(),
+        component: String::new(),
+        settings: String::new(),
+        lists: Default::default(),
+        facts: Default::default(),
+        at_hand: Default::default(),
+        result: Default::default(),
+        reasons: Vec::new(),
+        took_us: 1,
+    };
+    LedgerRecord { at_ms: 1, message: id.into(), event: LedgerEvent::Decision(decision) }
 }
 
 fn accepted(id: &str) -> LedgerRecord {

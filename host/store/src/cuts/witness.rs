@@ -211,6 +211,10 @@ impl Store for Witness {
         self.noted(ask, self.store.settle(settled), |()| 1)
     }
 
+    fn to_retry(&self, which: Retry) -> Answer<'_, Vec<String>> {
+        self.store.to_retry(which)
+    }
+
     fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
         self.noted(Ask::Move, self.store.retry(which, now_ms, by), |retried| retried.recipients)
     }

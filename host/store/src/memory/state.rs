@@ -207,21 +207,17 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn to_retry(&self, which: &Retry) -> Vec<String> {
+        let open =
+            |queued: &&Queued| queued.recipients.iter().any(|r| is_open(r.status) && which.asks(&queued.entry, r));
+        self.queue.values().filter(open).map(|queued| queued.entry.id.clone()).collect()
+    }
+
     pub(super) fn retry(&mut self, which: &Retry, now_ms: u64, by: &str) -> Retried {
-        let (within, which) = match which {
-            Retry::Within(within, which) => (Some(within), &**which),
-            _ => (None, which),
-        };
         let (now, mut retried, mut touched) = (now_ms / 1000, Retried::default(), Vec::new());
-        let of_units = |entry: &Entry| within.is_none_or(|within| within.holds(&entry.unit));
-        for queued in self.queue.values_mut().filter(|queued| of_units(&queued.entry)) {
-            let id = &queued.entry.id;
-            let of_entry = !matches!(which, Retry::Entry(asked) if asked != id);
-            let asked = |recipient: &QueuedRecipient| match which {
-                Retry::All | Retry::Entry(_) | Retry::Within(..) => of_entry,
-                Retry::FailedDecisions => recipient.progress.failing_since.is_some(),
-                Retry::Held => recipient.status == RecipientStatus::Held,
-            };
+        for queued in self.queue.values_mut() {
+            let (id, entry) = (&queued.entry.id, &queued.entry);
+            let asked = |recipient: &QueuedRecipient| which.asks(entry, recipient);
             let before = retried.recipients;
             for recipient in queued.recipients.iter_mut().filter(|r| is_open(r.status) && asked(r)) {
                 if recipient.hold.is_some() {
@@ -234,7 +230,7 @@ impl State {
                 retried.recipients += 1;
             }
             if retried.recipients > before {
-                touched.push(operate::record(id.clone(), now_ms, "retry", by));
+                touched.push(operate::record((id.clone(), queued.entry.unit.clone()), now_ms, "retry", by));
             }
         }
         self.tell(touched);
@@ -260,7 +256,13 @@ impl State {
             let count = selected.len() as u64;
             held.add(count, queued.lease.is_some_and(|lease| lease.until > now), new.until, expiry);
             if count > 0 {
-                touched.push(holds::record(queued.entry.id.clone(), now_ms, by, &new.reason, until));
+                touched.push(holds::record(
+                    (queued.entry.id.clone(), queued.entry.unit.clone()),
+                    now_ms,
+                    by,
+                    &new.reason,
+                    until,
+                ));
             }
         }
         self.tell(touched);
@@ -280,7 +282,12 @@ impl State {
                 released += 1;
             }
             if released > before {
-                touched.push(operate::record(queued.entry.id.clone(), now_ms, "release", by));
+                touched.push(operate::record(
+                    (queued.entry.id.clone(), queued.entry.unit.clone()),
+                    now_ms,
+                    "release",
+                    by,
+                ));
             }
         }
         self.tell(touched);
@@ -300,8 +307,8 @@ impl State {
         if lease.is_some_and(|lease| lease.until > now_ms / 1000) {
             return Err(StoreError::InDelivery { id: id.to_owned() });
         }
-        self.queue.remove(&number);
-        self.tell(vec![operate::record(id.to_owned(), now_ms, "remove", by)]);
+        let removed = self.queue.remove(&number).map(|queued| (id.to_owned(), queued.entry.unit));
+        self.tell(removed.into_iter().map(|removed| operate::record(removed, now_ms, "remove", by)).collect());
         Ok(true)
     }
 
@@ -364,5 +371,19 @@ impl State {
             lines.reverse();
         }
         lines
+    }
+}
+
+impl Retry {
+    /// Whether it is for this recipient of this entry.
+    fn asks(&self, entry: &Entry, recipient: &QueuedRecipient) -> bool {
+        match self {
+            Retry::All => true,
+            Retry::Entry(id) => *id == entry.id,
+            Retry::FailedDecisions => recipient.progress.failing_since.is_some(),
+            Retry::Held => recipient.status == RecipientStatus::Held,
+            Retry::Within(within, which) => within.holds(&entry.unit) && which.asks(entry, recipient),
+            Retry::Among(ids, which) => ids.contains(&entry.id) && which.asks(entry, recipient),
+        }
     }
 }

@@ -70,7 +70,7 @@ impl World {
         let relay = Arc::clone(&running.relay);
         let settings = gather(&folder.path().join("settings.toml"))?;
         let (actor, note) = (Actor::new("sealwire demo", "file"), "what the demo needs".to_owned());
-        let how = Changing { actor: &actor, note, expected: None, reload: false };
+        let how = Changing { actor: &actor, note, expected: None, within: None, reload: false };
         relay.apply_settings(settings, how).await.map_err(|error| error.to_string())?;
         let api = Api::of(Arc::clone(&relay), metrics).await.map_err(|error| error.to_string())?;
         let (stop, mut stopping) = watch::channel(false);

@@ -5,10 +5,10 @@
 //! 3. The facts that were read; whatever else there was played no part.
 //! 4. The rules that had something to say, and which demand each of them made.
 
-use sealwire_core::floor::Demand;
-use sealwire_core::ledger::DecisionRecord;
-use sealwire_core::reason::Reason;
-use sealwire_core::visible::visible;
+use crate::floor::Demand;
+use crate::ledger::DecisionRecord;
+use crate::reason::Reason;
+use crate::visible::visible;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const VALUE_SHOWN: usize = 200;
 const FACTS_SHOWN: usize = 40;
 
 /// The whole derivation; its first line is not indented.
-pub(crate) fn lines(record: &DecisionRecord) -> Vec<String> {
+pub fn lines(record: &DecisionRecord) -> Vec<String> {
     let mut lines = vec![format!("{} by policy {}: {}", record.hook, visible(&record.policy), result(record))];
     lines.push(format!("  settings: {}", settings(record)));
     lines.extend(looked_up(record));
@@ -34,7 +34,7 @@ pub(crate) fn lines(record: &DecisionRecord) -> Vec<String> {
 fn result(record: &DecisionRecord) -> String {
     let of = |key: &str| record.result.get(key).filter(|value| !value.is_null());
     let reply = |value: &Value| {
-        let words: Option<sealwire_core::reply::Reply> = Deserialize::deserialize(value).ok();
+        let words: Option<crate::reply::Reply> = Deserialize::deserialize(value).ok();
         visible(&words.map_or_else(|| value.to_string(), |reply| reply.to_string()))
     };
     if let Some(failed) = of("failed") {
@@ -118,7 +118,7 @@ fn value(fact: &Value) -> String {
 }
 
 /// A rule that had something to say.
-pub(crate) fn rule(reason: &Reason) -> Vec<String> {
+pub(super) fn rule(reason: &Reason) -> Vec<String> {
     let mut lines = vec![format!("  rule {}: {}", visible(&reason.rule), visible(&reason.text))];
     for (name, detail) in [("matched", &reason.matched), ("detail", &reason.detail)] {
         lines.extend(detail.iter().map(|detail| format!("    {name}: {}", visible(detail))));

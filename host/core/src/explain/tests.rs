@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 /// A message to two recipients: accepted, planned, one refused by the floor and reported.
-fn ledger() -> Vec<LedgerLine> {
+fn ledger() -> Vec<LedgerRecord> {
     let decision = |hook: &str, recipient: &str, demands: Value| {
         json!({
             "event": "decision", "hook": hook, "policy": "secure-transport", "generation": 1, "revision": 2,
@@ -42,28 +42,27 @@ fn ledger() -> Vec<LedgerLine> {
             "event": "reported", "report": "r1", "recipients": [{ "local": "ann", "domain": "bank.test" }], "text": "sorry",
         }),
     ];
-    let line = |(number, mut event): (usize, Value)| {
-        let more = json!({ "number": number, "at_ms": 1_800_000_000_000_u64, "message": "m1" });
+    let line = |mut event: Value| {
+        let more = json!({ "at_ms": 1_800_000_000_000_u64, "message": "m1" });
         event.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
         serde_json::from_value(event).expect("a record")
     };
-    events.into_iter().enumerate().map(line).collect()
+    events.into_iter().map(line).collect()
 }
 
 #[test]
 fn an_explanation_reads_like_this() {
-    let text: String = explained(&ledger()).into_iter().map(|line| line + "\n").collect();
+    let text: String = ledger().iter().flat_map(lines).map(|line| line + "\n").collect();
     assert_eq!(text, include_str!("golden.txt"));
 }
 
 #[test]
 fn one_recipient_s_copy_leaves_out_the_others() {
-    let rows: [(&str, &[u64]); 3] =
+    let rows: [(&str, &[usize]); 3] =
         [("ann@bank.test", &[0, 1, 2, 5, 7]), ("BOB@other.test", &[0, 1, 3, 4, 6]), ("eve@x.test", &[0, 1])];
     for (recipient, expected) in rows {
-        let mut found = ledger();
-        found.retain(|line| concerns(&line.record.event, recipient));
-        let numbers: Vec<u64> = found.iter().map(|line| line.number).collect();
+        let found = ledger().into_iter().enumerate().filter(|(_, record)| concerns(&record.event, recipient));
+        let numbers: Vec<usize> = found.map(|(number, _)| number).collect();
         assert_eq!(numbers, expected, "{recipient}");
     }
 }
