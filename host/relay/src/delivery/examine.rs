@@ -206,6 +206,7 @@ impl<'a> Examining<'a> {
                 ..AddressTested::default()
             }));
         }
+        tested.trouble = located.more;
         (tested, Some(at.published))
     }
 
@@ -216,7 +217,9 @@ impl<'a> Examining<'a> {
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut tested = AddressTested { address: address.to_string(), took_ms, ..AddressTested::default() };
         let (channel, proof) = match opened {
-            Err(OpenError::NotAnswered(why, _)) => return AddressTested { trouble: Some(why), ..tested },
+            Err(OpenError::NotAnswered(why, _) | OpenError::NoWay(why)) => {
+                return AddressTested { trouble: Some(why), ..tested };
+            }
             Err(OpenError::Handshake { state, detail, .. }) => {
                 (ChannelFacts { state, detail, handshake: None }, TlsProof::of_nothing(ConnectionId(0)))
             }
