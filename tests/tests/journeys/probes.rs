@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sealwire_tests::certs::Authority;
+use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::Script;
 use sealwire_tests::wait;
 
@@ -53,4 +53,27 @@ fn a_partner_whose_tls_will_not_do_is_told_of_before_mail_comes_back() {
     assert!(shown.contains("1 of 2 domains well") && shown.contains("probe of partner.test: critical"), "{shown}");
     // Nothing was sent, and none of it is mail.
     assert!(partner.messages().is_empty() && well.messages().is_empty() && scene.queue().is_empty());
+}
+
+/// What is demanded of mail to a listed address is not what is demanded of mail to its postmaster.
+#[test]
+fn a_listed_address_is_asked_for_what_it_is_held_to() {
+    let own = Script::tls(&certs::self_signed(&["127.0.0.1"])).start();
+    let (strict, lax) = ("require-ca-signed-certificate = true", "");
+    let scene = given()
+        .route("own", &["x.test", "y.test", "z.test"], own.address(), "")
+        .config("[probes]\nlists = [\"strict\", \"lax\"]\nevery = \"2s\"\n")
+        .settings(&setting("strict", "outbound", &["bob@x.test", "bob@z.test"], strict))
+        .settings(&setting("lax", "outbound", &["ann@x.test", "ann@y.test", "z.test", "eve@z.test"], lax))
+        .start();
+    let alert = until_alert(&scene, "the probe of x.test says critical");
+    assert!(alert.contains("mail to bob@x.test: no host gives what is demanded now: mail does not leave"), "{alert}");
+    let alert = until_alert(&scene, "the probe of z.test says critical");
+    assert!(alert.contains("mail to bob@z.test: ") && !alert.contains("eve@z.test"), "{alert}");
+    let status = scene.relay.json(&["status"]);
+    assert!(status["probes"]["addresses-left-out"] == 0, "{status:#}");
+    wait::until(wait::PATIENCE, "three probed domains", || {
+        let status = scene.relay.json(&["status"]);
+        (status["probes"]["probed"] == 3 && status["probes"]["well"] == 1).then_some(())
+    });
 }
