@@ -86,6 +86,8 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     /// Our own address on it.
     pub(crate) from: Option<IpAddr>,
+    /// It is in clear, and took the place of one whose handshake failed.
+    pub(crate) anew: bool,
     /// Messages sent so far.
     pub(crate) sent: u32,
     opened: Instant,
@@ -108,6 +110,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
         channel: ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None },
         proof: TlsProof::of_nothing(opening.id),
         address: opening.address,
+        anew: !opening.want_tls,
         sent: 0,
         opened: Instant::now(),
     };

@@ -116,6 +116,7 @@ impl Tally {
             address: connection.address.to_string(),
             reply,
             tls: evidence.clone(),
+            in_clear: evidence.is_none().then(|| why_in_clear(connection)),
             dsn: connection.offers_dsn(),
             demanded: published.demands(),
             published: published.verdicts(&connection.channel),
@@ -190,6 +191,12 @@ impl Tally {
         let (host, why) = self.not_asked.pop().map_or((None, "no host was found".to_owned()), |(h, w)| (Some(h), w));
         Outcome::Inconclusive { host, why, reply: None }
     }
+}
+
+/// Behind "the host ...": the proof is of nothing, the channel says why.
+fn why_in_clear(connection: &Connection) -> String {
+    let found = found_in_words(&connection.channel);
+    if connection.anew { format!("{found}; it was connected anew") } else { found }
 }
 
 /// What is kept of a proof for years.
