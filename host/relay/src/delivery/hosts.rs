@@ -115,9 +115,12 @@ impl HostToAsk {
             return Err("it has no address".to_owned().into());
         }
         let dane = match with_dane {
-            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await?,
-            false => None,
+            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await,
+            false => Ok(None),
         };
+        #[cfg(test)]
+        let dane = crate::simulation::planted::dane(dane);
+        let dane = dane?;
         let found = addresses.answer.found;
         let too_many = || format!("it has {} addresses, and {ADDRESSES_MAX} are asked", found.len());
         let more = addresses.missed.map(|why| format!("not all of its addresses are known: {why}"));
