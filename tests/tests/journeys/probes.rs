@@ -1,10 +1,13 @@
 //! Listed domains are tested ahead of mail: the operator hears of it before anything comes back.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::Script;
-use sealwire_tests::wait;
+use sealwire_tests::nsd::Nsd;
+use sealwire_tests::web::{Response, Site, Web};
+use sealwire_tests::{place, wait};
 
 use super::scene::{Scene, given, setting};
 
@@ -76,4 +79,41 @@ fn a_listed_address_is_asked_for_what_it_is_held_to() {
         let status = scene.relay.json(&["status"]);
         (status["probes"]["probed"] == 3 && status["probes"]["well"] == 1).then_some(())
     });
+}
+
+/// RFC 8461 section 4.1: a policy that lists another host is heard of before mail waits for it.
+#[test]
+fn a_policy_that_lists_another_host_is_told_of() {
+    let authority = Authority::new("The web's");
+    let port = place::free_address().port();
+    let at = SocketAddr::from(([127, 0, 9, 31], port));
+    let peer = Script::tls(&authority.leaf(&["mx.moving.test"])).start_at(at);
+    let zone =
+        |id: u32| format!("@ MX 10 mx\nmx A 127.0.9.31\nmta-sts A 127.0.0.1\n_mta-sts TXT \"v=STSv1; id={id};\"\n");
+    let mut nsd = Nsd::start(&[("moving.test", &zone(1))]);
+    let site = |mx: &str| {
+        let name = "mta-sts.moving.test";
+        let policy = format!("version: STSv1\nmode: enforce\nmx: {mx}\nmax_age: 86400\n");
+        Site::new(name, &authority.leaf(&[name])).policy(Response::Text(policy))
+    };
+    let mut web = Web::start(vec![site("mx.moving.test")]);
+    let mut scene = given()
+        .believing(Authority::new("nobody's").beside(&authority))
+        .dns(nsd.address())
+        .mx(port)
+        .sts(web.port())
+        .config("[probes]\nlists = [\"partners\"]\nevery = \"2s\"\n")
+        .settings(&setting("partners", "outbound", &["moving.test"], ""))
+        .start();
+    wait::until(wait::PATIENCE, "a probe that finds nothing wrong", || {
+        (scene.relay.json(&["status"])["probes"]["well"] == 1).then_some(())
+    });
+    web.set(site("mx.elsewhere.test"));
+    nsd.set("moving.test", &zone(2));
+    // The record is looked up once a minute; after a start at once.
+    scene.relay.stop();
+    scene.relay.start();
+    let alert = until_alert(&scene, "mx.moving.test is not listed in the MTA-STS policy");
+    assert!(alert.contains("the probe of moving.test says critical"), "{alert}");
+    assert!(peer.messages().is_empty());
 }
