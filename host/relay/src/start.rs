@@ -120,6 +120,7 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     tasks.push(tokio::spawn(retention::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(list_ends::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(alerts::send(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(alerts::sum_refusals(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
     }
