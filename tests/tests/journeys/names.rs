@@ -1,7 +1,7 @@
 //! Names: MX through the real resolver against a real name server. Order by preference, null MX, names that do not exist; and
 //! a name server that fails is never an answer.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use sealwire_tests::certs::Authority;
 use sealwire_tests::fake_peer::{FakePeer, Script, reply};
@@ -79,7 +79,9 @@ fn a_name_server_that_fails_is_no_answer() {
     let served = [("served.test", "@ A 127.0.4.1")];
     let (refusing, broken) =
         (Nsd::start(&served), Nsd::start_with_broken(&served, &["listed.example", "unlisted.example"]));
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let rows = [
+        ("timed out", silent.local_addr().expect("a bound socket")),
         ("Refused", refusing.address()),
         ("Server Failure", broken.address()),
         ("Connection refused", place::free_address()),

@@ -307,6 +307,13 @@ impl Connection {
         matches!(self.step().await, ClientStep::Ready)
     }
 
+    /// So many messages went over it: the session is ready anew as it is behind each.
+    #[cfg(test)]
+    pub(crate) fn served(&mut self, messages: u32) {
+        self.sent = messages;
+        self.client.reset().expect("it is ready");
+    }
+
     /// QUIT, without waiting for the answer longer than a moment.
     pub(crate) async fn quit(mut self) {
         self.client.quit();

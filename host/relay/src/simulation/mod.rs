@@ -27,7 +27,7 @@ mod store;
 mod trouble;
 mod witness;
 
-pub(crate) use pipe::Pipe;
+pub(crate) use pipe::{Pipe, pipe};
 pub(crate) use shared::guest;
 
 use planted::Bug;
