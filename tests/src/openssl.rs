@@ -2,6 +2,7 @@
 //! ([`Script::tls_elsewhere`](crate::fake_peer::Script::tls_elsewhere)), which speaks SMTP before it.
 
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -11,7 +12,7 @@ use crate::place;
 use crate::process::Process;
 
 /// Every suite, however weak: without it OpenSSL speaks none of the old versions.
-const WEAK: [&str; 2] = ["-cipher", "ALL:@SECLEVEL=0"];
+pub const WEAK: &str = "ALL:@SECLEVEL=0";
 
 /// A running `openssl s_server`; stops on drop.
 #[derive(Debug)]
@@ -23,14 +24,32 @@ pub struct OpenSsl {
 }
 
 impl OpenSsl {
-    /// Speaks this version alone (`-tls1_1`), one connection at a time.
+    /// Speaks this version alone (`-tls1_1`) with these suites, in OpenSSL's words, one connection at a time.
     #[track_caller]
-    pub fn start(version: &str, leaf: &Leaf) -> Self {
-        let (folder, address) = (place::folder(), place::free_address());
+    pub fn start(version: &str, ciphers: &str, leaf: &Leaf) -> Self {
+        Self::serve(place::folder(), version, ciphers, leaf.cert_file(), leaf.key_file())
+    }
+
+    /// The same with a certificate of its own for this name, whose key is RSA's: it alone does for the oldest key exchange.
+    #[track_caller]
+    pub fn start_by_rsa(version: &str, ciphers: &str, name: &str) -> Self {
+        let folder = place::folder();
+        let (certificate, key) = (folder.path().join("rsa.pem"), folder.path().join("rsa.key"));
+        let mut openssl = Command::new(place::program("openssl"));
+        openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", &format!("/CN={name}")]);
+        openssl.arg("-out").arg(&certificate).arg("-keyout").arg(&key);
+        let output = openssl.stdin(Stdio::null()).output().expect("an installed program can be started");
+        assert!(output.status.success(), "openssl req: {}", String::from_utf8_lossy(&output.stderr));
+        Self::serve(folder, version, ciphers, &certificate, &key)
+    }
+
+    #[track_caller]
+    fn serve(folder: TempDir, version: &str, ciphers: &str, certificate: &Path, key: &Path) -> Self {
+        let address = place::free_address();
         let mut server = Command::new(place::program("openssl"));
-        server.args(["s_server", "-accept", &address.to_string(), version]).args(WEAK);
+        server.args(["s_server", "-accept", &address.to_string(), version, "-cipher", ciphers]);
         // Without -www it would end with its standard input.
-        server.arg("-www").arg("-cert").arg(leaf.cert_file()).arg("-key").arg(leaf.key_file());
+        server.arg("-www").arg("-cert").arg(certificate).arg("-key").arg(key);
         let mut process = Process::start("openssl s_server", &mut server, &folder.path().join("openssl.log"));
         process.ready_when("a connection", || TcpStream::connect(address).ok());
         Self { address, _process: process, _folder: folder }
@@ -45,7 +64,7 @@ impl OpenSsl {
 /// What `openssl s_client` says of this SMTP server when it offers this version alone (`-tls1_1`), if TLS comes about.
 pub fn client(server: SocketAddr, version: &str) -> Option<String> {
     let mut client = Command::new(place::program("openssl"));
-    client.args(["s_client", "-starttls", "smtp", "-connect", &server.to_string(), version]).args(WEAK);
+    client.args(["s_client", "-starttls", "smtp", "-connect", &server.to_string(), version, "-cipher", WEAK]);
     let output = client.stdin(Stdio::null()).output().expect("an installed program can be started");
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -151,12 +151,9 @@ impl AddressList {
         entries.into_iter()
     }
 
-    /// Domains that are listed by name, and those of listed addresses; not the subdomains that `*.domain` means. In order, some
-    /// more than once.
-    pub fn domains(&self) -> impl Iterator<Item = &str> {
-        let domain = |entry: &'_ str| entry.rfind('@').map_or(0, |at| at + 1);
-        let entries = self.index.sorted().map(|(_, entry)| entry);
-        entries.filter(|entry| !entry.starts_with('.')).map(move |entry| &entry[domain(entry)..])
+    /// Addresses and domains that are listed by name, in their one form and in order; not the subdomains that `*.domain` means.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.index.sorted().map(|(_, entry)| entry).filter(|entry| !entry.starts_with('.'))
     }
 
     fn digest_of(&self) -> String {

@@ -55,6 +55,9 @@ pub struct Delivery {
     pub reply: Reply,
     /// None: in clear.
     pub tls: Option<Box<TlsEvidence>>,
+    /// Why it went in clear, in words that go on behind the host's name: "did not offer STARTTLS". None: by TLS, or not yet kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_clear: Option<String>,
     /// The host offered DSN: what the sender asked to be told is its business now (RFC 3461 §5.2.1).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dsn: bool,
@@ -190,8 +193,13 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Delivered(delivery) => {
-                let by = delivery.tls.as_ref().map_or("in clear", |tls| tls.version.as_str());
-                write!(f, "delivered to {} ({by}): {}", delivery.host, delivery.reply)
+                write!(f, "delivered to {} (", delivery.host)?;
+                match (&delivery.tls, &delivery.in_clear) {
+                    (Some(tls), _) => f.write_str(&tls.version)?,
+                    (None, Some(why)) => write!(f, "in clear, as it {why}")?,
+                    (None, None) => f.write_str("in clear")?,
+                }
+                write!(f, "): {}", delivery.reply)
             }
             Outcome::Refused { host: Some(host), reply, .. } => write!(f, "{host} refused: {reply}"),
             Outcome::Refused { host: None, reply, .. } => write!(f, "refused: {reply}"),

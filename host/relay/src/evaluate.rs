@@ -72,6 +72,9 @@ pub(crate) fn arriving_entry(
         id: &id,
         now: arrived_at,
     });
+    let require_tls = header.envelope.require_tls;
+    #[cfg(test)]
+    let require_tls = crate::simulation::planted::require_tls(require_tls);
     let entry = Entry {
         id,
         arrived_at,
@@ -85,7 +88,7 @@ pub(crate) fn arriving_entry(
         sender_is_ours: client_unit.is_some(),
         is_report: false,
         report_of_tls: false,
-        require_tls: header.envelope.require_tls,
+        require_tls,
         smtp_utf8: header.envelope.smtp_utf8,
         dsn: header.envelope.dsn,
         unit,

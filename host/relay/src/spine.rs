@@ -96,6 +96,9 @@ pub(crate) async fn admit(
     let arrival = arrival_record(&entry, &recipients, facts.header_from.clone());
     if let Some(reply) = refusal {
         relay.counters.turned_away(&facts, &reply);
+        if reply.is_permanent() && live.config.alerts.refusals {
+            relay.note_refusal(senders_of(&facts.header_from, facts.envelope_sender.as_ref()), &verdict.reasons);
+        }
         let event = LedgerEvent::TurnedAway { arrival, reply: reply.clone(), reasons: verdict.reasons };
         records.push(LedgerRecord { at_ms: relay.world.now_ms(), message: entry.id, event });
         if let Err(error) = relay.store.append(records).await {

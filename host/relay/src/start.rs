@@ -22,7 +22,7 @@ use crate::config::{self, Config, Problem, Surroundings};
 use crate::counters::Counters;
 use crate::delivery::{Logins, Pool};
 use crate::destinations::Destinations;
-use crate::dns::{Resolver, SystemResolver};
+use crate::dns::{self, Resolver, SystemResolver};
 use crate::fresh::Fresh;
 use crate::lanes::Lanes;
 use crate::list_ends;
@@ -113,12 +113,14 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     relay.audit(&Actor::new("relay", "file"), relay.in_force("start")).await;
     let (stop, stopping) = watch::channel(false);
     let mut tasks = vec![tokio::spawn(scheduler::run(Arc::clone(&relay), stopping.clone()))];
+    tasks.push(tokio::spawn(dns::watch(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(sts::refresh(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(tls_reports::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(probes::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(retention::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(list_ends::run(Arc::clone(&relay), stopping.clone())));
     tasks.push(tokio::spawn(alerts::send(Arc::clone(&relay), stopping.clone())));
+    tasks.push(tokio::spawn(alerts::sum_refusals(Arc::clone(&relay), stopping.clone())));
     for listener in bound {
         tasks.push(tokio::spawn(listener::accept(Arc::clone(&relay), listener, stopping.clone())));
     }

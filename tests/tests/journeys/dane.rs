@@ -10,6 +10,7 @@ use sealwire_tests::nsd::Nsd;
 use sealwire_tests::place;
 use sealwire_tests::signed::{Signing, Zone};
 use sealwire_tests::unbound::Unbound;
+use sealwire_tests::wait;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::scene::{ALICE, given};
@@ -228,4 +229,66 @@ fn names_without_proofs_are_told_and_may_be_refused() {
     scene.submit(ALICE, &["bob@proven.test"], "proofs");
     scene.rounds("bob@proven.test", 1);
     assert_eq!((scene.dnssec().as_str(), scene.queued_for("bob@proven.test")), ("on", 1));
+}
+
+/// What a resolver proved it proves no longer: that is nobody's word that nothing is signed. Mail waits, the operator hears of it,
+/// and a reload is his word that it may go on without.
+#[test]
+fn a_resolver_that_validates_no_longer_has_mail_wait() {
+    let leaf = certs::self_signed(&["mx.proven.test"]);
+    let port = place::free_address().port();
+    let at = |last| Ipv4Addr::new(127, 0, 5, last);
+    let start = |script: Script, last| script.start_at(SocketAddr::new(IpAddr::V4(at(last)), port));
+    let key = format!("3 1 1 {}", hex(&Sha256::digest(leaf.public_key())));
+    let host = |last| format!("@ MX 10 mx\nmx A {}\n_{port}._tcp.mx TLSA {key}", at(last));
+    let (well, peer) = (start(Script::tls(&leaf), 251), start(Script::clear(), 252));
+    let (records_of_well, records) = (host(251), host(252));
+    let signed = Nsd::start_signed(&[
+        Zone { name: "well.test", records: &records_of_well, signing: Signing::Sound },
+        Zone { name: "proven.test", records: &records, signing: Signing::Sound },
+        Zone { name: "unsigned.test", records: &records, signing: Signing::None },
+    ]);
+    let mut resolver = Unbound::start(&signed);
+    let scene = given().dns(resolver.address()).mx(port).start();
+    let until_told = |begin: &str| {
+        wait::until(wait::PATIENCE, &format!("DNSSEC {begin}"), || scene.dnssec().starts_with(begin).then_some(()));
+    };
+    // Before anything was sent.
+    until_told("on");
+    scene.submit(ALICE, &["ann@well.test"], "proven");
+    assert_eq!(scene.fate(&[&well], "ann@well.test").word(), "by TLS");
+
+    // A host that has lost its TLS, or somebody in between says so.
+    resolver.restart(false);
+    for recipient in ["bob@proven.test", "bob@unsigned.test", "bob@well.test"] {
+        scene.submit(ALICE, &[recipient], "unproven");
+        let rounds = scene.rounds(recipient, 1);
+        assert_eq!(rounds[0]["result"]["outcome"], "inconclusive", "{:#}", rounds[0]);
+        assert!(rounds[0]["result"]["why"].to_string().contains("no longer proves"), "{:#}", rounds[0]);
+        assert_eq!(scene.queued_for(recipient), 1);
+    }
+    until_told("lost");
+    wait::until(wait::PATIENCE, "an alert", || {
+        let alerts = scene.log(&["--event", "alert"]);
+        alerts.iter().any(|alert| alert["text"].to_string().contains("the DNS no longer proves")).then_some(())
+    });
+
+    // As soon as it proves again what was proven holds, and what nobody signed goes.
+    resolver.restart(true);
+    until_told("on");
+    scene.relay.run(&["queue", "retry", "--all"]);
+    assert_eq!(scene.fate(&[&peer], "bob@unsigned.test").word(), "in clear");
+    assert_eq!(scene.fate(&[&well], "bob@well.test").word(), "by TLS");
+    let rounds = scene.rounds("bob@proven.test", 2);
+    assert!(rounds.iter().any(|round| round["result"].to_string().contains("\"dane\"")), "{rounds:#?}");
+    assert_eq!(scene.queued_for("bob@proven.test"), 1);
+
+    resolver.restart(false);
+    scene.submit(ALICE, &["eve@proven.test"], "without proofs");
+    scene.rounds("eve@proven.test", 1);
+    until_told("lost");
+    assert!(scene.relay.run(&["reload"]).status.success());
+    until_told("off: the name servers do not validate");
+    scene.relay.run(&["queue", "retry", "--all"]);
+    assert_eq!(scene.fate(&[&peer], "eve@proven.test").word(), "in clear");
 }

@@ -165,3 +165,33 @@ fn international_mail_goes_where_it_can_and_comes_back_where_it_cannot() {
     hand_in(&scene, &format!("<{ALICE}> SMTPUTF8"), &["<bob@old.test>"], &message(ALICE, "in ASCII"));
     assert!(!old.wait_for_messages(1)[0].mail_from.contains("SMTPUTF8"));
 }
+
+/// Nothing is converted: what no host takes comes back, with the reason's own status.
+#[test]
+fn what_no_host_takes_comes_back_with_its_status() {
+    let offers = |lines: &str| Script::clear().answer("EHLO", reply(lines)).start();
+    let (seven_bit, small) = (offers("250 seven.test"), offers("250-small.test\r\n250-8BITMIME\r\n250 SIZE 100"));
+    let scene = given()
+        .route("seven", &["seven.test"], seven_bit.address(), "")
+        .route("small", &["small.test"], small.address(), "")
+        .start();
+    let content = format!("From: <{ALICE}>\nSubject: eight bits\n\nGr\u{fc}\u{df}e\n");
+    let rcpt = ["<bob@seven.test>", "<bob@small.test>"];
+    hand_in(&scene, &format!("<{ALICE}> BODY=8BITMIME"), &rcpt, &content);
+    let rows = [
+        ("bob@seven.test", "Status: 5.6.3", "The message has 8-bit content, which the host does not take"),
+        ("bob@small.test", "Status: 5.3.4", "octets"),
+    ];
+    for (recipient, status, words) in rows {
+        let report = scene.report(recipient);
+        report.assert_says(status);
+        report.assert_says(words);
+        report.assert_says("Action: failed");
+    }
+    assert!(seven_bit.messages().is_empty() && small.messages().is_empty());
+    // RFC 1870 section 6.1, RFC 6152: neither host was asked to take it.
+    for peer in [&seven_bit, &small] {
+        let said: String = peer.wait_for_ended(1).iter().map(|session| session.clear()).collect();
+        assert!(!said.contains("MAIL"), "{said}");
+    }
+}

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::{FakePeer, Received, Script};
 use sealwire_tests::nsd::Nsd;
-use sealwire_tests::openssl::{self, OpenSsl};
+use sealwire_tests::openssl::{self, OpenSsl, WEAK};
 use sealwire_tests::signed::Zone;
 use sealwire_tests::unbound::Unbound;
 use sealwire_tests::web::{Site, Web};
@@ -36,8 +36,14 @@ const MARK: &str = "[secure]";
 #[test]
 fn each_host_gets_what_it_may_and_nothing_else() {
     let authorities = Authorities::new();
-    let old = OpenSsl::start("-tls1_1", &certs::self_signed(&["mx.old.test"]));
-    let hosts = hosts(&authorities, Script::tls_elsewhere(old.address()));
+    let leaf = certs::self_signed(&["mx.old.test"]);
+    let old = [
+        OpenSsl::start("-tls1", WEAK, &leaf),
+        OpenSsl::start("-tls1_1", WEAK, &leaf),
+        OpenSsl::start("-tls1_2", "ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0", &leaf),
+        OpenSsl::start_by_rsa("-tls1_2", "AES128-GCM-SHA256:@SECLEVEL=0", "mx.no-secrecy.test"),
+    ];
+    let hosts = hosts(&authorities, old.each_ref().map(|old| Script::tls_elsewhere(old.address())));
     let port = place::free_address().port();
     let zones: Vec<(&Host, String)> =
         hosts.iter().enumerate().map(|(number, host)| (host, records(host, at(number), port))).collect();
@@ -93,15 +99,24 @@ fn records(host: &Host, address: Ipv4Addr, port: u16) -> String {
     format!("@ MX 10 mx\nmx A {address}\nmta-sts A 127.0.0.1\n{tlsa}{announced}")
 }
 
-/// The host that is to speak TLS 1.1 alone does.
+/// The hosts that are to speak what rustls does not do, and nothing else.
 #[track_caller]
 fn assert_old(hosts: &[Host], peers: &[FakePeer]) {
-    let number = hosts.iter().position(|host| host.zone == "old.test").expect("it is among them");
-    let address = peers[number].address();
-    let said = openssl::client(address, "-tls1_1").expect("it speaks TLS 1.1");
-    assert!(said.contains("Protocol  : TLSv1.1"), "{said}");
-    for version in ["-tls1", "-tls1_2", "-tls1_3"] {
-        assert!(openssl::client(address, version).is_none(), "{version}");
+    let rows = [
+        ("older.test", "-tls1", "TLSv1", "ECDHE-ECDSA-AES256-SHA"),
+        ("old.test", "-tls1_1", "TLSv1.1", "ECDHE-ECDSA-AES256-SHA"),
+        ("cbc.test", "-tls1_2", "TLSv1.2", "ECDHE-ECDSA-AES128-SHA256"),
+        ("no-secrecy.test", "-tls1_2", "TLSv1.2", "AES128-GCM-SHA256"),
+    ];
+    for (zone, version, named, cipher) in rows {
+        let number = hosts.iter().position(|host| host.zone == zone).expect("it is among them");
+        let address = peers[number].address();
+        let said = openssl::client(address, version).unwrap_or_else(|| panic!("{zone} does not speak {named}"));
+        let line = |key: &str, value: &str| said.lines().any(|line| line.trim() == format!("{key}: {value}"));
+        assert!(line("Protocol  ", named) && line("Cipher    ", cipher), "{zone}: {said}");
+        for other in ["-tls1", "-tls1_1", "-tls1_2", "-tls1_3"].into_iter().filter(|other| *other != version) {
+            assert!(openssl::client(address, other).is_none(), "{zone}: {other}");
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Names: MX through the real resolver against a real name server. Order by preference, null MX, names that do not exist; and
 //! a name server that fails is never an answer.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use sealwire_tests::certs::Authority;
 use sealwire_tests::fake_peer::{FakePeer, Script, reply};
 use sealwire_tests::nsd::Nsd;
 use sealwire_tests::place;
-
+use sealwire_tests::signed::{Signing, Zone};
+use sealwire_tests::unbound::Unbound;
 use sealwire_tests::web::{Response, Site, Web};
 
 use super::scene::{ALICE, Scene, given, setting};
@@ -78,7 +79,9 @@ fn a_name_server_that_fails_is_no_answer() {
     let served = [("served.test", "@ A 127.0.4.1")];
     let (refusing, broken) =
         (Nsd::start(&served), Nsd::start_with_broken(&served, &["listed.example", "unlisted.example"]));
+    let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let rows = [
+        ("timed out", silent.local_addr().expect("a bound socket")),
         ("Refused", refusing.address()),
         ("Server Failure", broken.address()),
         ("Connection refused", place::free_address()),
@@ -102,6 +105,59 @@ fn assert_waits(scene: &Scene, recipient: &str) -> String {
     assert_eq!(scene.queued_for(recipient), 1, "{recipient} is queued");
     assert!(scene.report_now(recipient).is_none());
     rounds[0]["result"]["why"].to_string()
+}
+
+/// RFC 5321 section 5.1: that a host gives no TLS is known when each of its addresses has said so. A listed recipient's mail comes
+/// back then and not before: not where an address did not answer, and not where addresses of one family could not be looked up.
+#[test]
+fn each_address_of_a_host_is_asked() {
+    let authority = Authority::new("Test Authority");
+    let good = || Script::tls(&authority.leaf(&["mx.any.test"]));
+    let port = place::free_address().port();
+    let four = |last: u8| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 9, last)), port);
+    let clear: Vec<FakePeer> = (1..=5).map(|last| Script::clear().start_at(four(last))).collect();
+    let secured: Vec<FakePeer> = (11..=12).map(|last| good().start_at(four(last))).collect();
+    let six = Script::clear().start_at(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port));
+    // (zone, the host's addresses, what becomes of it)
+    let rows = [
+        ("two.test", "mx A 127.0.9.1\nmx A 127.0.9.2", "reported"),
+        ("one-of-two.test", "mx A 127.0.9.3\nmx A 127.0.9.11", "by TLS"),
+        ("both.test", "mx AAAA ::1\nmx A 127.0.9.12", "by TLS"),
+        ("six.test", "mx AAAA ::1", "reported"),
+        ("silent.test", "mx A 127.0.9.4\nmx A 127.0.9.99", "waits"),
+        // A forged A: the resolver answers with no more than SERVFAIL.
+        ("half.test", "mx AAAA ::1\nmx A 127.0.9.5", "waits"),
+    ];
+    let records = rows.map(|(_, hosts, _)| format!("@ MX 10 mx\n{hosts}"));
+    let zones = rows.iter().zip(&records).map(|((zone, ..), records)| {
+        let signing = if *zone == "half.test" { Signing::Changed("127.0.9.5", "127.0.9.6") } else { Signing::Sound };
+        Zone { name: zone, records, signing }
+    });
+    let nsd = Nsd::start_signed(&zones.collect::<Vec<_>>());
+    let resolver = Unbound::start(&nsd);
+    let scene = given()
+        .dns(resolver.address())
+        .mx(port)
+        .settings(&setting("partners", "outbound", &rows.map(|(zone, ..)| zone), ""))
+        .start();
+    let peers: Vec<&FakePeer> = clear.iter().chain(&secured).chain([&six]).collect();
+    for (zone, ..) in rows {
+        scene.submit(ALICE, &[&format!("bob@{zone}")], zone);
+    }
+    for (zone, _, expected) in rows {
+        let recipient = format!("bob@{zone}");
+        if expected != "waits" {
+            assert_eq!(scene.fate(&peers, &recipient).word(), expected, "{zone}");
+            continue;
+        }
+        let rounds = scene.rounds(&recipient, 1);
+        assert_eq!(rounds[0]["result"]["outcome"], "floor-unmet", "{zone}: {:#}", rounds[0]);
+        assert_eq!(rounds[0]["result"]["not_asked"].as_array().map(Vec::len), Some(1), "{zone}: {:#}", rounds[0]);
+        assert_eq!(scene.queued_for(&recipient), 1, "{zone} waits");
+        assert!(scene.report_now(&recipient).is_none(), "{zone}");
+    }
+    assert!(clear[..2].iter().all(|peer| peer.sessions().len() == 1), "each of the two was asked");
+    peers.iter().for_each(|peer| peer.assert_no_mail_in_clear());
 }
 
 /// R5 by MX: the name that counts is the MX host's, not the domain's.

@@ -4,7 +4,7 @@
 use sealwire_tests::certs::{self, Authority};
 use sealwire_tests::fake_peer::{FakePeer, Script, bad_certificates, reply, without_tls};
 
-use super::scene::{ALICE, given, setting};
+use super::scene::{ALICE, Scene, given, setting};
 
 #[test]
 fn an_unlisted_recipient_gets_the_message_by_whatever_works() {
@@ -31,6 +31,7 @@ fn an_unlisted_recipient_gets_the_message_by_whatever_works() {
         let fate = scene.fate(&[peer], &format!("bob@{domain}"));
         assert_eq!(fate.word(), *expected, "{name}");
         assert_clear_text_only_on_a_new_connection(name, peer);
+        assert_says_why(&scene, name, &format!("bob@{domain}"), *expected == "in clear");
     }
     scene.until_queue_is_empty();
 }
@@ -51,6 +52,32 @@ fn a_host_that_takes_leave_inside_tls_gets_nothing_in_clear() {
         scene.relay.run(&["queue", "retry", "--all"]);
         assert_eq!(scene.fate(&[&peer], "bob@partner.test").word(), "by TLS", "{said}");
         peer.assert_no_mail_in_clear();
+    }
+}
+
+/// The ledger, `log` and `explain` say why a message went in clear.
+#[track_caller]
+fn assert_says_why(scene: &Scene, name: &str, recipient: &str, in_clear: bool) {
+    let words = match name {
+        _ if !in_clear => None,
+        "does not offer STARTTLS" => Some("did not offer STARTTLS"),
+        "454 to STARTTLS" => Some("could not be asked for a secure (TLS) connection: 454 4.7.0"),
+        "501 to STARTTLS" => Some("refused to start a secure (TLS) connection: 501 5.5.4"),
+        "502 to STARTTLS" => Some("refused to start a secure (TLS) connection: 502 5.5.1"),
+        "garbage in the handshake" => Some("failed to set up a secure (TLS) connection: the TLS handshake failed"),
+        _ => Some("(TLS) connection: "),
+    };
+    let round = &scene.rounds(recipient, 1)[0];
+    let why = round["result"]["in_clear"].as_str();
+    assert_eq!(why.is_some(), in_clear, "{name}: {round:#}");
+    let (Some(why), Some(words)) = (why, words) else { return };
+    assert!(why.contains(words), "{name}: {why}");
+    let same_connection = ["does not offer STARTTLS", "454 to STARTTLS", "501 to STARTTLS", "502 to STARTTLS"];
+    assert_eq!(why.ends_with("; it was connected anew"), !same_connection.contains(&name), "{name}: {why}");
+    let message = round["message"].as_str().unwrap_or_default();
+    for command in [["log", "--message", message].as_slice(), &["explain", message]] {
+        let shown = scene.relay.run(command).out;
+        assert!(shown.contains(&format!("(in clear, as it {why})")), "{name}: {command:?}: {shown}");
     }
 }
 

@@ -236,6 +236,35 @@ fn it_is_kept_through_queue_splits_reports_and_routes() {
     assert!(last.by_tls && last.mail_from.starts_with("<>") && !last.mail_from.contains("REQUIRETLS"), "{last:?}");
 }
 
+/// RFC 5321 section 5.1: a domain without MX records is its own host. That there are none is proven or not like anything else.
+#[test]
+fn a_domain_that_is_its_own_host_is_proven_by_its_signed_zone() {
+    let authority = Authority::new("Test Authority");
+    let port = place::free_address().port();
+    let at = |last| Ipv4Addr::new(127, 0, 7, last);
+    let start = |name: &str, last| {
+        let script = Script::tls(&authority.leaf(&[name])).extension("REQUIRETLS");
+        script.start_at(SocketAddr::new(IpAddr::V4(at(last)), port))
+    };
+    let (signed, unsigned) = (start("own-host.test", 231), start("anybodys.test", 232));
+    let (own, anybodys) = (format!("@ A {}", at(231)), format!("@ A {}", at(232)));
+    let nsd = Nsd::start_signed(&[
+        Zone { name: "own-host.test", records: &own, signing: Signing::Sound },
+        Zone { name: "anybodys.test", records: &anybodys, signing: Signing::None },
+    ]);
+    let resolver = Unbound::start(&nsd);
+    let scene = given().believing(authority).dns(resolver.address()).mx(port).start();
+    for recipient in ["bob@own-host.test", "bob@anybodys.test"] {
+        require(&scene, ALICE, &[recipient], recipient);
+    }
+    let received = signed.wait_for_messages(1);
+    assert!(received[0].by_tls && received[0].mail_from.ends_with(" REQUIRETLS"), "{received:?}");
+    let report = scene.report("bob@anybodys.test");
+    report.assert_says("Status: 5.7.10");
+    report.assert_says("neither DNSSEC nor MTA-STS proves");
+    assert!(unsigned.sessions().is_empty());
+}
+
 /// RFC 8689 section 4.1: DANE and MTA-STS are the recipient's; a listed recipient is ours. Beside REQUIRETLS it means nothing.
 #[test]
 fn tls_required_no_asks_nothing_of_the_recipients_side_and_lets_no_rule_down() {

@@ -115,6 +115,7 @@ fn delivered(tls: Option<TlsEvidence>) -> Outcome {
         address: "192.0.2.2:25".into(),
         reply: Reply::new(250, (0, 0), "ok"),
         tls: tls.map(Box::new),
+        in_clear: None,
         dsn: false,
         demanded: vec![(Demand::MatchingName, source(1)), (Demand::MatchingName, source(2))],
         published: Vec::new(),

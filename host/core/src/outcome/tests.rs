@@ -25,6 +25,7 @@ fn the_attempt_says_whether_it_had_what_would_have_been_demanded() {
             address: "192.0.2.1:25".into(),
             reply: Reply::new(250, (2, 0), "taken"),
             tls: tls.map(evidence).map(Box::new),
+            in_clear: None,
             dsn: false,
             demanded: Vec::new(),
             published: Vec::new(),
@@ -46,4 +47,28 @@ fn the_attempt_says_whether_it_had_what_would_have_been_demanded() {
     for (outcome, demand, had) in rows {
         assert_eq!(outcome.had(&demand), had, "{demand} of {outcome}");
     }
+}
+
+#[test]
+fn a_delivery_in_clear_says_why() {
+    let delivered = |in_clear: Option<&str>| {
+        let delivery = Delivery {
+            host: "mx.test".into(),
+            address: "192.0.2.1:25".into(),
+            reply: Reply::new(250, (0, 0), "taken"),
+            tls: None,
+            in_clear: in_clear.map(str::to_owned),
+            dsn: false,
+            demanded: Vec::new(),
+            published: Vec::new(),
+        };
+        Outcome::Delivered(delivery).to_string()
+    };
+    let why = "did not offer STARTTLS";
+    assert_eq!(delivered(Some(why)), format!("delivered to mx.test (in clear, as it {why}): 250 2.0.0 taken"));
+    assert_eq!(
+        delivered(None),
+        "delivered to mx.test (in clear): 250 2.0.0 taken",
+        "of a record from before that was kept"
+    );
 }

@@ -360,6 +360,7 @@ fn relayed() -> Action {
         address: "198.51.100.9:25".into(),
         reply: Reply::new(250, (0, 0), "queued as 7"),
         tls: None,
+        in_clear: None,
         dsn: false,
         demanded: Vec::new(),
         published: Vec::new(),

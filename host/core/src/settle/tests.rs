@@ -46,6 +46,7 @@ fn outcome(word: &str) -> Outcome {
             address: "192.0.2.1:25".into(),
             reply: Reply::new(250, (0, 0), "ok"),
             tls: None,
+            in_clear: None,
             dsn: false,
             demanded: Vec::new(),
             published: Vec::new(),

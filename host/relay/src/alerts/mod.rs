@@ -1,8 +1,10 @@
 //! Alerts: what an operator should look at. A log line of level error, a line in `status`, a metric; by mail and to a webhook where
 //! the configuration says so ([`send`]).
 
+mod refusals;
 mod send;
 
+pub(crate) use refusals::{Refusals, run as sum_refusals};
 pub(crate) use send::run as send;
 
 use std::collections::VecDeque;
@@ -41,6 +43,7 @@ pub(crate) struct Alerts {
     latest: Mutex<VecDeque<Alert>>,
     pending: Mutex<Pending>,
     raised: Notify,
+    pub(crate) refusals: Refusals,
 }
 
 /// What is to be sent.
@@ -108,4 +111,32 @@ impl Alerts {
 /// No panic leaves half a change under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_alert_is_given_once_in_five_minutes() {
+        const FIVE_MINUTES: u64 = 300_000;
+        // (milliseconds, key, whether it is given)
+        let course = [
+            (0, "disk", true),
+            (1, "disk", false),
+            (2, "door", true),
+            (FIVE_MINUTES - 1, "disk", false),
+            (FIVE_MINUTES, "disk", true),
+            (FIVE_MINUTES + 1, "disk", false),
+            (2 * FIVE_MINUTES - 1, "disk", false),
+            (2 * FIVE_MINUTES, "disk", true),
+        ];
+        let alerts = Alerts::default();
+        for (after, key, given) in course {
+            let at_ms = 1_000_000 + after;
+            assert_eq!(alerts.give(key, &format!("{key} at {after}"), at_ms, Audience::All), given, "{key} at {after}");
+        }
+        assert_eq!(alerts.latest().len(), 4);
+        assert_eq!(alerts.take_pending().alerts.len(), 4);
+    }
 }

@@ -5,6 +5,7 @@
 //! mail: it would beget the next one.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,13 @@ use sealwire_core::address::Mailbox;
 use sealwire_core::alert_mail;
 use sealwire_core::time::rfc3339;
 use sealwire_core::tlsrpt::{Destination, Url};
+use sealwire_core::units::UnitPath;
 use sealwire_store::{Content, NewEntry};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Pending;
-use sealwire_core::units::UnitPath;
+use super::{Alert, Pending};
 
 use crate::https::Web;
 use crate::live::Live;
@@ -37,9 +38,29 @@ const GIVE_UP: Duration = Duration::from_secs(86_400);
 /// Batches that wait for webhooks.
 const BATCHES_MAX: usize = 100;
 
+/// When each alert was sent last, by its key; milliseconds since the Unix epoch.
+#[derive(Default)]
+struct Sent(HashMap<String, u64>);
+
+impl Sent {
+    /// Those that have not been sent for so long; now they are. What is raised again meanwhile does not put off the next time.
+    fn fresh(&mut self, alerts: Vec<Alert>, now_ms: u64, repeat_after_secs: u64) -> Vec<Alert> {
+        let lately = repeat_after_secs.saturating_mul(1000);
+        self.0.retain(|_, at_ms| now_ms.abs_diff(*at_ms) < lately);
+        let is_fresh = |alert: &Alert| match self.0.entry(alert.key.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(none) => {
+                none.insert(now_ms);
+                true
+            }
+        };
+        alerts.into_iter().filter(is_fresh).collect()
+    }
+}
+
 /// Runs until the relay stops.
 pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) {
-    let mut sent: HashMap<String, u64> = HashMap::new();
+    let mut sent = Sent::default();
     // Each batch on its own: neither mail nor another webhook waits for one that does not answer. They end with this function.
     let mut posts = JoinSet::new();
     let mut quiet_until = Instant::now();
@@ -60,19 +81,12 @@ pub(crate) async fn run(relay: Arc<Relay>, mut stopping: watch::Receiver<bool>) 
 }
 
 /// Mail is queued, and a post is due, for what is pending and was not told of lately.
-async fn send(relay: &Arc<Relay>, sent: &mut HashMap<String, u64>, posts: &mut JoinSet<()>) {
+async fn send(relay: &Arc<Relay>, sent: &mut Sent, posts: &mut JoinSet<()>) {
     let Pending { alerts, dropped } = relay.alerts.take_pending();
-    let (live, now_ms) = (relay.live(), relay.world.now_ms());
+    let live = relay.live();
     let config = &live.config.alerts;
-    let lately = config.repeat_after_secs.saturating_mul(1000);
-    sent.retain(|_, at_ms| now_ms.abs_diff(*at_ms) < lately);
-    let mut fresh = Vec::new();
-    for alert in alerts {
-        if sent.insert(alert.key.clone(), now_ms).is_none() {
-            fresh.push(alert);
-        }
-    }
-    let line = |alert: &super::Alert| format!("{}  {}", rfc3339(alert.at_ms / 1000), alert.text);
+    let fresh = sent.fresh(alerts, relay.world.now_ms(), config.repeat_after_secs);
+    let line = |alert: &Alert| format!("{}  {}", rfc3339(alert.at_ms / 1000), alert.text);
     let all: Vec<String> = fresh.iter().map(line).collect();
     let for_mail: Vec<String> = fresh.iter().filter(|alert| alert.by_mail).map(line).collect();
     for to in &config.to {
@@ -138,4 +152,36 @@ async fn post_once(relay: &Arc<Relay>, url: &Url, body: &Bytes) -> Result<(), St
     let live = relay.live();
     let status = Web::of(relay, &live).post(url, "application/json", body.clone()).await?;
     if status.is_success() { Ok(()) } else { Err(format!("the web server answered {status}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lasts is raised again and again; it is sent again when the time is over that counts from when it was sent.
+    #[test]
+    fn the_same_alert_is_sent_once_in_repeat_after() {
+        const HOUR_MS: u64 = 3_600_000;
+        // (milliseconds, key, whether it is sent)
+        let course = [
+            (0, "disk", true),
+            (300_000, "disk", false),
+            (300_000, "door", true),
+            (HOUR_MS - 1, "disk", false),
+            (HOUR_MS, "disk", true),
+            (HOUR_MS, "door", false),
+            (2 * HOUR_MS - 1, "disk", false),
+            (2 * HOUR_MS, "disk", true),
+        ];
+        let mut sent = Sent::default();
+        for (after, key, goes_out) in course {
+            let at_ms = 1_000_000_000 + after;
+            let alert = || Alert { at_ms, text: String::new(), key: key.to_owned(), by_mail: true };
+            assert_eq!(
+                sent.fresh(vec![alert(), alert()], at_ms, 3_600).len(),
+                usize::from(goes_out),
+                "{key} at {after}"
+            );
+        }
+    }
 }

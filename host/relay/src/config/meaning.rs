@@ -56,6 +56,7 @@ pub(super) fn of(written: Written, surroundings: &Surroundings, faults: &Faults)
         alerts: AlertsTo {
             to: values(written.alerts_to),
             repeat_after_secs: value(written.alerts_repeat_after).unwrap_or(ALERTS_REPEAT_AFTER_SECS),
+            refusals: value(written.alerts_refusals).unwrap_or(false),
         },
         probes: ProbesOf {
             lists: values(written.probes_lists),

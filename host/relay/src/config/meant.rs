@@ -80,6 +80,8 @@ pub struct AlertsTo {
     pub to: Vec<Destination>,
     /// The same alert goes out once in so long.
     pub repeat_after_secs: u64,
+    /// What is refused at the door because of a list is an alert too.
+    pub refusals: bool,
 }
 
 /// Whose TLS is looked at ahead of mail, and how often.

@@ -253,7 +253,9 @@ fn alerts_go_to_mailboxes_and_webhooks() {
         (to.join(" ").as_str(), alerts.repeat_after_secs),
         ("mailto:ops@b.example https://hooks.example/x", 86_400)
     );
-    assert!(read("").expect("nothing is needed").alerts.to.is_empty());
+    let none = read("").expect("nothing is needed").alerts;
+    assert!(none.to.is_empty() && !none.refusals, "nobody asked for more");
+    assert!(read("[alerts]\nrefusals = true\n").expect("well written").alerts.refusals);
     for wrong in ["ops@b.example", "http://hooks.example/", "https://", "mailto:ops"] {
         let problems = read(&format!("[alerts]\nto = [\"{wrong}\"]\n")).expect_err(wrong);
         assert!(

@@ -70,6 +70,8 @@ pub(crate) struct Opening<'a> {
 pub(crate) enum OpenError {
     /// The host did not get as far as answering EHLO: uses nothing up (H9). With its last reply, if it gave one.
     NotAnswered(String, Option<Reply>),
+    /// This machine has no way to addresses of this kind (IPv6, most often), today or later.
+    NoWay(String),
     /// It answered, STARTTLS went ahead, and the handshake did not; `from` our own address.
     Handshake { state: ChannelState, detail: String, from: Option<IpAddr> },
 }
@@ -84,6 +86,8 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     /// Our own address on it.
     pub(crate) from: Option<IpAddr>,
+    /// It is in clear, and took the place of one whose handshake failed.
+    pub(crate) anew: bool,
     /// Messages sent so far.
     pub(crate) sent: u32,
     opened: Instant,
@@ -106,6 +110,7 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
         channel: ChannelFacts { state: ChannelState::NotOffered, detail: String::new(), handshake: None },
         proof: TlsProof::of_nothing(opening.id),
         address: opening.address,
+        anew: !opening.want_tls,
         sent: 0,
         opened: Instant::now(),
     };
@@ -128,9 +133,20 @@ pub(crate) async fn open(opening: Opening<'_>) -> Result<Connection, OpenError> 
 async fn connect(world: &dyn World, address: SocketAddr) -> Result<Socket, OpenError> {
     match tokio::time::timeout(CONNECT_TIME, world.connect(address)).await {
         Ok(Ok(socket)) => Ok(socket),
-        Ok(Err(error)) => Err(OpenError::NotAnswered(format!("connection to {address} failed: {error}"), None)),
+        Ok(Err(error)) => {
+            let why = format!("connection to {address} failed: {error}");
+            Err(if is_no_way(&error) { OpenError::NoWay(why) } else { OpenError::NotAnswered(why, None) })
+        }
         Err(_) => Err(OpenError::NotAnswered(format!("connection to {address} timed out"), None)),
     }
+}
+
+/// The system's own word, before anything is sent: no route, or no such protocol here.
+fn is_no_way(error: &io::Error) -> bool {
+    /// Of Linux, for a socket of a protocol that is switched off.
+    const EAFNOSUPPORT: i32 = 97;
+    matches!(error.kind(), io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable)
+        || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
 impl Connection {
@@ -289,6 +305,13 @@ impl Connection {
     /// The session is idle and another message may follow.
     pub(crate) async fn is_ready(&mut self) -> bool {
         matches!(self.step().await, ClientStep::Ready)
+    }
+
+    /// So many messages went over it: the session is ready anew as it is behind each.
+    #[cfg(test)]
+    pub(crate) fn served(&mut self, messages: u32) {
+        self.sent = messages;
+        self.client.reset().expect("it is ready");
     }
 
     /// QUIT, without waiting for the answer longer than a moment.

@@ -43,16 +43,39 @@ impl Relay {
             None => live.config.routes.for_recipient(recipient),
             Some(name) => live.config.routes.by_name(name).ok_or_else(|| format!("there is no route {name:?}"))?,
         };
-        let message = Arc::new(message_to(self, &live, recipient));
-        let examining = Examining { relay: self, live: &live, message, recipient };
+        let examining = Examining::of(self, &live, recipient);
         let (route, plan) = examining.plan(asked, route.is_some()).await?;
-        let mut test = examining.examine(route, &plan).await;
-        let revision = live.settings_revision;
+        Ok(self.tested(&examining, route, &plan).await)
+    }
+
+    /// The same by their own routes, once for all recipients whose mail takes the same route under the same floor.
+    pub(crate) async fn test_each(&self, recipients: &[Mailbox]) -> Vec<Result<TlsTest, String>> {
+        let live = self.live();
+        let (mut ways, mut tests) = (Vec::new(), Vec::new());
+        for recipient in recipients {
+            let examining = Examining::of(self, &live, recipient);
+            match examining.plan(live.config.routes.for_recipient(recipient), false).await {
+                Err(why) => tests.push(Err(why)),
+                Ok((route, plan)) => {
+                    let way = (route.name().to_owned(), plan.floor.clone());
+                    if !ways.contains(&way) {
+                        ways.push(way);
+                        tests.push(Ok(self.tested(&examining, route, &plan).await));
+                    }
+                }
+            }
+        }
+        tests
+    }
+
+    async fn tested(&self, examining: &Examining<'_>, route: &Route, plan: &Plan) -> TlsTest {
+        let mut test = examining.examine(route, plan).await;
+        let revision = examining.live.settings_revision;
         // Among the newest, without the document, which may be megabytes.
         let newest = self.store.revisions(REVISIONS_LOOKED_AT).await.unwrap_or_default();
         let applied = newest.iter().find(|applied| applied.revision == revision);
         test.settings = SettingsTested { revision, applied_at: applied.map(|applied| applied.at) };
-        Ok(test.judged(self.world.now()))
+        test.judged(self.world.now())
     }
 }
 
@@ -94,6 +117,10 @@ struct AtHost<'a> {
 }
 
 impl<'a> Examining<'a> {
+    fn of(relay: &'a Relay, live: &'a Live, recipient: &'a Mailbox) -> Examining<'a> {
+        Examining { relay, live, message: Arc::new(message_to(relay, live, recipient)), recipient }
+    }
+
     /// As a round plans: once more for a route that a policy takes, unless the route was named.
     async fn plan(&self, route: &'a Route, is_named: bool) -> Result<(&'a Route, Plan), String> {
         let plan = self.plan_by(route).await?;
@@ -206,6 +233,7 @@ impl<'a> Examining<'a> {
                 ..AddressTested::default()
             }));
         }
+        tested.trouble = located.more;
         (tested, Some(at.published))
     }
 
@@ -216,7 +244,9 @@ impl<'a> Examining<'a> {
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut tested = AddressTested { address: address.to_string(), took_ms, ..AddressTested::default() };
         let (channel, proof) = match opened {
-            Err(OpenError::NotAnswered(why, _)) => return AddressTested { trouble: Some(why), ..tested },
+            Err(OpenError::NotAnswered(why, _) | OpenError::NoWay(why)) => {
+                return AddressTested { trouble: Some(why), ..tested };
+            }
             Err(OpenError::Handshake { state, detail, .. }) => {
                 (ChannelFacts { state, detail, handshake: None }, TlsProof::of_nothing(ConnectionId(0)))
             }

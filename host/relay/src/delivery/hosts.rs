@@ -40,6 +40,8 @@ pub(crate) struct HostToAsk {
 /// A host that can be asked.
 pub(crate) struct Located {
     pub(crate) addresses: Vec<IpAddr>,
+    /// Why it may have addresses beside these: some could not be looked up, or it has too many.
+    pub(crate) more: Option<String>,
     /// What it demands of a channel itself.
     pub(crate) dane: Option<Dane>,
 }
@@ -105,7 +107,7 @@ impl HostToAsk {
 
     async fn look_up(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, NotLocated> {
         let name = match &self.host {
-            HostName::Address(address) => return Ok(Located { addresses: vec![*address], dane: None }),
+            HostName::Address(address) => return Ok(Located { addresses: vec![*address], more: None, dane: None }),
             HostName::Name(name) => name,
         };
         let addresses = resolver.addresses(name.as_str()).await.map_err(|error| error.to_string())?;
@@ -113,10 +115,17 @@ impl HostToAsk {
             return Err("it has no address".to_owned().into());
         }
         let dane = match with_dane {
-            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await?,
-            false => None,
+            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await,
+            false => Ok(None),
         };
-        Ok(Located { addresses: addresses.answer.found.into_iter().take(ADDRESSES_MAX).collect(), dane })
+        #[cfg(test)]
+        let dane = crate::simulation::planted::dane(dane);
+        let dane = dane?;
+        let found = addresses.answer.found;
+        let too_many = || format!("it has {} addresses, and {ADDRESSES_MAX} are asked", found.len());
+        let more = addresses.missed.map(|why| format!("not all of its addresses are known: {why}"));
+        let more = more.or_else(|| (found.len() > ADDRESSES_MAX).then(too_many));
+        Ok(Located { addresses: found.into_iter().take(ADDRESSES_MAX).collect(), more, dane })
     }
 }
 

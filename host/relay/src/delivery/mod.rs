@@ -162,7 +162,11 @@ impl Delivering<'_> {
                 return;
             }
         }
-        self.tally.host_done(mark);
+        self.tally.host_done(&host.host, mark);
+        // That a host gives no TLS is known when all of its addresses have said so (RFC 5321 §5.1, H9).
+        if let Some(why) = located.more {
+            self.tally.not_asked(&host.host, why);
+        }
     }
 
     async fn ask_address(&mut self, host: &HostToAsk, published: &Published, address: SocketAddr) {
@@ -190,6 +194,7 @@ impl Delivering<'_> {
                         return;
                     }
                 }
+                Err(OpenError::NoWay(why)) => return self.tally.no_way(why),
                 Err(OpenError::NotAnswered(why, reply)) => {
                     self.note_pace(reply.as_ref());
                     return self.tally.not_asked(&host.host, why);

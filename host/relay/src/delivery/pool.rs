@@ -101,12 +101,20 @@ impl Pool {
 
 #[cfg(test)]
 mod tests {
+    use sealwire_core::address::Domain;
     use sealwire_core::decision::{PlanCall, Standing, join_plans};
     use sealwire_core::facts::RouteKind;
-    use sealwire_core::floor::Demand;
+    use sealwire_core::floor::{ConnectionId, Demand};
     use sealwire_core::plan::Target;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::time::advance;
 
+    use super::super::connection::{Opening, open};
     use super::*;
+    use crate::simulation::pipe;
+    use crate::socket::Socket;
+    use crate::tls::{Connector, Roots};
+    use crate::world::{Connecting, World};
 
     /// The floor of a policy that demands these.
     fn floor(demands: &[Demand]) -> TlsFloor {
@@ -152,5 +160,127 @@ mod tests {
         for (what, other) in others {
             assert!(one() != other, "{what}");
         }
+    }
+
+    /// A world with one host, in memory, that takes whatever is said.
+    struct OneHost;
+
+    impl World for OneHost {
+        fn since_epoch(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn roll(&self) -> u64 {
+            0
+        }
+
+        fn connect(&self, _: SocketAddr) -> Connecting {
+            let (ours, theirs) = pipe(None);
+            tokio::spawn(async move {
+                let (heard, mut said) = tokio::io::split(theirs);
+                let mut lines = BufReader::new(heard).lines();
+                let mut answered = said.write_all(b"220 mx.test\r\n").await;
+                while let (Ok(()), Ok(Some(_))) = (&answered, lines.next_line().await) {
+                    answered = said.write_all(b"250 mx.test\r\n").await;
+                }
+            });
+            Box::pin(async { Ok(Socket::Pipe(ours)) })
+        }
+    }
+
+    /// The pool, one key, and connections for it.
+    struct Scene {
+        pool: Pool,
+        connector: Connector,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            Scene { pool: Pool::default(), connector: Connector::new(&Roots::System).expect("roots of the system") }
+        }
+
+        /// A new connection, over which so many messages went.
+        async fn connection(&self, id: u64, sent: u32) -> Connection {
+            let key = key("gw", "mx.test", 25, &[]);
+            let opening = Opening {
+                world: &OneHost,
+                id: ConnectionId(id),
+                hello_name: &Domain::parse("relay.test").expect("a domain"),
+                host: &key.host,
+                address: key.address,
+                connector: &self.connector,
+                dane: None,
+                implicit_tls: false,
+                afresh: false,
+                must_authenticate: false,
+                want_tls: true,
+            };
+            let Ok(mut connection) = open(opening).await else { panic!("it opens") };
+            connection.served(sent);
+            connection
+        }
+
+        async fn give_back(&self, port: u16, connection: Connection) {
+            self.pool.give_back(key("gw", "mx.test", port, &[]), connection, 2).await;
+        }
+
+        /// The id of the one that is taken for another message.
+        fn take(&self, port: u16) -> Option<u64> {
+            self.pool.take(&key("gw", "mx.test", port, &[])).map(|connection| connection.id.0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_waits_ten_seconds_and_no_longer() {
+        for (waits, taken) in [(IDLE_TIME - Duration::from_millis(1), Some(7)), (IDLE_TIME, None)] {
+            let scene = Scene::new();
+            scene.give_back(25, scene.connection(7, 1).await).await;
+            advance(waits).await;
+            assert_eq!(scene.pool.take_idle(false).len(), usize::from(taken.is_none()), "{waits:?}");
+            assert_eq!(scene.take(25), taken, "{waits:?}");
+            // The same where nobody has looked for those that waited too long.
+            scene.give_back(25, scene.connection(7, 1).await).await;
+            advance(waits).await;
+            assert_eq!(scene.take(25), taken, "{waits:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_serves_a_hundred_messages_and_five_minutes() {
+        let second = Duration::from_secs(1);
+        for (sent, age, kept) in [
+            (1, second, true),
+            (MESSAGES_MAX - 1, second, true),
+            (MESSAGES_MAX, second, false),
+            (1, AGE_MAX - second, true),
+            (1, AGE_MAX, false),
+        ] {
+            let scene = Scene::new();
+            let connection = scene.connection(1, sent).await;
+            advance(age).await;
+            scene.give_back(25, connection).await;
+            assert_eq!(scene.take(25).is_some(), kept, "{sent} messages, {age:?} old");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_wait_for_the_same_and_so_many_in_all() {
+        let scene = Scene::new();
+        for id in 1..=3 {
+            scene.give_back(1, scene.connection(id, 1).await).await;
+        }
+        assert_eq!(
+            [scene.take(1), scene.take(1), scene.take(1)],
+            [Some(2), Some(1), None],
+            "two for each, the last first"
+        );
+
+        let most = u16::try_from(WAITING_MAX).expect("a small number");
+        for port in 1..=most + 1 {
+            scene.give_back(port, scene.connection(u64::from(port), 1).await).await;
+            advance(Duration::from_millis(1)).await;
+        }
+        assert_eq!(scene.take(1), None, "the one that waited longest went");
+        assert!((2..=most + 1).all(|port| scene.take(port) == Some(u64::from(port))));
     }
 }

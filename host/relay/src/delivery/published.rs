@@ -81,6 +81,8 @@ impl Published {
         } else {
             None
         };
+        #[cfg(test)]
+        let sts = crate::simulation::planted::sts(sts);
         let unproven = (proof_wanted && !proven_by(sts.as_ref()))
             .then_some(Unproven { conclusive: !matches!(sts, Some(OfPolicy::Fault(_))) });
         Published { dane, sts, authenticated: authenticates, unproven }

@@ -54,7 +54,7 @@ pub(super) fn channel_of(
         Err(OpenError::Handshake { state, detail, from }) => {
             Some((ChannelFacts { state: *state, detail: detail.clone(), handshake: None }, *from))
         }
-        Err(OpenError::NotAnswered(..)) => None,
+        Err(OpenError::NotAnswered(..) | OpenError::NoWay(_)) => None,
     }
 }
 

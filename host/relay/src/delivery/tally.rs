@@ -22,6 +22,8 @@ pub(crate) struct Tally {
     outcomes: BTreeMap<u32, Outcome>,
     unmet: Vec<HostUnmet>,
     not_asked: Vec<(String, String)>,
+    /// Of the host in turn: addresses that this machine has no way to.
+    no_way: Vec<String>,
     /// Of a host that met the floor and then did not take the message; an ordinary retry follows.
     inconclusive: Option<Outcome>,
     /// By index, of the first host that met the floor and cannot be told the message at all: too large for it, no SMTPUTF8.
@@ -36,6 +38,7 @@ impl Tally {
             outcomes: BTreeMap::new(),
             unmet: Vec::new(),
             not_asked: Vec::new(),
+            no_way: Vec::new(),
             inconclusive: None,
             cannot_take: BTreeMap::new(),
         }
@@ -56,16 +59,22 @@ impl Tally {
         self.not_asked.push((host.to_string(), why));
     }
 
-    /// Where the tally stands before a host is asked.
-    pub(crate) fn mark(&self) -> (usize, usize) {
-        (self.unmet.len(), self.not_asked.len())
+    /// This machine has no way to an address of the host in turn.
+    pub(crate) fn no_way(&mut self, why: String) {
+        self.no_way.push(why);
     }
 
-    /// All addresses of a host have had their turn. H9 asks hosts, not addresses: one that answered for good at one of
-    /// them was asked, though it could not be reached at another (by IPv6, most often).
-    pub(crate) fn host_done(&mut self, (unmet, not_asked): (usize, usize)) {
-        if self.unmet.iter().skip(unmet).any(|answer| answer.conclusive) {
-            self.not_asked.truncate(not_asked);
+    /// Where the tally stands before a host is asked.
+    pub(crate) fn mark(&self) -> usize {
+        self.unmet.len()
+    }
+
+    /// All addresses of a host have had their turn. What H9 asks is every address that this machine has a way to: a host is
+    /// not left unasked for want of IPv6 here, if it answered by IPv4.
+    pub(crate) fn host_done(&mut self, host: &HostName, unmet: usize) {
+        let no_way = std::mem::take(&mut self.no_way);
+        if self.unmet.len() == unmet {
+            self.not_asked.extend(no_way.into_iter().map(|why| (host.to_string(), why)));
         }
     }
 
@@ -107,6 +116,7 @@ impl Tally {
             address: connection.address.to_string(),
             reply,
             tls: evidence.clone(),
+            in_clear: evidence.is_none().then(|| why_in_clear(connection)),
             dsn: connection.offers_dsn(),
             demanded: published.demands(),
             published: published.verdicts(&connection.channel),
@@ -181,6 +191,12 @@ impl Tally {
         let (host, why) = self.not_asked.pop().map_or((None, "no host was found".to_owned()), |(h, w)| (Some(h), w));
         Outcome::Inconclusive { host, why, reply: None }
     }
+}
+
+/// Behind "the host ...": the proof is of nothing, the channel says why.
+fn why_in_clear(connection: &Connection) -> String {
+    let found = found_in_words(&connection.channel);
+    if connection.anew { format!("{found}; it was connected anew") } else { found }
 }
 
 /// What is kept of a proof for years.
@@ -318,22 +334,33 @@ mod tests {
         }
     }
 
-    /// H9: a host without a way by IPv6 was asked, if it answered for good by IPv4; another host's answer is its own.
+    /// H9: a host to whose IPv6 address there is no way here was asked, if it answered for good by IPv4; an address that did not
+    /// answer may have given TLS; another host's answer is its own.
     #[test]
-    fn hosts_are_asked_not_addresses() {
-        for (same_host, conclusive, expected) in [(true, true, true), (true, false, false), (false, true, false)] {
-            let mut tally = tally();
+    fn every_address_is_asked_that_there_is_a_way_to() {
+        // (the other address, of the same host, the answer is for good, whether all were asked)
+        let rows = [
+            ("no way", true, true, true),
+            ("no way", true, false, false),
+            ("no way", false, true, false),
+            ("timed out", true, true, false),
+        ];
+        for (other, same_host, conclusive, expected) in rows {
+            let (mut tally, host) = (tally(), "mx.test".parse().expect("a name"));
             let mut mark = tally.mark();
-            tally.not_asked(&"mx.test".parse().expect("a name"), "network is unreachable".into());
+            match other {
+                "no way" => tally.no_way("network is unreachable".into()),
+                _ => tally.not_asked(&host, "timed out".into()),
+            }
             if !same_host {
-                tally.host_done(mark);
+                tally.host_done(&host, mark);
                 mark = tally.mark();
             }
             tally.unmet(unmet("mx.test", conclusive));
-            tally.host_done(mark);
+            tally.host_done(&host, mark);
             let outcomes = tally.into_outcomes();
             let [(0, Outcome::FloorUnmet(unmet))] = outcomes.as_slice() else { panic!("{outcomes:?}") };
-            assert_eq!(unmet.is_conclusive(), expected, "same host: {same_host}, conclusive: {conclusive}");
+            assert_eq!(unmet.is_conclusive(), expected, "{other}, same host: {same_host}, conclusive: {conclusive}");
         }
     }
 }

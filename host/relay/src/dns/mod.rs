@@ -4,8 +4,12 @@
 //! only the first two may end a message (RFC 5321 §5.1); whatever else happens is inconclusive, an answer that DNSSEC
 //! shows to be forged too.
 
+mod proofs;
 mod system;
 mod validated;
+mod watch;
+
+pub(crate) use watch::run as watch;
 
 pub use system::{Dns, Dnssec, SystemResolver};
 
@@ -19,7 +23,7 @@ use sealwire_core::dane::Tlsa;
 /// An answer that is on its way.
 pub type Lookup<'a, T> = Pin<Box<dyn Future<Output = Result<T, DnsError>> + Send + 'a>>;
 
-/// What was found, and whether DNSSEC vouches for it.
+/// What was found, and whether DNSSEC vouches for it, or for its absence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer<T> {
     /// Empty where the name exists without any such record.
@@ -37,6 +41,8 @@ pub struct Addresses {
     pub alias_of: Option<String>,
     /// DNSSEC vouches for the host's own records: its addresses, or that it is an alias.
     pub name_secure: bool,
+    /// Why those of one family could not be asked: the host may have more than these.
+    pub missed: Option<String>,
 }
 
 /// Asks for names. The system's resolver in service, a table in tests.
@@ -55,6 +61,12 @@ pub trait Resolver: Send + Sync + 'static {
 
     /// Whether answers are proven by DNSSEC, in words for the status: `on`, or why not.
     fn dnssec(&self) -> String;
+
+    /// Tries, where that is due, whether answers are still proven; Some, once for each loss and while it lasts: why not. None where
+    /// they never were.
+    fn trouble(&self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>> {
+        Box::pin(async { None })
+    }
 }
 
 /// Why a look-up gave no answer.

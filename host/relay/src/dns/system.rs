@@ -2,12 +2,10 @@
 //!
 //! Where the name servers are on this machine and validate (DNSSEC), they are asked directly and their word is taken for what is
 //! proven ([`super::validated`]); else hickory asks the system's servers or those the configuration names, and nothing counts
-//! as proven. Which of both is tried, before anything else is asked, with the root's own records; once it was proven, proofs
-//! are insisted on until the configuration is read again.
+//! as proven. Which of both is tried before anything else is asked, and time and again ([`super::proofs`]).
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::pin::Pin;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
@@ -19,15 +17,14 @@ use sealwire_core::address::Domain;
 use sealwire_core::dane::Tlsa;
 use tokio::time::Instant;
 
+use super::proofs::{Proofs, State};
 use super::validated::{self, NoAnswer, Said};
 use super::{Addresses, Answer, DnsError, Lookup, Resolver};
 
-/// Between two tries whether answers are proven.
-const TRY_AGAIN: Duration = Duration::from_secs(60);
-/// The same where nobody answered. Meanwhile look-ups fail at once: each would wait in vain as long.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// Aliases that are followed in one answer.
 const ALIASES: usize = 16;
+/// Why an answer without a proof does not count where proofs came before.
+const NO_LONGER: &str = "the DNS no longer proves what it says (DNSSEC)";
 
 /// Whom to ask, and what to make of DNSSEC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,23 +82,9 @@ fn servers_of_system() -> Result<Vec<SocketAddr>, String> {
 /// Hickory, or validating servers on this machine.
 pub struct SystemResolver {
     plain: TokioResolver,
-    /// Empty: nothing can be proven.
-    local: Vec<SocketAddr>,
     dnssec: Dnssec,
-    proofs: Mutex<Proofs>,
-    /// One try at a time.
-    trying: tokio::sync::Mutex<()>,
-}
-
-/// Whether answers are proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Proofs {
-    Untried,
-    Come,
-    /// Why not, and when that was found.
-    DoNot(String, Instant),
-    /// Nobody answered, so nothing is known; why, and when.
-    Silence(String, Instant),
+    /// Of the servers on this machine.
+    proofs: Proofs,
 }
 
 /// Records of the asked kind and the aliases that lead to them.
@@ -109,6 +92,7 @@ struct Found {
     records: Vec<Record>,
     /// The last owner, where it is not the asked name.
     alias_of: Option<String>,
+    /// DNSSEC vouches for it; where there are no records, for their absence.
     secure: bool,
 }
 
@@ -126,26 +110,38 @@ impl SystemResolver {
         };
         let plain = builder.build().map_err(|e| format!("the resolver cannot be built: {e}"))?;
         let local = if dns.dnssec == Dnssec::Off { Vec::new() } else { dns.local()? };
-        let (proofs, trying) = (Mutex::new(Proofs::Untried), tokio::sync::Mutex::new(()));
-        Ok(SystemResolver { plain, local, dnssec: dns.dnssec, proofs, trying })
+        Ok(SystemResolver { plain, dnssec: dns.dnssec, proofs: Proofs::of(local) })
     }
 
     /// Names are asked as fully qualified: search lists have no place in mail (RFC 5321 §5.1).
     async fn ask(&self, name: &str, kind: RecordType) -> Result<Found, DnsError> {
         let inconclusive = |why: String| DnsError::Inconclusive(format!("{name} {kind}: {why}"));
-        let said = match self.tried().await {
-            Proofs::DoNot(why, _) if self.dnssec == Dnssec::Required => {
+        match self.proofs.tried().await {
+            State::Come => {}
+            State::DoNot(why) if self.dnssec == Dnssec::Required => {
                 return Err(inconclusive(format!("it cannot be proven, and dns.dnssec is \"required\": {why}")));
             }
-            Proofs::Silence(why, _) => return Err(inconclusive(why)),
-            Proofs::DoNot(..) | Proofs::Untried => return self.ask_plainly(name, kind).await,
-            Proofs::Come => validated::ask(&self.local, name, kind).await,
+            State::DoNot(_) | State::Untried => return self.ask_plainly(name, kind).await,
+            State::Lost(why) => return Err(inconclusive(format!("{NO_LONGER}: {why}"))),
+            State::Silence(why) => return Err(inconclusive(why)),
+        }
+        let Said { code, records, proven } = match validated::ask(self.proofs.servers(), name, kind).await {
+            Ok(said) => said,
+            Err(NoAnswer::Code(code)) => return Err(inconclusive(code.to_string())),
+            Err(NoAnswer::Silence(why)) => return Err(inconclusive(why)),
         };
-        match said {
-            Ok(Said { code: ResponseCode::NXDomain, .. }) => Err(DnsError::NoSuchName),
-            Ok(Said { records, proven, .. }) => Ok(on_the_way(name, kind, records, proven)),
-            Err(NoAnswer::Code(code)) => Err(inconclusive(code.to_string())),
-            Err(NoAnswer::Silence(why)) => Err(inconclusive(why)),
+        // Nobody has signed it, or the servers have stopped to validate: their next word for the root tells.
+        if !proven {
+            match self.proofs.tried_since(Instant::now()).await {
+                State::Come => {}
+                State::Silence(why) => return Err(inconclusive(why)),
+                State::Lost(why) | State::DoNot(why) => return Err(inconclusive(format!("{NO_LONGER}: {why}"))),
+                State::Untried => return Err(inconclusive(NO_LONGER.to_owned())),
+            }
+        }
+        match code {
+            ResponseCode::NXDomain => Err(DnsError::NoSuchName),
+            _ => Ok(on_the_way(name, kind, records, proven)),
         }
     }
 
@@ -161,55 +157,14 @@ impl SystemResolver {
             Err(error) => Err(inconclusive(error.to_string())),
         }
     }
-
-    /// Whether answers are proven; tried where that is due.
-    async fn tried(&self) -> Proofs {
-        let is_due = |known: &Proofs| match known {
-            Proofs::Untried => !self.local.is_empty(),
-            Proofs::Come => false,
-            Proofs::DoNot(_, since) => since.elapsed() >= TRY_AGAIN,
-            Proofs::Silence(_, since) => since.elapsed() >= ASK_AGAIN,
-        };
-        if !is_due(&self.known()) {
-            return self.known();
-        }
-        let _one_at_a_time = self.trying.lock().await;
-        if !is_due(&self.known()) {
-            return self.known();
-        }
-        let tried = validated::ask(&self.local, ".", RecordType::NS).await;
-        let now = Instant::now();
-        let found = match tried {
-            Ok(Said { proven: true, .. }) => Proofs::Come,
-            Ok(_) => Proofs::DoNot("the name servers do not validate: they vouch for no answer (AD)".into(), now),
-            // Whoever knows of no root is no resolver; it answers for its own zones.
-            Err(NoAnswer::Code(code @ (ResponseCode::Refused | ResponseCode::NotImp))) => {
-                Proofs::DoNot(format!("the name servers do not validate: asked for the root they say {code}"), now)
-            }
-            // One that cannot reach the root, or cannot prove it, must not have mail go as if nobody had signed anything.
-            Err(NoAnswer::Code(code)) => {
-                Proofs::Silence(format!("asked for the root the name servers say {code}"), now)
-            }
-            Err(NoAnswer::Silence(why)) => Proofs::Silence(why, now),
-        };
-        if let Proofs::DoNot(why, _) = &found {
-            tracing::warn!(%why, "the DNS proves nothing (DNSSEC), so TLSA records count for nothing");
-        }
-        *self.proofs.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
-        found
-    }
-
-    fn known(&self) -> Proofs {
-        self.proofs.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// What an answer has for this name: its records, or its alias's, and nothing that somebody added.
 fn on_the_way(name: &str, kind: RecordType, records: Vec<Record>, proven: bool) -> Found {
-    let nothing = Found { records: Vec::new(), alias_of: None, secure: false };
-    let Ok(asked) = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))) else { return nothing };
+    let nothing = |secure| Found { records: Vec::new(), alias_of: None, secure };
+    let Ok(asked) = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))) else { return nothing(false) };
     let mut owner = asked.clone();
-    for _ in 0..ALIASES {
+    for followed in 0..ALIASES {
         let of_kind = |record: &&Record| record.name == owner && record.record_type() == kind;
         let found: Vec<Record> = records.iter().filter(of_kind).cloned().collect();
         if !found.is_empty() {
@@ -220,10 +175,11 @@ fn on_the_way(name: &str, kind: RecordType, records: Vec<Record>, proven: bool) 
             RData::CNAME(alias) if record.name == owner => Some(alias.0.clone()),
             _ => None,
         });
-        let Some(alias) = alias else { return nothing };
+        // RFC 4035 §3.2.3: the word holds for absence too. With records of others beside it, it is not known what it is for.
+        let Some(alias) = alias else { return nothing(proven && followed == records.len()) };
         owner = alias;
     }
-    nothing
+    nothing(false)
 }
 
 fn name_server(address: &SocketAddr) -> NameServerConfig {
@@ -258,7 +214,7 @@ impl Resolver for SystemResolver {
                 RData::AAAA(aaaa) => Some(IpAddr::V6(aaaa.0)),
                 _ => None,
             };
-            // One family that could not be asked does not hide what the other answered.
+            // One family that could not be asked does not hide what the other answered, and is told of.
             let answers: Vec<&Found> = six.iter().chain(&four).filter(|found| !found.records.is_empty()).collect();
             let Some(first) = answers.first() else {
                 return match (six, four) {
@@ -269,6 +225,10 @@ impl Resolver for SystemResolver {
                     _ => Ok(Addresses::default()),
                 };
             };
+            let missed = match (&six, &four) {
+                (Err(DnsError::Inconclusive(why)), _) | (_, Err(DnsError::Inconclusive(why))) => Some(why.clone()),
+                _ => None,
+            };
             let found = answers.iter().flat_map(|found| &found.records).filter_map(address).collect();
             let secure = answers.iter().all(|found| found.secure);
             let alias_of = first.alias_of.clone();
@@ -277,7 +237,7 @@ impl Resolver for SystemResolver {
                 Some(_) if !secure => self.ask(host, RecordType::CNAME).await?.secure,
                 _ => secure,
             };
-            Ok(Addresses { answer: Answer { found, secure }, alias_of, name_secure })
+            Ok(Addresses { answer: Answer { found, secure }, alias_of, name_secure, missed })
         })
     }
 
@@ -309,16 +269,21 @@ impl Resolver for SystemResolver {
     }
 
     fn dnssec(&self) -> String {
-        match self.known() {
+        match self.proofs.known() {
             _ if self.dnssec == Dnssec::Off => "off, as configured".to_owned(),
-            _ if self.local.is_empty() => {
+            _ if self.proofs.servers().is_empty() => {
                 "off: the name servers are not on this machine; DANE needs a validating resolver here".to_owned()
             }
-            Proofs::Untried => "not tried yet".to_owned(),
-            Proofs::Come => "on".to_owned(),
-            Proofs::DoNot(why, _) => format!("off: {why}"),
-            Proofs::Silence(why, _) => format!("not known, so whatever needs the DNS waits: {why}"),
+            State::Untried => "not tried yet".to_owned(),
+            State::Come => "on".to_owned(),
+            State::DoNot(why) => format!("off: {why}"),
+            State::Lost(why) => format!("lost, so whatever needs the DNS waits: {why}"),
+            State::Silence(why) => format!("not known, so whatever needs the DNS waits: {why}"),
         }
+    }
+
+    fn trouble(&self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>> {
+        Box::pin(self.proofs.trouble())
     }
 }
 
@@ -345,25 +310,33 @@ mod tests {
     /// Whatever else stands in an answer, whoever put it there: only the name's own records count, and its alias's.
     #[test]
     fn an_answer_is_what_the_asked_name_leads_to() {
-        // (records, found by their last octet, the alias)
-        type Row = (Vec<Record>, &'static [u8], Option<&'static str>);
-        let rows: [Row; 8] = [
-            (vec![a("mx.test.", 1), a("MX.test.", 2)], &[1, 2], None),
-            (vec![a("mx.evil.", 9), a("mx.test.", 1)], &[1], None),
-            (vec![a("mx.evil.", 9)], &[], None),
-            (vec![alias("mx.test.", "b.test."), a("b.test.", 1), a("c.test.", 9)], &[1], Some("b.test")),
-            (vec![a("c.test.", 1), alias("b.test.", "C.test."), alias("mx.test.", "b.test.")], &[1], Some("c.test")),
-            (vec![alias("mx.test.", "b.test."), alias("x.evil.", "c.test."), a("c.test.", 9)], &[], None),
-            (vec![alias("mx.test.", "b.test."), alias("b.test.", "mx.test.")], &[], None),
-            (vec![], &[], None),
+        // (records, found by their last octet, the alias, whether the servers' word for the answer is one for that)
+        type Row = (Vec<Record>, &'static [u8], Option<&'static str>, bool);
+        let rows: [Row; 9] = [
+            (vec![a("mx.test.", 1), a("MX.test.", 2)], &[1, 2], None, true),
+            (vec![a("mx.evil.", 9), a("mx.test.", 1)], &[1], None, true),
+            (vec![a("mx.evil.", 9)], &[], None, false),
+            (vec![alias("mx.test.", "b.test."), a("b.test.", 1), a("c.test.", 9)], &[1], Some("b.test"), true),
+            (
+                vec![a("c.test.", 1), alias("b.test.", "C.test."), alias("mx.test.", "b.test.")],
+                &[1],
+                Some("c.test"),
+                true,
+            ),
+            (vec![alias("mx.test.", "b.test."), alias("x.evil.", "c.test."), a("c.test.", 9)], &[], None, false),
+            (vec![alias("mx.test.", "b.test."), alias("b.test.", "mx.test.")], &[], None, false),
+            // Nothing of the kind, and that is proven.
+            (vec![alias("mx.test.", "b.test.")], &[], None, true),
+            (vec![], &[], None, true),
         ];
-        for (records, octets, alias_of) in rows {
+        for (records, octets, alias_of, secure) in rows {
             let told = format!("{records:?}");
+            assert!(!on_the_way("mx.test", RecordType::A, records.clone(), false).secure, "{told}");
             let found = on_the_way("mx.test", RecordType::A, records, true);
             let last = |record: &Record| if let RData::A(a) = record.data { a.0.octets()[3] } else { 0 };
             assert_eq!(found.records.iter().map(last).collect::<Vec<_>>(), octets, "{told}");
             assert_eq!(found.alias_of.as_deref(), alias_of, "{told}");
-            assert_eq!(found.secure, !octets.is_empty(), "{told}");
+            assert_eq!(found.secure, secure, "{told}");
         }
     }
 }

@@ -105,3 +105,23 @@ fn answer_to(asked: &Message, heard: &[u8]) -> Option<Message> {
         && answer.queries == asked.queries;
     same.then_some(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Each server is waited for, twice, and then nothing is known.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_is_no_answer() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let address = silent.local_addr().expect("a bound socket");
+        let began = Instant::now();
+        let Err(NoAnswer::Silence(why)) = ask(&[address], "mx.test", RecordType::A).await else {
+            panic!("nobody has answered")
+        };
+        assert_eq!(why, format!("{address}: the request timed out"));
+        assert_eq!(began.elapsed().as_secs(), 2 * WAIT.as_secs());
+    }
+}

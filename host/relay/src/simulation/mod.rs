@@ -27,7 +27,7 @@ mod store;
 mod trouble;
 mod witness;
 
-pub(crate) use pipe::Pipe;
+pub(crate) use pipe::{Pipe, pipe};
 pub(crate) use shared::guest;
 
 use planted::Bug;
@@ -61,8 +61,15 @@ fn a_seed_plays_the_same_course_again() {
 /// The test of the test: each bug is found, by what it breaks and within an ordinary run.
 #[test]
 fn planted_bugs_are_found() {
-    let bugs =
-        [(Bug::PermitSkipped, "in clear"), (Bug::OutcomeLost, "has 0 ends"), (Bug::BufferKept, "answered behind it")];
+    let bugs = [
+        (Bug::PermitSkipped, "in clear"),
+        (Bug::OutcomeLost, "has 0 ends"),
+        (Bug::BufferKept, "answered behind it"),
+        (Bug::DaneIgnored, ".dane.test ("),
+        (Bug::TlsaFailureIsAbsence, ".dane.test ("),
+        (Bug::StsIgnored, ".sts.test ("),
+        (Bug::RequireTlsDropped, "came with REQUIRETLS"),
+    ];
     for (bug, sign) in bugs {
         planted::plant(Some(bug));
         let found = (1..=SEEDS).find(|seed| run::run(*seed).violations.iter().any(|wrong| wrong.contains(sign)));

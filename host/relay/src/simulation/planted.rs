@@ -15,6 +15,14 @@ pub(crate) enum Bug {
     OutcomeLost,
     /// What a client says behind STARTTLS is kept and obeyed under TLS.
     BufferKept,
+    /// TLSA records are looked up and demand nothing.
+    DaneIgnored,
+    /// TLSA records that could not be looked up are none.
+    TlsaFailureIsAbsence,
+    /// MTA-STS policies are looked up and demand nothing.
+    StsIgnored,
+    /// What came with REQUIRETLS is queued without it.
+    RequireTlsDropped,
 }
 
 thread_local! {
@@ -51,6 +59,25 @@ pub(crate) fn told(recipients: &mut Vec<Recipient>) {
     if is(Bug::OutcomeLost) {
         recipients.clear();
     }
+}
+
+/// What was found of a host's TLSA records.
+pub(crate) fn dane<T, E>(found: Result<Option<T>, E>) -> Result<Option<T>, E> {
+    match found {
+        Ok(_) if is(Bug::DaneIgnored) => Ok(None),
+        Err(_) if is(Bug::TlsaFailureIsAbsence) => Ok(None),
+        found => found,
+    }
+}
+
+/// What was found of a domain's policy.
+pub(crate) fn sts<T>(found: Option<T>) -> Option<T> {
+    found.filter(|_| !is(Bug::StsIgnored))
+}
+
+/// Whether an entry carries REQUIRETLS.
+pub(crate) fn require_tls(required: bool) -> bool {
+    required && !is(Bug::RequireTlsDropped)
 }
 
 /// What of a client's octets the server is given now.

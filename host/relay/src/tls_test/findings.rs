@@ -98,8 +98,12 @@ impl HostTested {
 
     fn find(&self, now: u64, find: &mut impl FnMut(State, String)) {
         let host = &self.host;
-        if let Some(trouble) = &self.trouble {
-            find(State::Warning, format!("{host} could not be asked: {trouble}"));
+        match &self.trouble {
+            Some(trouble) if self.addresses.is_empty() => {
+                find(State::Warning, format!("{host} could not be asked: {trouble}"));
+            }
+            Some(trouble) => find(State::Warning, format!("{host}: {trouble}")),
+            None => {}
         }
         if self.listed == Some(false) {
             find(State::Warning, format!("{host} is not listed in the MTA-STS policy"));

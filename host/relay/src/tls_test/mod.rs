@@ -79,7 +79,7 @@ pub struct HostTested {
     pub proven: bool,
     /// Its TLSA records in use; empty: none. `unusable` where there are others only.
     pub tlsa: Vec<String>,
-    /// Why it could not be asked.
+    /// Why it, or some address of it, could not be asked.
     pub trouble: Option<String>,
     /// Each that was connected.
     pub addresses: Vec<AddressTested>,

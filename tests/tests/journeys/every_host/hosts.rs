@@ -108,9 +108,9 @@ impl Authorities {
     }
 }
 
-/// All of them; `old` speaks TLS 1.1 alone.
+/// All of them; `old` speak TLS 1.0, TLS 1.1, a suite with CBC, and one whose key exchange is RSA, each that alone.
 #[rustfmt::skip::macros(vec)]
-pub(super) fn hosts(authorities: &Authorities, old: Script) -> Vec<Host> {
+pub(super) fn hosts(authorities: &Authorities, old: [Script; 4]) -> Vec<Host> {
     let Authorities { trusted, except } = authorities;
     let own = |name: &str| Script::tls(&certs::self_signed(&[name]));
     let good = |zone: &str| Script::tls(&trusted.leaf(&[&format!("mx.{zone}")]));
@@ -150,6 +150,16 @@ pub(super) fn hosts(authorities: &Authorities, old: Script) -> Vec<Host> {
 
     // TLS with a certificate of no use: enough for TLS alone, and for nothing more.
     let no_use = |found| [Tls, Tls, r4("5.7.5", found), r4("5.7.5", found), Tls, asked("5.7.10", unverified)];
+    // TLS that this relay does not speak: none for whoever demands it, and no reason to keep other mail back.
+    let too_weak = [
+        Clear,
+        r2("5.7.5", too_old),
+        r4("5.7.5", too_old),
+        r5("5.7.5", too_old),
+        Waits(too_old),
+        asked("5.7.10", too_old),
+    ];
+    let [tls_1_0, tls_1_1, cbc, rsa] = old;
     // In what follows: unlisted; listed; and CA; and name; flagged; REQUIRETLS.
     let mut hosts = vec![
         host("no-starttls.test", Script::clear(), [
@@ -167,10 +177,10 @@ pub(super) fn hosts(authorities: &Authorities, old: Script) -> Vec<Host> {
         host("cut-short.test", good("cut-short.test").handshake(Handshake::Abort), [
             Clear, r2("5.7.10", cut), r4("5.7.10", cut), r5("5.7.10", cut), Waits(cut), asked("5.7.10", cut),
         ]),
-        host("old.test", old, [
-            Clear, r2("5.7.5", too_old), r4("5.7.5", too_old), r5("5.7.5", too_old), Waits(too_old),
-            asked("5.7.10", too_old),
-        ]),
+        host("older.test", tls_1_0, too_weak),
+        host("old.test", tls_1_1, too_weak),
+        host("cbc.test", cbc, too_weak),
+        host("no-secrecy.test", rsa, too_weak),
 
         host("self-signed.test", own("mx.self-signed.test"), no_use(untrusted)),
         host("unknown.test", Script::tls(&Authority::new("Stranger").leaf(&["mx.unknown.test"])), no_use(untrusted)),
