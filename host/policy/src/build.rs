@@ -174,17 +174,16 @@ impl<'a> Building<'a> {
         let order = Arc::new(order);
         let has_image = self.components.get(&order.component.as_ptr()).is_some_and(|component| component.has_image);
         let is_begun = has_image || self.sandbox.inner().images.has_plain(&order.component_digest);
-        if is_begun && order.profile == Profile::Native {
-            if let Some(plain) = self.plain(&order)? {
-                let (inner, of) = (Arc::clone(self.sandbox.inner()), Arc::clone(&order));
-                let configured = move || {
-                    let _running = inner.ticker.running();
-                    plain.configured(&of, &inner.decisions)
-                };
-                let configured = off_the_path(configured).map_err(|text| vec![Flaw::new(text)])??;
-                if let Some(configured) = configured {
-                    return Ok(configured);
-                }
+        let plain = if is_begun && order.profile == Profile::Native { self.plain(&order)? } else { None };
+        if let Some(plain) = plain {
+            let (inner, of) = (Arc::clone(self.sandbox.inner()), Arc::clone(&order));
+            let configured = move || {
+                let _running = inner.ticker.running();
+                plain.configured(&of, &inner.decisions)
+            };
+            let configured = off_the_path(configured).map_err(|text| vec![Flaw::new(text)])??;
+            if let Some(configured) = configured {
+                return Ok(configured);
             }
         }
         if self.now.values().filter(|known| known.holds_image()).count() >= limits::IMAGES {

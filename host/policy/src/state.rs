@@ -38,12 +38,10 @@ pub(crate) struct Surroundings {
 impl Surroundings {
     /// Every look-up in the one finds what it finds in the other.
     pub(crate) fn is_as(&self, other: &Surroundings) -> bool {
-        let same = |((name, list), (other_name, other)): (&(String, Arc<AddressList>), &(String, Arc<AddressList>))| {
-            name == other_name && Arc::ptr_eq(list, other)
-        };
+        let mut lists = self.lists.iter().zip(&other.lists);
         self.routes == other.routes
             && self.lists.len() == other.lists.len()
-            && self.lists.iter().zip(&other.lists).all(same)
+            && lists.all(|(one, two)| one.0 == two.0 && Arc::ptr_eq(&one.1, &two.1))
     }
 
     pub(crate) fn list(&self, name: &str) -> Option<usize> {

@@ -144,7 +144,7 @@ pub(crate) fn query(connection: &Connection, query: &LedgerQuery) -> Result<Vec<
     let _ = write!(sql, " ORDER BY number {order}");
     // Where records are looked into, it is seen here when there are enough.
     let reason = query.rule.as_deref().map(of_rule);
-    let finder = reason.as_ref().map(|reason| memmem::Finder::new(reason));
+    let finder = reason.as_ref().map(memmem::Finder::new);
     if finder.is_none() {
         let _ = write!(sql, " LIMIT {limit}");
     }
