@@ -38,13 +38,14 @@ impl Failure {
 }
 
 impl Failure {
-    /// For people: each thing that is wrong on a line of its own.
+    /// For people: each thing that is wrong, and each that somebody else has changed, on a line of its own.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             Failure::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
             Failure::Client(ClientError::Refused(refusal)) => {
                 let problems = refusal.problems.iter().map(|problem| format!("  {problem}"));
-                std::iter::once(refusal.error.clone()).chain(problems).collect()
+                let changed = refusal.changed.iter().flat_map(|changed| changed.told());
+                std::iter::once(refusal.error.clone()).chain(problems).chain(changed).collect()
             }
             other => vec![other.to_string()],
         }
