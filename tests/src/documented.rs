@@ -134,7 +134,7 @@ impl Shell {
     /// Runs the step and asserts its answer. What only looks is repeated until it sees what is to be seen.
     #[track_caller]
     pub fn follow(&mut self, step: &Step) {
-        let looks = ["sealwire log", "sealwire status", "sealwire check"];
+        let looks = ["sealwire log", "sealwire status", "sealwire check", "curl -s -H \"$A\" \"$API/log?"];
         let may_wait = looks.iter().any(|look| step.command.starts_with(look));
         let mut said = self.run(&step.command);
         let deadline = std::time::Instant::now() + wait::PATIENCE;
