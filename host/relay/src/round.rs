@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::FallbackStep;
+use sealwire_core::decision::{FailedDecision, FailureCause, FallbackStep};
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::facts::MessageFacts;
 use sealwire_core::floor::Sourced;
@@ -337,6 +337,12 @@ fn failures(told: &[Recipient]) -> impl Iterator<Item = (&Recipient, &Failure)> 
         Action::Failed(failure) => Some((recipient, failure)),
         Action::Delayed(_) | Action::Relayed(_) => None,
     })
+}
+
+/// A route that a plan or a cascade names and the configuration no longer has: mail waits for it, it goes no other way.
+pub(crate) fn gone(route: &str) -> FailedDecision {
+    let detail = format!("route {route:?} is no longer in the configuration");
+    FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail }
 }
 
 /// What the sender is told of this recipient.

@@ -4,6 +4,7 @@
 //! chain. What MAIL FROM or From claims brings none.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
@@ -11,6 +12,7 @@ use sealwire_core::entry::Entry;
 use sealwire_core::facts::MessageFacts;
 use sealwire_core::ledger::{DecisionRecord, MadeFor};
 use sealwire_core::plan::Attempt;
+use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::Hosted;
 use sealwire_core::units::{UnitPath, Units};
 use sealwire_policy::{Asked, ChainId, Replayable};
@@ -51,6 +53,20 @@ impl Scopes {
     /// The tree.
     pub fn units(&self) -> &Units {
         &self.units
+    }
+
+    /// The unit that a client brings by what is live now (H4), not by what was when it came: its network may stand in another unit.
+    /// `trusted`: its recipients were taken as those of a trusted client; Err: it is one no more.
+    pub(crate) fn brought_by(&self, client: IpAddr, trusted: bool) -> Result<Option<&UnitPath>, Reply> {
+        let unit = self.units.of_client(client).filter(|_| trusted);
+        if trusted && unit.is_none() {
+            return Err(Reply::new(
+                451,
+                (7, 1),
+                "This client is trusted no more; its recipients must be asked for anew",
+            ));
+        }
+        Ok(unit)
     }
 
     /// The unit that an entry's client brought; None: a stranger.

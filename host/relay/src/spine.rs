@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::{Called, FailedDecision, FailureCause, Plan, Ruling, Standing, join_plans};
+use sealwire_core::decision::{Called, Plan, Ruling, Standing, join_plans};
 use sealwire_core::dsn::Event;
 use sealwire_core::entry::{Entry, QueuedRecipient, RecipientStatus};
 use sealwire_core::facts::{ClientFacts, DestinationFacts};
@@ -37,7 +37,7 @@ use crate::lanes::Place;
 use crate::leases::LEASE_SECS;
 use crate::live::Live;
 use crate::relay::Relay;
-use crate::round::{Ended, Round, told};
+use crate::round::{Ended, Round, gone, told};
 use crate::scopes::Scope;
 use crate::tls_reports::Arriving;
 
@@ -71,11 +71,7 @@ pub(crate) async fn admit(
         return Err(no_room());
     }
     let live = relay.live();
-    // By what is live now (H4), not when the client came: its network may stand in another unit, or in none.
-    let unit = live.scopes.units().of_client(client.address).filter(|_| trusted);
-    if trusted && unit.is_none() {
-        return Err(Reply::new(451, (7, 1), "This client is trusted no more; its recipients must be asked for anew"));
-    }
+    let unit = live.scopes.brought_by(client.address, trusted)?;
     let arrived_at = relay.world.now();
     let (entry, recipients) = arriving_entry(relay.world.new_id(), &live, client, unit, header, arrived_at);
     let facts = Arc::new(facts_on_arrival(&entry, recipients.clone()));
@@ -364,12 +360,6 @@ fn with_place(mut attempts: Vec<Attempt>, place: Place) -> Vec<(Attempt, Option<
     let first = attempts.iter().position(|attempt| place.is_of(&attempt.next_hop));
     let first = first.map(|at| (attempts.remove(at), Some(place)));
     first.into_iter().chain(attempts.into_iter().map(|attempt| (attempt, None))).collect()
-}
-
-/// A route that a plan or a cascade names and the configuration no longer has: mail waits for it, it goes no other way.
-fn gone(route: &str) -> FailedDecision {
-    let detail = format!("route {route:?} is no longer in the configuration");
-    FailedDecision { policy: String::new(), cause: FailureCause::Unavailable, detail }
 }
 
 /// Tells the sender of what failed, is late or was handed on: one more entry, from `<>`, of this id.
