@@ -148,18 +148,23 @@ async fn edits_are_foreseen_like_the_document_they_make() {
     assert!(matches!(refused, Err(Refused::Change(ChangeError::Edit(_)))));
 }
 
+/// A decision on arrival of mail that [`FIRST`] would refuse.
+fn listed_in_clear(all: &[Replayable]) -> &DecisionRecord {
+    let listed = |asked: &&Replayable| {
+        asked.record.hook == "receive"
+            && asked.record.at_hand["message.header-from"] == serde_json::json!(["z@other.test"])
+            && asked.record.at_hand["client.channel.state"] == "not-offered"
+    };
+    &all.iter().find(listed).expect("in the table").record
+}
+
 /// Two units concern the message: its decisions are one thing, wherever a piece ends.
 #[tokio::test]
 async fn what_belongs_together_is_counted_as_one_across_pieces() {
     let relay = relay("").await;
     let live = relay.live();
     let all = recorded(&relay.sandbox, &live, &live).await;
-    let listed = |asked: &&Replayable| {
-        asked.record.hook == "receive"
-            && asked.record.at_hand["message.header-from"] == serde_json::json!(["z@other.test"])
-            && asked.record.at_hand["client.channel.state"] == "not-offered"
-    };
-    let decision = &all.iter().find(listed).expect("in the table").record;
+    let decision = listed_in_clear(&all);
     let of_sales = DecisionRecord { unit: vec!["root".into(), "sales".into()], ..decision.clone() };
     let record = |message: String, decision: &DecisionRecord| LedgerRecord {
         at_ms: relay.world.now_ms(),
@@ -181,12 +186,7 @@ async fn a_decision_for_several_units_is_foreseen_for_each() {
     let relay = relay("").await;
     let live = relay.live();
     let all = recorded(&relay.sandbox, &live, &live).await;
-    let listed = |asked: &&Replayable| {
-        asked.record.hook == "receive"
-            && asked.record.at_hand["message.header-from"] == serde_json::json!(["z@other.test"])
-            && asked.record.at_hand["client.channel.state"] == "not-offered"
-    };
-    let decision = &all.iter().find(listed).expect("in the table").record;
+    let decision = listed_in_clear(&all);
     let it = MadeFor { unit: vec!["root".into(), "it".into()], internal: false };
     let event = LedgerEvent::Decision(DecisionRecord { also_for: vec![it], ..decision.clone() });
     let record = LedgerRecord { at_ms: relay.world.now_ms(), message: "m".into(), event };
