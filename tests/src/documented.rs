@@ -82,6 +82,20 @@ fn form(line: &str) -> String {
     out.trim_end().to_owned()
 }
 
+/// The text with each whole number that is called otherwise by its other name: one port may hold another's digits.
+fn numbers<'a>(text: &str, other: impl Fn(&str) -> Option<&'a String>) -> String {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(is_digit) {
+        let number = &rest[at..];
+        let number = &number[..number.find(|c| !is_digit(c)).unwrap_or(number.len())];
+        out.push_str(&rest[..at]);
+        out.push_str(other(number).map_or(number, String::as_str));
+        rest = &rest[at + number.len()..];
+    }
+    out + rest
+}
+
 /// A shell in a folder of its own, with this `sealwire` first on its path.
 #[derive(Debug)]
 pub struct Shell {
@@ -118,7 +132,8 @@ impl Shell {
     /// Runs the command and gives its answer, as the document would have it.
     #[track_caller]
     pub fn run(&mut self, command: &str) -> Vec<String> {
-        let meant = self.called.iter().fold(command.to_owned(), |text, (called, here)| text.replace(called, here));
+        let meant =
+            numbers(command, |number| self.called.iter().find(|(called, _)| called == number).map(|(_, here)| here));
         writeln!(self.input, "{meant}\necho {END}").expect("bash reads");
         let mut said = Vec::new();
         loop {
@@ -127,7 +142,9 @@ impl Shell {
             if line == END {
                 return said;
             }
-            said.push(self.called.iter().fold(line, |text, (called, here)| text.replace(here, called)));
+            said.push(numbers(&line, |number| {
+                self.called.iter().find(|(_, here)| here == number).map(|(called, _)| called)
+            }));
         }
     }
 
