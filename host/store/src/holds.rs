@@ -6,7 +6,7 @@
 use rusqlite::{Connection, ToSql, named_params};
 use schemars::JsonSchema;
 use sealwire_core::address::{Domain, Mailbox};
-use sealwire_core::entry::{Entry, OperatorHold};
+use sealwire_core::entry::OperatorHold;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::units::Within;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl Held {
 
 #[cfg(any(test, feature = "memory"))]
 impl Selection {
-    pub(crate) fn is_of_entry(&self, entry: &Entry) -> bool {
+    pub(crate) fn is_of_entry(&self, entry: &sealwire_core::entry::Entry) -> bool {
         match self {
             Selection::All | Selection::Matching { sender: None, .. } => true,
             Selection::Entry(id) => *id == entry.id,
