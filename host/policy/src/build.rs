@@ -15,6 +15,7 @@ use sealwire_core::decision::FailedDecision;
 use crate::configured::{self, Configured, Order, Plain};
 use crate::generation::{self, ChainId, ChainPolicy, Generation, GenerationSource, PolicySource};
 use crate::limits::{self, Profile};
+use crate::memory;
 use crate::probe;
 use crate::problem::{BuildProblem, Flaw};
 use crate::sandbox::{Inner, LOW_PRIORITY, Sandbox};
@@ -216,7 +217,9 @@ impl Inner {
     fn built(&self, order: &Order) -> Result<Configured, Vec<Flaw>> {
         let _running = self.ticker.running();
         self.counters.built.fetch_add(1, Ordering::Relaxed);
-        configured::build(order, &self.builds, &self.decisions, self.images.counted())
+        let built = configured::build(order, &self.builds, &self.decisions, self.images.counted());
+        memory::give_back();
+        built
     }
 }
 

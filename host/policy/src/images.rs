@@ -12,6 +12,7 @@ use crate::configured::{self, Configured, Order, Plain};
 use crate::engine::Runtime;
 use crate::generation::{ChainId, Generation};
 use crate::limits;
+use crate::memory;
 use crate::sandbox::{Inner, LOW_PRIORITY};
 use crate::threads::caught;
 
@@ -60,7 +61,9 @@ impl Images {
         if let Some(known) = self.lock().get(digest).and_then(Weak::upgrade) {
             return Some(known);
         }
-        let plain = Arc::new(Plain::of(component, decisions)?);
+        let plain = Plain::of(component, decisions);
+        memory::give_back();
+        let plain = Arc::new(plain?);
         let mut known = self.lock();
         known.retain(|_, plain| plain.strong_count() > 0);
         known.insert(digest.to_owned(), Arc::downgrade(&plain));
@@ -114,6 +117,7 @@ fn build(inner: &Inner, Wanted { configured, order }: Wanted) {
     }
     let _running = inner.ticker.running();
     let built = caught(|| configured::image(&order, &inner.builds, &inner.decisions, inner.images.counted()));
+    memory::give_back();
     match built {
         Ok(Ok(image)) => configured.give(image),
         // It decides without one, as before.

@@ -25,6 +25,7 @@ mod generation;
 mod host;
 mod images;
 pub mod limits;
+mod memory;
 mod probe;
 mod problem;
 mod reads;
