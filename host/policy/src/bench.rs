@@ -2,10 +2,11 @@
 //!
 //! Not part of the API; a budget is a ratio of figures taken in one run on one machine.
 
+pub mod example;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealwire_core::facts::{DestinationFacts, HopFacts, MessageFacts};
 use wasmtime::Store;
 
 use crate::bindings::Policy;
@@ -17,23 +18,6 @@ use crate::state::{Question, State};
 /// What to ask.
 #[derive(Clone)]
 pub struct Ask(Question);
-
-impl Ask {
-    /// `receive`.
-    pub fn receive(message: &Arc<MessageFacts>) -> Ask {
-        Ask(Question::Receive(Arc::clone(message)))
-    }
-
-    /// `plan`.
-    pub fn plan(message: &Arc<MessageFacts>, destination: &Arc<DestinationFacts>) -> Ask {
-        Ask(Question::Plan(Arc::clone(message), Arc::clone(destination)))
-    }
-
-    /// `judge`.
-    pub fn judge(message: &Arc<MessageFacts>, hop: &Arc<HopFacts>) -> Ask {
-        Ask(Question::Judge(Arc::clone(message), Arc::clone(hop)))
-    }
-}
 
 /// The whole chain in fresh instances with its records, on this thread: what a decision thread does. True: all decided.
 pub fn fresh(sandbox: &Sandbox, generation: &Generation, ask: &Ask, now: u64) -> bool {
