@@ -192,7 +192,8 @@ impl Writer {
         // 2^32 leases for each opening; both fit into SQLite's integer for longer than disks last.
         let next_lease = i64::try_from(opening << 32).unwrap_or(i64::MAX >> 1);
         let thread_path = path.clone();
-        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written) };
+        let page_octets = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap_or(0);
+        let mut group = Group { connection, path, outside, next_lease, written: Arc::clone(&written), page_octets };
         group.look_inside();
         let thread = std::thread::Builder::new()
             .name("store-write".into())
@@ -263,6 +264,8 @@ struct Group {
     outside: Outside,
     next_lease: i64,
     written: Arc<Written>,
+    /// Size of a page of the database; it stays what it was made with.
+    page_octets: i64,
 }
 
 impl Group {
@@ -296,10 +299,9 @@ impl Group {
 
     /// Reads what is free inside, after a commit; it stands on a page that the commit has just touched.
     fn look_inside(&self) {
-        let pragma = |sql| self.connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0));
-        let pages = pragma("PRAGMA freelist_count").unwrap_or(0);
-        let octets = pragma("PRAGMA page_size").unwrap_or(0);
-        let reusable = pages.saturating_mul(octets).try_into().unwrap_or(0);
+        let free = self.connection.prepare_cached("PRAGMA freelist_count");
+        let pages = free.and_then(|mut free| free.query_row([], |row| row.get::<_, i64>(0))).unwrap_or(0);
+        let reusable = pages.saturating_mul(self.page_octets).try_into().unwrap_or(0);
         self.written.reusable.store(reusable, Ordering::Relaxed);
         if self.outside.folder.has_room(reusable).is_err() {
             self.shorten_log();
