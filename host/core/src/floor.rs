@@ -88,8 +88,13 @@ pub enum Source {
     Route(String),
     /// H6: the report of a message that came by TLS.
     Report,
-    /// The TLSA records of this name, under DNSSEC (RFC 7672): the host's own demand, known once it was looked up.
-    Dane(String),
+    /// The TLSA records of a name, under DNSSEC (RFC 7672): the host's own demand, known once it was looked up.
+    Dane {
+        /// Whose records they are, such as `_25._tcp.mx.partner.example`.
+        name: String,
+        /// When, seconds since the Unix epoch.
+        looked_up_at: u64,
+    },
     /// The message came with REQUIRETLS (RFC 8689).
     RequireTls,
     /// The MTA-STS policy of a domain (RFC 8461), known once it was fetched.
@@ -283,7 +288,9 @@ impl fmt::Display for Source {
             Source::Flag(policy) => write!(f, "policy {policy}, which asked for secure transport on arrival"),
             Source::Route(name) => write!(f, "route {name}"),
             Source::Report => f.write_str("the original message, which came by TLS"),
-            Source::Dane(name) => write!(f, "DANE, by the TLSA records of {name}"),
+            Source::Dane { name, looked_up_at } => {
+                write!(f, "DANE, by the TLSA records of {name} looked up {}", rfc3339(*looked_up_at))
+            }
             Source::RequireTls => f.write_str("whoever sent the message (REQUIRETLS)"),
             Source::MtaSts { domain, id, fetched_at } => {
                 write!(f, "MTA-STS, by the policy {id} of {domain} fetched {}", rfc3339(*fetched_at))

@@ -196,6 +196,9 @@ pub struct DecisionRecord {
     /// Revision of the settings; 0: of none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u64,
+    /// When that revision was made, seconds since the Unix epoch: so old is what its rules demand.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision_at: u64,
     /// The organizational unit whose settings it went by, root first.
     #[serde(default = "root", skip_serializing_if = "is_root")]
     pub unit: Vec<String>,
@@ -234,8 +237,8 @@ pub struct MadeFor {
     pub internal: bool,
 }
 
-fn is_zero(revision: &u64) -> bool {
-    *revision == 0
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -348,7 +348,7 @@ fn consequence_of((demand, source): &Sourced) -> Consequence {
         // The null sender's asks for TLS alone, and its mail is not given up for want of it (RFC 8689 §5).
         Source::RequireTls if *demand == Demand::Tls => Consequence::Fallback,
         Source::RequireTls => Consequence::Report,
-        Source::Dane(_) | Source::MtaSts { .. } => Consequence::Deferral,
+        Source::Dane { .. } | Source::MtaSts { .. } => Consequence::Deferral,
     }
 }
 

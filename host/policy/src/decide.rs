@@ -132,6 +132,7 @@ fn record(
         policy: policy.name.clone(),
         generation: generation.number(),
         revision: 0,
+        revision_at: 0,
         unit: question.message().map(|message| message.organizational_unit.clone()).unwrap_or_default(),
         internal: false,
         also_for: Vec::new(),

@@ -80,8 +80,8 @@ fn again(generation: &Generation, asked: &Replayable) -> Result<DecisionRecord, 
     }
     let recorded = Recorded::of(&asked.message, before).map_err(not_on_record)?;
     let answer = patiently(policy, generation, &recorded, failure_of(before) == Some(FailureCause::Overrun))?;
-    let DecisionRecord { internal, also_for, revision, at_hand, .. } = before.clone();
-    Ok(DecisionRecord { internal, also_for, revision, at_hand, ..answer.record })
+    let DecisionRecord { internal, also_for, revision, revision_at, at_hand, .. } = before.clone();
+    Ok(DecisionRecord { internal, also_for, revision, revision_at, at_hand, ..answer.record })
 }
 
 /// One that overran then may overrun again. Of another the machine may be at fault, so it is given more time, and then it is not

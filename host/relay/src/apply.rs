@@ -173,13 +173,14 @@ impl Relay {
         let act =
             act.clone().changing(with([("settings-revision", number.into())], told_before), with(about, told_after));
         // The revision is durable before it is live; a crash in between comes up with it.
+        let now = self.world.now();
         let new = NewRevision {
             document: apart.document,
             pieces: apart.pieces,
             needs: apart.needs,
             by: how.actor.by.clone(),
             note: act.note.clone(),
-            now: self.world.now(),
+            now,
             expected: Some(number),
             audit: Some(self.entry(how.actor, act, Some(built.generation.number()))),
         };
@@ -187,7 +188,7 @@ impl Relay {
         if let Some(acceptors) = acceptors {
             self.acceptors.store(Arc::new(acceptors));
         }
-        Ok(Replaced { notes, ..self.swap(built.of_revision(revision)) })
+        Ok(Replaced { notes, ..self.swap(built.of_revision(revision, now)) })
     }
 
     /// What differs, by file, as it was and as it is.

@@ -162,7 +162,8 @@ pub(crate) fn decision_records(
     at_ms: u64,
 ) -> Vec<LedgerRecord> {
     let record = |decision| {
-        let event = LedgerEvent::Decision(DecisionRecord { revision: live.settings_revision, ..decision });
+        let (revision, revision_at) = (live.settings_revision, live.revision_at);
+        let event = LedgerEvent::Decision(DecisionRecord { revision, revision_at, ..decision });
         LedgerRecord { at_ms, message: message.to_owned(), event }
     };
     decisions.into_iter().map(record).collect()

@@ -39,6 +39,8 @@ pub struct Live {
     pub generation: Arc<Generation>,
     /// Revision of the settings the generation was built from; 0 before the first.
     pub settings_revision: u64,
+    /// When it was made, seconds since the Unix epoch; 0 before the first.
+    pub revision_at: u64,
     /// The names.
     pub resolver: Arc<dyn Resolver>,
     pub(crate) servers: Servers,
@@ -88,9 +90,9 @@ impl Live {
         Live { resolver, ..self.clone() }
     }
 
-    /// The same, of a revision whose number was not known while it was built.
-    pub(crate) fn of_revision(self, settings_revision: u64) -> Live {
-        Live { settings_revision, ..self }
+    /// The same, of a revision whose number was not known while it was built, and of that time.
+    pub(crate) fn of_revision(self, settings_revision: u64, revision_at: u64) -> Live {
+        Live { settings_revision, revision_at, ..self }
     }
 }
 
@@ -99,6 +101,7 @@ pub(crate) struct Parts {
     pub(crate) config: Arc<Config>,
     pub(crate) settings: SettingsDocument,
     pub(crate) settings_revision: u64,
+    pub(crate) revision_at: u64,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) number: u64,
 }
@@ -110,7 +113,7 @@ pub(crate) fn build(
     builtins: &Builtins,
     previous: Option<&Live>,
 ) -> Result<Live, Vec<Problem>> {
-    let Parts { config, settings, settings_revision, resolver, number } = parts;
+    let Parts { config, settings, settings_revision, revision_at, resolver, number } = parts;
     let mut problems = Vec::new();
     let base = config;
     let (config, units) = settings.meant(&base)?;
@@ -169,6 +172,7 @@ pub(crate) fn build(
         settings,
         generation,
         settings_revision,
+        revision_at,
         resolver,
         connectors,
         logins,

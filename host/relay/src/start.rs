@@ -73,13 +73,13 @@ pub async fn start(start: Start) -> Result<Running, Vec<Problem>> {
     let config = Arc::new(start.config);
     let store = open_store(&config.data_directory, config.limits.free_space)?;
     let sandbox = Sandbox::start(SandboxConfig::default()).map_err(|e| one("sandbox", e.to_string()))?;
-    let (settings, settings_revision) = stored_settings(&*store, SettingsDocument::empty()).await?;
+    let (settings, settings_revision, revision_at) = stored_settings(&*store, SettingsDocument::empty()).await?;
     let sts = Policies::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let destinations = Destinations::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let tls_reports = Reports::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let received = Received::of_store(&*store).await.map_err(|error| one("store", error.to_string()))?;
     let resolver = resolver(&config)?;
-    let parts = Parts { config: Arc::clone(&config), settings, settings_revision, resolver, number: 1 };
+    let parts = Parts { config: Arc::clone(&config), settings, settings_revision, revision_at, resolver, number: 1 };
     let live = build_apart(parts, &sandbox, &start.builtins, None).await?;
     let acceptors = listener::acceptors(&config)?;
     let bound = listener::bind(&config.listeners)?;
@@ -178,13 +178,13 @@ impl Relay {
     async fn try_reload(&self) -> Result<Replaced, Vec<Problem>> {
         let _one_at_a_time = self.building.lock().await;
         let live = self.live();
-        let (settings, revision) = stored_settings(&*self.store, live.settings.clone()).await?;
+        let (settings, revision, revision_at) = stored_settings(&*self.store, live.settings.clone()).await?;
         let config = self.read_configuration()?;
         let acceptors = listener::acceptors(&config)?;
         let notes = self.needs_restart(&config);
         let built = self.built(Arc::new(config), settings, revision).await?;
         self.acceptors.store(Arc::new(acceptors));
-        Ok(Replaced { notes, ..self.swap(built) })
+        Ok(Replaced { notes, ..self.swap(built.of_revision(revision, revision_at)) })
     }
 
     pub(crate) fn read_configuration(&self) -> Result<Config, Vec<Problem>> {
@@ -204,7 +204,8 @@ impl Relay {
         // What is known of names, and that they are proven, outlives an edit of the settings.
         let resolver = if Arc::ptr_eq(&config, &live.base) { Arc::clone(&live.resolver) } else { resolver(&config)? };
         let number = live.generation.number() + 1;
-        let parts = Parts { config, settings, settings_revision: revision, resolver, number };
+        let revision_at = live.revision_at;
+        let parts = Parts { config, settings, settings_revision: revision, revision_at, resolver, number };
         build_apart(parts, &self.sandbox, &self.builtins, Some(live)).await
     }
 
@@ -251,12 +252,15 @@ fn open_store(directory: &Path, free_space: u64) -> Result<Arc<dyn Store>, Vec<P
     Ok(Arc::new(store))
 }
 
-async fn stored_settings(store: &dyn Store, before: SettingsDocument) -> Result<(SettingsDocument, u64), Vec<Problem>> {
+async fn stored_settings(
+    store: &dyn Store,
+    before: SettingsDocument,
+) -> Result<(SettingsDocument, u64, u64), Vec<Problem>> {
     let newest = store.settings(None).await.map_err(|error| one("settings", error.to_string()))?;
-    let Some(revision) = newest else { return Ok((SettingsDocument::empty(), 0)) };
+    let Some(revision) = newest else { return Ok((SettingsDocument::empty(), 0, 0)) };
     let mut gathered = Gathered::read(&revision.document)?.into_owned();
     pieces::fetch(store, &mut gathered, Some(&before)).await?;
-    Ok((read_apart(gathered, before).await?.0, revision.revision))
+    Ok((read_apart(gathered, before).await?.0, revision.revision, revision.at))
 }
 
 async fn build_apart(

@@ -8,6 +8,7 @@
 use crate::floor::Demand;
 use crate::ledger::DecisionRecord;
 use crate::reason::Reason;
+use crate::time::rfc3339;
 use crate::visible::visible;
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,7 +67,8 @@ fn settings(record: &DecisionRecord) -> String {
     let internal = if record.internal { ", as mail within the organization" } else { "" };
     let revision = match record.revision {
         0 => "no revision".to_owned(),
-        number => format!("revision {number}"),
+        number if record.revision_at == 0 => format!("revision {number}"),
+        number => format!("revision {number} of {}", rfc3339(record.revision_at)),
     };
     format!("{revision}, of unit {}{internal}, in generation {}", record.unit.join("/"), record.generation)
 }

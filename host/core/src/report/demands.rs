@@ -86,7 +86,7 @@ fn demanded_by(source: &Source, reasons: &[Reason]) -> String {
         }
         Source::Route(name) => format!("The route \"{}\" that this message takes demands it.", quote(name)),
         Source::Report => "The message that this one reports on came over a secure connection.".into(),
-        Source::Dane(name) => format!(
+        Source::Dane { name, .. } => format!(
             "The owner of the mail server demands it: see the TLSA records of {} (DANE, RFC 7672).",
             quote(name)
         ),

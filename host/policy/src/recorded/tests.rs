@@ -204,6 +204,7 @@ fn record(question: &Question, facts: Value, at_hand: Map<String, Value>) -> Dec
         policy: "p".into(),
         generation: 1,
         revision: 1,
+        revision_at: 0,
         unit: question.message().expect("a message").organizational_unit.clone(),
         internal: false,
         also_for: Vec::new(),

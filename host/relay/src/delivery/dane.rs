@@ -36,13 +36,14 @@ impl Dane {
 }
 
 /// Looks them up for `host`, which has these addresses. `next_hop` is the domain whose MX records name it, where DNSSEC
-/// vouches for that (§3.2.2). Err: it could not be found out.
+/// vouches for that (§3.2.2); `now` is in seconds since the Unix epoch. Err: it could not be found out.
 pub(crate) async fn dane_of(
     host: &Domain,
     port: u16,
     addresses: &Addresses,
     next_hop: Option<&Domain>,
     resolver: &dyn Resolver,
+    now: u64,
 ) -> Result<Option<Dane>, NotLocated> {
     // §2.2.2: an alias is followed first, where that is proven, and the name itself counts where nothing stands there.
     let alias = addresses.alias_of.iter().filter(|_| addresses.answer.secure).map(String::as_str);
@@ -68,7 +69,7 @@ pub(crate) async fn dane_of(
             names.push(host.to_string());
         }
         let check = DaneCheck { records, base: base.to_owned(), names };
-        return Ok(Some(Dane { demand: (demand, Source::Dane(name)), check }));
+        return Ok(Some(Dane { demand: (demand, Source::Dane { name, looked_up_at: now }), check }));
     }
     Ok(None)
 }

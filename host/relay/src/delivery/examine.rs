@@ -208,7 +208,7 @@ impl<'a> Examining<'a> {
             trouble: None,
             addresses: Vec::new(),
         };
-        let located = match host.locate(&*self.live.resolver, true).await {
+        let located = match host.locate(&*self.live.resolver, true, self.relay.world.now()).await {
             Ok(located) => located,
             Err(NotLocated { why, .. }) => {
                 tested.trouble = Some(why);

@@ -100,12 +100,17 @@ impl HostToAsk {
     }
 
     /// Where it is and, `with_dane`, what it demands, looked up when its turn has come; or why that could not be found out.
-    pub(crate) async fn locate(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, NotLocated> {
+    pub(crate) async fn locate(
+        &self,
+        resolver: &dyn Resolver,
+        with_dane: bool,
+        now: u64,
+    ) -> Result<Located, NotLocated> {
         let late = || Err("its look-ups took too long".to_owned().into());
-        timeout(LOOK_UP_TIME, self.look_up(resolver, with_dane)).await.unwrap_or_else(|_| late())
+        timeout(LOOK_UP_TIME, self.look_up(resolver, with_dane, now)).await.unwrap_or_else(|_| late())
     }
 
-    async fn look_up(&self, resolver: &dyn Resolver, with_dane: bool) -> Result<Located, NotLocated> {
+    async fn look_up(&self, resolver: &dyn Resolver, with_dane: bool, now: u64) -> Result<Located, NotLocated> {
         let name = match &self.host {
             HostName::Address(address) => return Ok(Located { addresses: vec![*address], more: None, dane: None }),
             HostName::Name(name) => name,
@@ -115,7 +120,7 @@ impl HostToAsk {
             return Err("it has no address".to_owned().into());
         }
         let dane = match with_dane {
-            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver).await,
+            true => dane_of(name, self.port, &addresses, self.proven.as_ref(), resolver, now).await,
             false => Ok(None),
         };
         #[cfg(test)]

@@ -172,7 +172,7 @@ mod tests {
     fn dane(record: Option<&str>) -> Dane {
         let records = record.map(|record| record.parse::<Tlsa>().expect("a record")).into_iter().collect();
         let check = DaneCheck { records, base: "mx.d.test".into(), names: Vec::new() };
-        Dane { demand: (Demand::Tls, Source::Dane("_25._tcp.mx.d.test".into())), check }
+        Dane { demand: (Demand::Tls, Source::Dane { name: "_25._tcp.mx.d.test".into(), looked_up_at: 0 }), check }
     }
 
     fn held(mode: Mode, listed: bool) -> OfPolicy {

@@ -106,7 +106,8 @@ pub(super) fn built(sandbox: &Sandbox, settings: &str, number: u64) -> Live {
     let config = config.unwrap_or_else(|problems| panic!("{problems:?}"));
     let settings = SettingsDocument::parse(settings).unwrap_or_else(|problems| panic!("{problems:?}"));
     let resolver = Arc::new(SystemResolver::new(&config.dns).expect("a resolver"));
-    let parts = Parts { config: Arc::new(config), settings, settings_revision: number, resolver, number };
+    let parts =
+        Parts { config: Arc::new(config), settings, settings_revision: number, revision_at: 0, resolver, number };
     build(parts, sandbox, &Builtins::new(), None).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 

@@ -96,7 +96,7 @@ fn followed(settlement: &str, now: u64) -> Followed {
 
 /// Unmet by what is published alone: DANE, MTA-STS.
 fn by_their_side(host: &HostUnmet) -> bool {
-    let published = |source: &Source| matches!(source, Source::Dane(_) | Source::MtaSts { .. });
+    let published = |source: &Source| matches!(source, Source::Dane { .. } | Source::MtaSts { .. });
     host.objection.is_none() && host.unmet.iter().all(|(_, source)| published(source))
 }
 

@@ -153,7 +153,14 @@ fn live(sandbox: &Sandbox, roots: &Path, broken: bool) -> Live {
     let config = config.unwrap_or_else(|problems| panic!("{problems:?}"));
     let settings = SettingsDocument::parse(SETTINGS).unwrap_or_else(|problems| panic!("{problems:?}"));
     let number = if broken { 2 } else { 1 };
-    let parts = Parts { config: Arc::new(config), settings, settings_revision: 1, resolver: Arc::new(Nobody), number };
+    let parts = Parts {
+        config: Arc::new(config),
+        settings,
+        settings_revision: 1,
+        revision_at: 0,
+        resolver: Arc::new(Nobody),
+        number,
+    };
     build(parts, sandbox, &Builtins::new(), None).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 

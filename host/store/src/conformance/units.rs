@@ -92,6 +92,7 @@ fn decided(id: &str) -> LedgerRecord {
         policy: "p".into(),
         generation: 1,
         revision: 1,
+        revision_at: 0,
         unit: path(id),
         internal: false,
         also_for: Vec::new(),

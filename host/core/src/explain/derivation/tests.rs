@@ -7,7 +7,7 @@ use super::*;
 /// As the ledger has one.
 pub(crate) fn record(hook: &str, more: Value) -> DecisionRecord {
     let mut record = json!({
-        "hook": hook, "policy": "secure-transport", "generation": 4, "revision": 3, "component": "c0", "settings": "5e",
+        "hook": hook, "policy": "secure-transport", "generation": 4, "revision": 3, "revision_at": 1_800_000_000_u64, "component": "c0", "settings": "5e",
         "lists": {}, "facts": {}, "result": {}, "reasons": [], "took-us": 1, "took_us": 1,
     });
     let more = more.as_object().expect("an object").clone();
@@ -47,7 +47,7 @@ fn a_derivation_reads_like_this() {
             "reasons": [{ "policy": "secure-transport", "rule": "R2", "text": "Over TLS only.", "matched": null, "detail": null }],
         }),
     );
-    let idle = record("judge", json!({ "revision": 0, "result": { "objection": null } }));
+    let idle = record("judge", json!({ "revision": 0, "revision_at": 0, "result": { "objection": null } }));
     let failed = record(
         "plan",
         json!({ "result": { "failed": { "policy": "p", "cause": "trap", "detail": "it panicked\nthere" } } }),
