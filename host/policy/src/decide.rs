@@ -275,5 +275,5 @@ pub(crate) fn prepared(pre: InstancePre<State>) -> wasmtime::Result<PolicyPre<St
 
 /// It exports `explanation`.
 pub(crate) fn explains(pre: &InstancePre<State>) -> bool {
-    pre.component().get_export_index(None, &world::of("explanation")).is_some()
+    pre.component().get_export_index(None, world::of("explanation")).is_some()
 }

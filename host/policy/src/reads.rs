@@ -96,9 +96,8 @@ impl Reads {
         let key = self.found.as_ref().map(|_| (format!("{name}({argument})"), argument.clone()));
         self.note("", name, argument, |reads| {
             let value = value();
-            match key {
-                Some((key, argument)) => reads.must_be_as_found(name, key, &argument, &value)?,
-                None => {}
+            if let Some((key, argument)) = key {
+                reads.must_be_as_found(name, key, &argument, &value)?;
             }
             Ok(value)
         })
