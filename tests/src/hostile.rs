@@ -33,6 +33,29 @@ const DEFAULTS: [(&str, &str); 5] = [
     ),
 ];
 
+/// What a guest that defines `$explain` exports besides: it is asked for every hook.
+const EXPLANATION: &str = r#"
+  (func (export "sealwire:policy/explanation@1.0.0-rc.2#receive") (param $message i32) (result i32)
+    (local $result i32)
+    (global.set $next (i32.const 8192))
+    (local.set $result (call $explain (local.get $message)))
+    (call $drop-message (local.get $message))
+    (local.get $result))
+  (func (export "sealwire:policy/explanation@1.0.0-rc.2#plan") (param $message i32) (param $destination i32) (result i32)
+    (local $result i32)
+    (global.set $next (i32.const 8192))
+    (local.set $result (call $explain (local.get $message)))
+    (call $drop-message (local.get $message))
+    (call $drop-destination (local.get $destination))
+    (local.get $result))
+  (func (export "sealwire:policy/explanation@1.0.0-rc.2#judge") (param $message i32) (param $hop i32) (result i32)
+    (local $result i32)
+    (global.set $next (i32.const 8192))
+    (local.set $result (call $explain (local.get $message)))
+    (call $drop-message (local.get $message))
+    (call $drop-hop (local.get $hop))
+    (local.get $result))"#;
+
 /// The component of `tests/hostile/NAME.wat`.
 pub fn guest(name: &str) -> Arc<[u8]> {
     of_fields(&text(&format!("tests/hostile/{name}.wat")))
@@ -62,21 +85,26 @@ pub fn assembled(fields: &str) -> Result<Arc<[u8]>, Box<dyn std::error::Error>> 
     }
     let missing = DEFAULTS.iter().filter(|(head, _)| !rest.contains(head));
     let defaults: String = missing.map(|(_, field)| *field).collect();
-    let mut module = wat::parse_str(format!("(module {imports} {prelude} {rest} {defaults})"))?;
-    let (resolve, world) = world();
+    let explains = rest.contains("(func $explain");
+    let explanation = if explains { EXPLANATION } else { "" };
+    let mut module = wat::parse_str(format!("(module {imports} {prelude} {rest} {defaults} {explanation})"))?;
+    let (resolve, world) = world(if explains { "explained-policy" } else { "policy" });
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     Ok(ComponentEncoder::default().validate(true).module(&module)?.encode()?.into())
 }
 
-/// The contract's world with two interfaces of WASI, as a vendor's component may have them.
-fn world() -> (Resolve, wit_parser::WorldId) {
+/// A world of the contract with two interfaces of WASI, as a vendor's component may have them.
+fn world(name: &str) -> (Resolve, wit_parser::WorldId) {
     let mut resolve = Resolve::default();
     resolve.push_dir(root().join("wit")).expect("the contract");
+    let guest = format!(
+        "package test:guest; world guest {{ import wasi:random/random@0.2.6; import wasi:clocks/wall-clock@0.2.6; \
+         include sealwire:policy/{name}@1.0.0-rc.2; }}"
+    );
     let wasi = [
         "package wasi:random@0.2.6; interface random { get-random-u64: func() -> u64; }",
         "package wasi:clocks@0.2.6; interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }",
-        "package test:guest; world guest { import wasi:random/random@0.2.6; import wasi:clocks/wall-clock@0.2.6; \
-         include sealwire:policy/policy@1.0.0-rc.2; }",
+        &guest,
     ];
     let packages = wasi.map(|text| resolve.push_str("wasi.wit", text).expect("well formed"));
     let world = resolve.select_world(&packages[2..], Some("guest")).expect("the world");

@@ -5,9 +5,10 @@
 
 use std::sync::OnceLock;
 
+use crate::bindings::exports::sealwire::policy::explanation;
 use crate::bindings::exports::sealwire::policy::hooks::Guest;
 use crate::bindings::sealwire::policy::{decisions as calls, facts as imports};
-use crate::{Header, Mailbox, Policy, Problem, Reason, Reply};
+use crate::{Header, Mailbox, Policy, Problem, Reason, Reply, Tried};
 
 /// The configured policy, in static memory so that the snapshot carries it into every decision.
 pub type Configured<P> = OnceLock<P>;
@@ -43,6 +44,20 @@ impl<C: Component> Guest for C {
 
     fn judge(message: &imports::Message, hop: &imports::Hop, objections: &calls::Objections) -> Result<(), String> {
         configured::<C>()?.judge(message, hop, &Imports, objections)
+    }
+}
+
+impl<C: Component> explanation::Guest for C {
+    fn receive(message: &imports::Message) -> Result<Vec<Tried>, String> {
+        configured::<C>()?.explain_receive(message, &Imports)
+    }
+
+    fn plan(message: &imports::Message, destination: &imports::Destination) -> Result<Vec<Tried>, String> {
+        configured::<C>()?.explain_plan(message, destination, &Imports)
+    }
+
+    fn judge(message: &imports::Message, hop: &imports::Hop) -> Result<Vec<Tried>, String> {
+        configured::<C>()?.explain_judge(message, hop, &Imports)
     }
 }
 

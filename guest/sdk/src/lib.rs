@@ -14,7 +14,7 @@
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "policy",
+        world: "explained-policy",
         additional_derives: [PartialEq, Eq, Default],
         pub_export_macro: true,
         default_bindings_module: "sealwire_sdk::bindings",
@@ -26,6 +26,7 @@ mod facts;
 mod moment;
 mod policy;
 mod records;
+mod said;
 
 pub mod fakes;
 pub mod settings;
@@ -39,4 +40,5 @@ pub use decisions::{Decision, Floor, Objections, Verdict};
 pub use facts::{AddressList, Certificate, Channel, Client, Destination, Entry, Handshake, Hop, Host, Message, Route};
 pub use moment::OfDay;
 pub use policy::Policy;
-pub use records::{Header, Mailbox, Problem, Reason, Reply};
+pub use records::{Header, Mailbox, Problem, Reason, Reply, Tried};
+pub use said::Said;

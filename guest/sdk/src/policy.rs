@@ -1,6 +1,6 @@
 //! The one trait a policy implements, and the macro that makes a component of it.
 
-use crate::{Destination, Floor, Hop, Host, Message, Objections, Problem, Verdict};
+use crate::{Destination, Floor, Hop, Host, Message, Objections, Problem, Tried, Verdict};
 
 /// A policy, configured.
 ///
@@ -32,6 +32,28 @@ pub trait Policy: Sized + Send + Sync + 'static {
         host: &impl Host,
         objections: &impl Objections,
     ) -> Result<(), String>;
+
+    /// Which rules [`Policy::receive`] tries on these facts and why they hold or do not, for whoever asks. Nobody asks in a
+    /// decision, and nothing that is said here changes one. Let both go through one place, so that they cannot disagree:
+    /// [`Said`](crate::Said) tells what the hook itself says. Empty: this policy does not tell.
+    fn explain_receive(&self, _message: &impl Message, _host: &impl Host) -> Result<Vec<Tried>, String> {
+        Ok(Vec::new())
+    }
+
+    /// The same of [`Policy::plan`].
+    fn explain_plan(
+        &self,
+        _message: &impl Message,
+        _destination: &impl Destination,
+        _host: &impl Host,
+    ) -> Result<Vec<Tried>, String> {
+        Ok(Vec::new())
+    }
+
+    /// The same of [`Policy::judge`].
+    fn explain_judge(&self, _message: &impl Message, _hop: &impl Hop, _host: &impl Host) -> Result<Vec<Tried>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// Exports a [`Policy`] as the component's policy. Native builds export nothing.

@@ -1,5 +1,6 @@
 //! The contract's records, shared by components and native tests, with constructors that keep rule code short.
 
+pub use crate::bindings::exports::sealwire::policy::explanation::Tried;
 pub use crate::bindings::exports::sealwire::policy::hooks::Problem;
 pub use crate::bindings::sealwire::policy::decisions::{Reason, Reply};
 pub use crate::bindings::sealwire::policy::facts::{Header, Mailbox};
@@ -42,5 +43,18 @@ impl Problem {
     /// The path is a JSON Pointer into the settings (RFC 6901).
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Problem {
         Problem { path: path.into(), text: text.into() }
+    }
+}
+
+impl Tried {
+    /// A rule that has nothing to say on these facts, and why. The setting in the words of [`Reason::detail`]; empty: the policy
+    /// as a whole.
+    pub fn in_vain(setting: &str, rule: &str, why: impl Into<String>) -> Tried {
+        Tried { setting: setting.to_owned(), rule: rule.to_owned(), holds: false, why: why.into() }
+    }
+
+    /// A rule that has something to say.
+    pub fn holds(setting: &str, rule: &str, why: impl Into<String>) -> Tried {
+        Tried { holds: true, ..Tried::in_vain(setting, rule, why) }
     }
 }

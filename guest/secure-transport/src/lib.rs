@@ -19,11 +19,12 @@ mod observed;
 pub mod rules;
 pub mod settings;
 mod told;
+mod trail;
 
 #[cfg(test)]
 mod testing;
 
-use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Verdict};
+use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Said, Tried, Verdict};
 
 use listed::Lookup;
 use rules::{
@@ -31,6 +32,7 @@ use rules::{
 };
 use settings::Settings;
 use told::Told;
+use trail::{Kept, Trail, Unasked, not_in_force, outbound_rule};
 
 /// The policy, configured.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Policy for SecureTransport {
     }
 
     fn receive(&self, message: &impl Message, host: &impl Host, verdict: &impl Verdict) -> Result<(), String> {
-        r1_inbound::receive(&self.settings, message, host, verdict)?;
+        r1_inbound::receive(&self.settings, message, host, verdict, &mut Unasked)?;
         verdict.conclude();
         Ok(())
     }
@@ -58,22 +60,7 @@ impl Policy for SecureTransport {
         host: &impl Host,
         floor: &impl Floor,
     ) -> Result<(), String> {
-        let Held { is_listed, holds, observed, excepted } = self.holds(message, destination, host)?;
-        let mut told = Told::default();
-        excepted.into_iter().for_each(|reason| told.add(reason));
-        observed.iter().for_each(|hold| told.add(observed::reason(hold.reason(hold.grounds.rule))));
-        told.reasons().iter().for_each(|reason| floor.because(reason));
-        let mut joined = Joined::default();
-        for hold in &holds {
-            joined.demand_tls(hold, floor);
-            r4_trusted_chain::plan(hold, &mut joined, floor);
-            r5_matching_name::plan(hold, &mut joined, floor);
-        }
-        r7_route::plan(&holds, floor);
-        if !is_listed {
-            r7_route::plan_unlisted(&self.settings, destination, floor);
-        }
-        r6_one_attempt::plan(&holds, floor);
+        self.demand(message, destination, host, floor, &mut Unasked)?;
         floor.conclude();
         Ok(())
     }
@@ -85,35 +72,102 @@ impl Policy for SecureTransport {
         host: &impl Host,
         objections: &impl Objections,
     ) -> Result<(), String> {
-        // Nearly always nothing is observed, or nothing is missing, and there is nothing to add.
-        let now = message.now();
-        let observed = self.settings.outbound().filter(|setting| setting.observe_only && setting.is_valid(now));
-        if observed.into_iter().any(|setting| observed::may_object(setting, hop)) {
-            let recipients = hop.recipients();
-            let asked = observed::recipients_asked(&self.settings);
-            let mut told = Told::default();
-            for recipient in recipients.iter().take(asked) {
-                let held = self.holds(message, &observed::WayTo { recipient, hop, host }, host)?;
-                held.observed.iter().filter_map(|hold| observed::objection(hold, hop)).for_each(|one| told.add(one));
-            }
-            told.reasons().iter().for_each(|reason| objections.because(reason));
-            if recipients.len() > asked {
-                objections.because(&observed::not_asked(recipients.len() - asked));
-            }
-        }
+        self.object(message, hop, host, objections)?;
         objections.conclude();
         Ok(())
     }
-}
 
-impl SecureTransport {
-    /// What the outbound settings that are valid now make of this recipient's way out, in document order.
-    fn holds(
+    fn explain_receive(&self, message: &impl Message, host: &impl Host) -> Result<Vec<Tried>, String> {
+        let (said, mut kept) = (Said::default(), Kept::default());
+        r1_inbound::receive(&self.settings, message, host, &said, &mut kept)?;
+        Ok(kept.with(said))
+    }
+
+    fn explain_plan(
         &self,
         message: &impl Message,
         destination: &impl Destination,
         host: &impl Host,
+    ) -> Result<Vec<Tried>, String> {
+        let (said, mut kept) = (Said::default(), Kept::default());
+        self.demand(message, destination, host, &said, &mut kept)?;
+        Ok(kept.with(said))
+    }
+
+    fn explain_judge(&self, message: &impl Message, hop: &impl Hop, host: &impl Host) -> Result<Vec<Tried>, String> {
+        let (said, mut kept) = (Said::default(), Kept::default());
+        self.object(message, hop, host, &said)?;
+        observed::judged_in_vain(&self.settings, message, hop, &said, &mut kept);
+        Ok(kept.with(said))
+    }
+}
+
+impl SecureTransport {
+    /// Demands what the settings that hold ask for.
+    fn demand(
+        &self,
+        message: &impl Message,
+        destination: &impl Destination,
+        host: &impl Host,
+        floor: &impl Floor,
+        trail: &mut impl Trail,
+    ) -> Result<(), String> {
+        let Held { is_listed, holds, observed, excepted } = self.holds(message, destination, host, trail)?;
+        let mut told = Told::default();
+        excepted.into_iter().for_each(|reason| told.add(reason));
+        observed.iter().for_each(|hold| told.add(observed::reason(hold.reason(hold.grounds.rule))));
+        told.reasons().iter().for_each(|reason| floor.because(reason));
+        let mut joined = Joined::default();
+        for hold in &holds {
+            joined.demand_tls(hold, floor, trail);
+            r4_trusted_chain::plan(hold, &mut joined, floor, trail);
+            r5_matching_name::plan(hold, &mut joined, floor, trail);
+        }
+        r7_route::plan(&holds, floor, trail);
+        r7_route::plan_unlisted(&self.settings, is_listed, destination, floor, trail);
+        r6_one_attempt::plan(&holds, floor);
+        Ok(())
+    }
+
+    /// Says what settings that are only observed would miss in this host; objects to none.
+    fn object(
+        &self,
+        message: &impl Message,
+        hop: &impl Hop,
+        host: &impl Host,
+        objections: &impl Objections,
+    ) -> Result<(), String> {
+        // Nearly always nothing is observed, or nothing is missing, and there is nothing to add.
+        let now = message.now();
+        let observed = self.settings.outbound().filter(|setting| setting.observe_only && setting.is_valid(now));
+        if !observed.into_iter().any(|setting| observed::may_object(setting, hop)) {
+            return Ok(());
+        }
+        let recipients = hop.recipients();
+        let asked = observed::recipients_asked(&self.settings);
+        let mut told = Told::default();
+        for recipient in recipients.iter().take(asked) {
+            let held = self.holds(message, &observed::WayTo { recipient, hop, host }, host, &mut Unasked)?;
+            held.observed.iter().filter_map(|hold| observed::objection(hold, hop)).for_each(|one| told.add(one));
+        }
+        told.reasons().iter().for_each(|reason| objections.because(reason));
+        if recipients.len() > asked {
+            objections.because(&observed::not_asked(recipients.len() - asked));
+        }
+        Ok(())
+    }
+
+    /// What the outbound settings that are valid now make of this recipient's way out, in document order.
+    fn holds<T: Trail>(
+        &self,
+        message: &impl Message,
+        destination: &impl Destination,
+        host: &impl Host,
+        trail: &mut T,
     ) -> Result<Held<'_>, String> {
+        if T::IS_KEPT {
+            trail::not_for_the_way_out(&self.settings, trail);
+        }
         let mut held = Held::default();
         let mut outbound = self.settings.outbound().peekable();
         if outbound.peek().is_none() {
@@ -122,17 +176,28 @@ impl SecureTransport {
         let now = message.now();
         let recipient = [destination.recipient()];
         let mut lookup = Lookup::new(&self.settings, &recipient, message, host);
-        for setting in outbound.filter(|setting| setting.is_valid(now)) {
+        for setting in outbound {
+            if !setting.is_valid(now) {
+                trail.in_vain(setting, outbound_rule(setting), || not_in_force(setting, now));
+                continue;
+            }
             let matched = lookup.matched(setting, now)?;
+            let is_excepted = !matched.excepted.is_empty();
             // What is only observed changes nothing, and an exception takes its own setting away: the route for who is on
             // no list stands for both.
             held.is_listed |= matched.listed.is_some() && !setting.observe_only;
             held.excepted.extend(matched.excepted.into_iter().map(|(entry, exception)| exception.reason(entry)));
-            let Some(listed) = matched.listed else { continue };
+            let Some(listed) = matched.listed else {
+                trail.in_vain(setting, outbound_rule(setting), || lookup.not_listed(setting, is_excepted));
+                continue;
+            };
             let grounds = r2_outbound::grounds(setting);
-            if let Some(grounds) = grounds.or_else(|| r3_via_another::grounds(setting, message, destination)) {
-                let hold = Hold { setting, entry: listed.entry, grounds };
-                if setting.observe_only { held.observed.push(hold) } else { held.holds.push(hold) }
+            match grounds.or_else(|| r3_via_another::grounds(setting, message, destination)) {
+                None => trail.in_vain(setting, outbound_rule(setting), || r3_via_another::in_vain(destination)),
+                Some(grounds) => {
+                    let hold = Hold { setting, entry: listed.entry, grounds };
+                    if setting.observe_only { held.observed.push(hold) } else { held.holds.push(hold) }
+                }
             }
         }
         Ok(held)

@@ -24,6 +24,13 @@ pub(crate) struct Matched<'s> {
     pub(crate) excepted: Vec<(String, &'s Exception)>,
 }
 
+/// How many mailboxes, and lists, an explanation names.
+const TOLD: usize = 5;
+
+fn address(mailbox: &Mailbox) -> String {
+    format!("{}@{}", mailbox.local_part, mailbox.domain)
+}
+
 /// Asks about the same mailboxes again and again.
 pub(crate) struct Lookup<'a, M, H> {
     names: &'a [String],
@@ -76,6 +83,18 @@ impl<'a, M: Message, H: Host> Lookup<'a, M, H> {
             }
         }
         Ok(matched)
+    }
+
+    /// Why a setting holds for nobody that was asked about.
+    pub(crate) fn not_listed(&self, setting: &Setting, is_excepted: bool) -> String {
+        let who: Vec<String> = self.who.iter().take(TOLD).map(address).collect();
+        let more = if self.who.len() > TOLD { ", and more," } else { "" };
+        let on = if is_excepted { "on none of its lists, or by an exception: " } else { "on none of its lists: " };
+        let lists: Vec<&str> = setting.lists.iter().take(TOLD).map(|&list| &*self.names[list]).collect();
+        match &who[..] {
+            [] => "From names nobody who could be on its lists.".to_owned(),
+            who => format!("{}{more} is {on}{}.", who.join(", "), lists.join(", ")),
+        }
     }
 
     /// The entry of the first of these lists that has him. `loosens`: an entry for authenticated senders alone is none for

@@ -3,14 +3,20 @@
 //! On arrival the refusal there would have been is a reason; on the way out so are the demands, and at each host what of
 //! them it would not have met. The rule's id says that it is not enforced.
 
-use sealwire_sdk::{Channel, Destination, Handshake, Hop, Host, Mailbox, Reason, Route};
+use sealwire_sdk::{Channel, Destination, Handshake, Hop, Host, Mailbox, Message, Reason, Route, Said};
 
-use crate::rules::Hold;
+use crate::rules::{Hold, Rule};
 use crate::settings::{Setting, Settings};
+use crate::trail::{Trail, not_for_the_way_out, not_in_force, outbound_rule};
 
 /// What a reason of an observed setting is called.
 fn rule_id(rule: &str) -> String {
     format!("{rule}-observed")
+}
+
+/// What a reason of this setting would be called.
+pub(crate) fn id_of(setting: &Setting, rule: &Rule) -> String {
+    if setting.observe_only { rule_id(rule.id) } else { rule.id.to_owned() }
 }
 
 /// The same reason, said not to be enforced.
@@ -61,6 +67,27 @@ fn missing(setting: &Setting, certificate: bool, hop: &impl Hop) -> Vec<String> 
         missing.push("a certificate that names the host".to_owned());
     }
     missing
+}
+
+/// Why settings have nothing to say of this host, but for those whose reasons do.
+pub(crate) fn judged_in_vain(
+    settings: &Settings,
+    message: &impl Message,
+    hop: &impl Hop,
+    said: &Said,
+    trail: &mut impl Trail,
+) {
+    not_for_the_way_out(settings, trail);
+    let now = message.now();
+    for setting in settings.outbound().filter(|setting| !said.tells_of(&setting.detail)) {
+        let why = match setting.observe_only {
+            _ if !setting.is_valid(now) => not_in_force(setting, now),
+            false => "It is enforced: the host compares what it demands with what this host gives.".to_owned(),
+            true if !may_object(setting, hop) => "This host gives all that it asks for.".to_owned(),
+            true => "It would hold for none of these recipients, or lacks nothing for them.".to_owned(),
+        };
+        trail.in_vain(setting, outbound_rule(setting), || why);
+    }
 }
 
 /// What this host would not have met; None: it would have done.

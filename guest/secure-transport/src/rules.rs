@@ -14,6 +14,7 @@ pub mod r9_opportunistic;
 use sealwire_sdk::{Floor, Reason};
 
 use crate::settings::Setting;
+use crate::trail::Trail;
 
 /// A rule as the public knows it.
 #[derive(Debug, PartialEq, Eq)]
@@ -74,12 +75,12 @@ const SETTINGS_TOLD: usize = 8;
 
 impl Joined {
     /// TLS, and with it the minimum version.
-    pub(crate) fn demand_tls(&mut self, hold: &Hold<'_>, floor: &impl Floor) {
+    pub(crate) fn demand_tls(&mut self, hold: &Hold<'_>, floor: &impl Floor, trail: &mut impl Trail) {
         let version =
             hold.setting.minimum_version.filter(|version| self.version.is_none_or(|before| before < *version));
         self.settings += 1;
         if self.settings > SETTINGS_TOLD && version.is_none() {
-            return;
+            return trail.adds_nothing(hold.setting, hold.grounds.rule);
         }
         floor.require_tls();
         if let Some(version) = version {
@@ -87,6 +88,17 @@ impl Joined {
             self.version = Some(version);
         }
         floor.because(&hold.reason(hold.grounds.rule));
+    }
+}
+
+/// Why a setting that holds asks for no certificate; `asks_for`: the key by which it would, were it not for its scope.
+fn no_certificate(asks_for: Option<&str>) -> String {
+    match asks_for {
+        None => "The setting does not ask for it.".to_owned(),
+        Some(key) => format!(
+            "Its scope asks for a certificate by smart host and alternate secure route alone, where the route or a policy asks \
+             for secure transport: `{key}` does not count here."
+        ),
     }
 }
 

@@ -14,6 +14,8 @@ use crate::rules::{r10_needs_list, r11_scopes};
 pub struct Settings {
     /// The enabled ones, in document order.
     enabled: Vec<Setting>,
+    /// The others, which nothing but an explanation tells of.
+    pub(crate) disabled: Vec<Setting>,
     /// Every list they name, once; [`Setting::lists`] are places in it.
     pub(crate) lists: Vec<String>,
     /// Receives our TLS reports; exempt from R1.
@@ -43,18 +45,28 @@ pub struct Setting {
     pub alternate_secure_route: Option<String>,
     /// Decides and records, and demands nothing.
     pub observe_only: bool,
-    /// Seconds since the Unix epoch; not before.
-    pub valid_from: Option<u64>,
+    /// Not before.
+    pub valid_from: Option<Moment>,
     /// Not from then on.
-    pub valid_until: Option<u64>,
+    pub valid_until: Option<Moment>,
     /// Who it does not hold for.
     pub exceptions: Vec<Exception>,
+}
+
+/// When a setting begins or ends.
+#[derive(Debug)]
+pub struct Moment {
+    /// Seconds since the Unix epoch.
+    pub at: u64,
+    /// As the operator wrote it.
+    pub written: String,
 }
 
 impl Setting {
     /// In force at that moment.
     pub fn is_valid(&self, now: u64) -> bool {
-        self.valid_from.is_none_or(|from| from <= now) && self.valid_until.is_none_or(|until| now < until)
+        let (from, until) = (self.valid_from.as_ref(), self.valid_until.as_ref());
+        from.is_none_or(|from| from.at <= now) && until.is_none_or(|until| now < until.at)
     }
 }
 
@@ -63,9 +75,12 @@ impl Settings {
     pub fn read(document: &str, host: &impl Host) -> Result<Settings, Vec<Problem>> {
         settings::read(document, |object, problems| {
             let mut lists = Vec::new();
-            let enabled = object.objects("settings", |object| setting(object, &mut lists, host, problems));
+            let all = object.objects("settings", |object| Some(setting(object, &mut lists, host, problems)));
+            let (enabled, disabled): (Vec<_>, Vec<_>) = all.into_iter().partition(|(is_enabled, _)| *is_enabled);
+            let settings = |all: Vec<(bool, Setting)>| all.into_iter().map(|(_, setting)| setting).collect();
             Settings {
-                enabled,
+                enabled: settings(enabled),
+                disabled: settings(disabled),
                 lists,
                 tls_report_mailbox: mailbox(object, "tls-report-mailbox", problems),
                 unlisted_route: secure_route(object, "alternate-secure-route-for-unlisted", host, problems),
@@ -85,12 +100,12 @@ impl Settings {
 
     /// Those for mail on its way out.
     pub fn outbound(&self) -> impl Iterator<Item = &Setting> {
-        self.all().filter(|setting| setting.scopes.outbound || setting.scopes.outbound_via_another)
+        self.all().filter(|setting| setting.scopes.is_outbound())
     }
 }
 
-/// None: disabled.
-fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, problems: &Problems) -> Option<Setting> {
+/// Whether it is enabled, and what it says.
+fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, problems: &Problems) -> (bool, Setting) {
     let description = object.required_text("description").unwrap_or_default();
     let detail = format!("setting \"{description}\"");
     let setting = Setting {
@@ -102,12 +117,13 @@ fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, p
         minimum_version: minimum_version(object, problems),
         alternate_secure_route: secure_route(object, "alternate-secure-route", host, problems),
         observe_only: object.flag("observe-only", false),
-        valid_from: object.moment("valid-from", OfDay::Start),
-        valid_until: object.moment("valid-until", OfDay::End),
+        valid_from: moment(object, "valid-from", OfDay::Start),
+        valid_until: moment(object, "valid-until", OfDay::End),
         exceptions: exceptions::read(object, &detail, lists, host, problems),
         detail,
     };
-    if setting.valid_from.zip(setting.valid_until).is_some_and(|(from, until)| until <= from) {
+    let span = setting.valid_from.as_ref().zip(setting.valid_until.as_ref());
+    if span.is_some_and(|(from, until)| until.at <= from.at) {
         problems.add(object.path("valid-until"), "ends before valid-from begins");
     }
     if setting.require_revocation_check && !setting.require_ca_signed_certificate {
@@ -115,7 +131,12 @@ fn setting(object: &mut Object<'_>, lists: &mut Vec<String>, host: &impl Host, p
             add `require-ca-signed-certificate`: true, or remove it";
         problems.add(object.path("require-revocation-check"), text.to_owned());
     }
-    object.flag("enabled", true).then_some(setting)
+    (object.flag("enabled", true), setting)
+}
+
+fn moment(object: &mut Object<'_>, key: &'static str, of_day: OfDay) -> Option<Moment> {
+    let at = object.moment(key, of_day)?;
+    Some(Moment { at, written: object.text(key)? })
 }
 
 fn minimum_version(object: &mut Object<'_>, problems: &Problems) -> Option<u16> {

@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use sealwire_sdk::{Mailbox, Policy, fakes};
+use sealwire_sdk::{Mailbox, Policy, Tried, fakes};
 
 use crate::SecureTransport;
 use crate::settings::Settings;
+use crate::trail::ADDS_NOTHING;
 
 /// Lists `partners`, `banks` and, for exceptions, `late` and `known`; routes `vault` and `tunnel`, which demand TLS, and `open`, which does not.
 pub(crate) static HOST: LazyLock<fakes::Host> = LazyLock::new(|| {
@@ -26,10 +27,11 @@ pub(crate) fn settings_with(keys: &str) -> String {
 
 /// Several of them. `lists` may be among the keys. The TLS-report mailbox is tlsrpt@ours.example.
 pub(crate) fn settings_of(settings: &[&str]) -> String {
-    let written = settings.iter().map(|keys| {
+    let written = settings.iter().enumerate().map(|(n, keys)| {
+        let number = if n == 0 { String::new() } else { format!(" {}", n + 1) };
         let lists = if keys.contains("\"lists\"") { "" } else { r#", "lists": ["partners"]"# };
         let comma = if keys.is_empty() { "" } else { ", " };
-        format!(r#"{{"description": "Partners"{lists}{comma}{keys}}}"#)
+        format!(r#"{{"description": "Partners{number}"{lists}{comma}{keys}}}"#)
     });
     let written: Vec<String> = written.collect();
     format!(r#"{{"tls-report-mailbox": "tlsrpt@ours.example", "settings": [{}]}}"#, written.join(", "))
@@ -104,6 +106,15 @@ impl WayOut {
     }
 }
 
+/// What is said of a message that arrives.
+pub(crate) fn receive(document: &str, message: &fakes::Message) -> fakes::Calls {
+    let (calls, policy) = (fakes::Calls::default(), policy(document));
+    policy.receive(message, &*HOST, &calls).expect("a decision");
+    assert!(calls.concluded());
+    agree(document, &calls, &policy.explain_receive(message, &*HOST).expect("an explanation"));
+    calls
+}
+
 /// What is said of a host on it.
 pub(crate) fn judge(document: &str, way: &WayOut, channel: fakes::Channel) -> fakes::Calls {
     let hop = fakes::Hop {
@@ -112,16 +123,46 @@ pub(crate) fn judge(document: &str, way: &WayOut, channel: fakes::Channel) -> fa
         channel,
         ..Default::default()
     };
-    let calls = fakes::Calls::default();
-    policy(document).judge(&way.message, &hop, &*HOST, &calls).expect("a decision");
+    let (calls, policy) = (fakes::Calls::default(), policy(document));
+    policy.judge(&way.message, &hop, &*HOST, &calls).expect("a decision");
     assert!(calls.concluded());
+    agree(document, &calls, &policy.explain_judge(&way.message, &hop, &*HOST).expect("an explanation"));
     calls
 }
 
 /// The decision on it.
 pub(crate) fn plan(document: &str, way: &WayOut) -> fakes::Calls {
-    let calls = fakes::Calls::default();
-    policy(document).plan(&way.message, &way.destination, &*HOST, &calls).expect("a decision");
+    let (calls, policy) = (fakes::Calls::default(), policy(document));
+    policy.plan(&way.message, &way.destination, &*HOST, &calls).expect("a decision");
     assert!(calls.concluded());
+    agree(document, &calls, &explained(document, way));
     calls
+}
+
+/// The explanation of that decision.
+pub(crate) fn explained(document: &str, way: &WayOut) -> Vec<Tried> {
+    policy(document).explain_plan(&way.message, &way.destination, &*HOST).expect("an explanation")
+}
+
+/// Every row of every table: what the explanation says to hold is what the decision gave as its reasons, what was tried in vain
+/// is none of them, and no setting that could have a say is passed over.
+fn agree(document: &str, calls: &fakes::Calls, tried: &[Tried]) {
+    let reasons: Vec<(String, String)> =
+        calls.reasons().into_iter().map(|reason| (reason.detail.unwrap_or_default(), reason.rule)).collect();
+    let of = |tried: &Tried| (tried.setting.clone(), tried.rule.clone());
+    let (adds_nothing, holds): (Vec<&Tried>, Vec<&Tried>) =
+        tried.iter().filter(|tried| tried.holds).partition(|tried| tried.why == ADDS_NOTHING);
+    assert_eq!(holds.into_iter().map(of).collect::<Vec<_>>(), reasons, "{tried:#?}");
+    for tried in adds_nothing {
+        assert!(reasons.iter().any(|(_, rule)| *rule == tried.rule), "{tried:?} of {reasons:?}");
+    }
+    for tried in tried.iter().filter(|tried| !tried.holds) {
+        assert!(!tried.why.is_empty() && !reasons.contains(&of(tried)), "{tried:?}");
+    }
+    if tried.iter().all(|tried| tried.rule != "observed") {
+        for setting in document.split(r#""description": "#).skip(1).filter_map(|rest| rest.split('"').nth(1)) {
+            let detail = format!("setting \"{setting}\"");
+            assert!(tried.iter().any(|tried| tried.setting.contains(&detail)), "nothing of {detail} in {tried:#?}");
+        }
+    }
 }

@@ -1,33 +1,27 @@
 //! `decide`: facts of one's own before the policies, in the same sandbox that mail meets. Nothing is sent or stored.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::{Called, Judgement, Plan, RequireTls, Ruling, Standing, join_plans};
-use sealwire_core::facts::{
-    ChainVerdict, ChannelFacts, ChannelState, ClientFacts, DestinationFacts, Handshake, HopFacts, MessageFacts,
-    RevocationStatus, TlsVersion,
-};
-use sealwire_core::floor::{ConnectionId, TlsProof};
-use sealwire_core::header::{from_of, split, tls_required_no};
+use sealwire_core::decision::{Called, Judgement, Plan, Ruling, Standing, join_plans};
+use sealwire_core::explain::RulesTried;
+use sealwire_core::facts::{DestinationFacts, MessageFacts};
 use sealwire_core::ledger::DecisionRecord;
 use sealwire_core::plan::Route;
 use sealwire_core::reason::Reason;
 use sealwire_core::units::UnitPath;
-use sealwire_policy::{Asked, Generation, Sandbox};
+use sealwire_policy::{Asked, AskedFacts, Explainable, Generation, Sandbox};
 use sealwire_relay::config::Config;
 use sealwire_relay::{Scopes, judge_arrival};
 use serde::{Deserialize, Serialize};
 
+mod facts;
 mod live;
 
+use facts::{hop_of, message_of, proof_of, required_tls};
 pub(crate) use live::decide_live;
-
-/// As EHLO offers it (RFC 8689 §3).
-const REQUIRETLS: &str = "REQUIRETLS";
 
 /// What is asked of the policies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -118,6 +112,9 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// One for each policy asked (H8).
     pub records: Vec<DecisionRecord>,
+    /// Which rules each of them tried, in the order of `records`.
+    #[serde(default)]
+    pub tried: Vec<RulesTried>,
 }
 
 /// Asks the chain. An error says what is wrong with the request.
@@ -172,6 +169,7 @@ struct Planned<'a> {
     route: &'a Route,
     plan: Called<Plan>,
     records: Vec<DecisionRecord>,
+    tried: Vec<RulesTried>,
 }
 
 impl<'a> Asking<'a> {
@@ -188,7 +186,19 @@ impl<'a> Asking<'a> {
         let flags = verdict.flagged_by.iter();
         lines.extend(flags.map(|policy| format!("secure transport on every later hop, by {policy}")));
         let (result, reasons, records) = (result.to_owned(), verdict.reasons, decided.records);
-        Decision { recipient: None, result, lines, reasons, records }
+        let tried = self.tried(&records, AskedFacts::Receive(Arc::clone(&self.message))).await;
+        Decision { recipient: None, result, lines, reasons, records, tried }
+    }
+
+    /// Which rules the policies tried in these decisions.
+    async fn tried(&self, records: &[DecisionRecord], facts: AskedFacts) -> Vec<RulesTried> {
+        let asked = |record: &DecisionRecord| Explainable {
+            chain: self.scopes.chain_of(record),
+            message: self.message.id.clone(),
+            record: record.clone(),
+            facts: Some(facts.clone()),
+        };
+        self.sandbox.explain(self.generation, records.iter().map(asked).collect()).await
     }
 
     /// Plans as a round does: once more for a route that a policy takes, unless the request names the route.
@@ -199,6 +209,7 @@ impl<'a> Asking<'a> {
             let second = self.plan_by(recipient, named_route(self.config, &name)?).await;
             planned.route = second.route;
             planned.records.extend(second.records);
+            planned.tried.extend(second.tried);
             planned.plan = planned.plan.and_then(|first| Ok(first.with_second(second.plan?)));
         }
         Ok(planned)
@@ -218,14 +229,17 @@ impl<'a> Asking<'a> {
             route_demands: route.demand_words(),
             round: 1,
         });
-        let decided = self.sandbox.plan(self.generation, &self.asked(recipient), destination, self.now).await;
+        let asked = self.asked(recipient);
+        let decided = self.sandbox.plan(self.generation, &asked, Arc::clone(&destination), self.now).await;
+        let facts = AskedFacts::Plan(Arc::clone(&self.message), destination);
+        let tried = self.tried(&decided.records, facts).await;
         let standing = Standing {
             route: Some((route.name(), route.demands())),
             flags: &self.request.flagged_by,
             report_of_tls: false,
             require_tls: required_tls(self.request, &self.message),
         };
-        Planned { recipient, route, plan: join_plans(&standing, decided.result), records: decided.records }
+        Planned { recipient, route, plan: join_plans(&standing, decided.result), records: decided.records, tried }
     }
 
     /// Judges as a delivery does: floor and proof first, then the chain.
@@ -242,10 +256,11 @@ impl<'a> Asking<'a> {
             lines.extend(unmet.iter().map(|(demand, source)| format!("unmet: {demand}, by {source}")));
             lines.extend(fallback_lines(plan));
             let (result, reasons) = ("floor-unmet".to_owned(), plan.reasons.clone());
-            return Decision { recipient, result, lines, reasons, records: planned.records };
+            return Decision { recipient, result, lines, reasons, records: planned.records, tried: planned.tried };
         }
-        let decided =
-            self.sandbox.judge(self.generation, &self.asked(planned.recipient), Arc::new(hop), self.now).await;
+        let (asked, hop) = (self.asked(planned.recipient), Arc::new(hop));
+        let decided = self.sandbox.judge(self.generation, &asked, Arc::clone(&hop), self.now).await;
+        let judged = self.tried(&decided.records, AskedFacts::Judge(Arc::clone(&self.message), hop)).await;
         let (result, line, reasons) = match decided.result {
             Judgement::Cleared(_) => ("cleared", None, Vec::new()),
             Judgement::Objected { policy, reply, reasons } => ("objected", Some(format!("{policy}: {reply}")), reasons),
@@ -253,7 +268,8 @@ impl<'a> Asking<'a> {
         };
         lines.extend(line);
         let records = planned.records.into_iter().chain(decided.records).collect();
-        Decision { recipient, result: result.to_owned(), lines, reasons, records }
+        let tried = planned.tried.into_iter().chain(judged).collect();
+        Decision { recipient, result: result.to_owned(), lines, reasons, records, tried }
     }
 }
 
@@ -276,72 +292,13 @@ impl Planned<'_> {
             }
         };
         let recipient = Some(self.recipient.to_string());
-        Decision { recipient, result: result.to_owned(), lines, reasons, records: self.records }
+        let (records, tried) = (self.records, self.tried);
+        Decision { recipient, result: result.to_owned(), lines, reasons, records, tried }
     }
 }
 
 fn fallback_lines(plan: &Plan) -> impl Iterator<Item = String> {
     plan.fallback.iter().map(|step| format!("if no host does: {step:?}").to_lowercase())
-}
-
-/// As of an entry.
-fn required_tls(request: &DecideRequest, message: &MessageFacts) -> Option<RequireTls> {
-    let asks = if message.envelope_sender.is_some() { RequireTls::Passed } else { RequireTls::TlsAlone };
-    request.requiretls.then_some(asks)
-}
-
-/// Of a connection that there is not: no permit is asked for with it.
-fn proof_of(hop: &HopFacts) -> TlsProof {
-    let none = ConnectionId(0);
-    match &hop.channel.handshake {
-        Some(handshake) => {
-            let offered = hop.extensions.iter().any(|line| line == REQUIRETLS);
-            TlsProof::of_handshake(none, Arc::clone(handshake)).offering_requiretls(offered)
-        }
-        None => TlsProof::of_nothing(none),
-    }
-}
-
-fn message_of(request: &DecideRequest, now: u64) -> Result<MessageFacts, String> {
-    let mailbox = |text: &String| Mailbox::parse(text).map_err(|why| format!("{text:?} is no mailbox: {why}"));
-    let recipients = request.recipients.iter().map(mailbox).collect::<Result<Vec<_>, _>>()?;
-    if recipients.is_empty() {
-        return Err("name at least one recipient".to_owned());
-    }
-    let envelope_sender = match request.envelope_sender.as_str() {
-        "" => None,
-        _ => Some(mailbox(&request.envelope_sender)?),
-    };
-    let header = request.header.replace("\r\n", "\n").replace('\n', "\r\n");
-    let header = header.split("\r\n\r\n").next().unwrap_or_default();
-    let fields: Arc<[_]> = split(format!("{}\r\n", header.trim_end_matches("\r\n")).as_bytes()).into();
-    let from = from_of(&fields);
-    let sender = request.requiretls.then(|| "requiretls".to_owned());
-    let required_by = sender.into_iter().chain(request.flagged_by.iter().cloned()).collect();
-    Ok(MessageFacts {
-        id: "decide".to_owned(),
-        header_from: from.mailboxes,
-        header_from_doubtful: from.doubtful,
-        envelope_sender,
-        recipients,
-        tls_not_required: !request.requiretls && tls_required_no(&fields),
-        fields,
-        declared_size: None,
-        size: None,
-        sender_is_ours: request.trusted,
-        is_report: false,
-        organizational_unit: request.unit.as_ref().unwrap_or(&UnitPath::root()).names().to_vec(),
-        secure_transport_required_by: required_by,
-        arrived_at: now,
-        client: Some(ClientFacts {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            greeting_name: "decide.invalid".to_owned(),
-            authenticated_as: None,
-            listener: "decide".to_owned(),
-            // Of a client no certificate is asked, so there is no chain to judge.
-            channel: channel_of(request.client, None),
-        }),
-    })
 }
 
 fn route_of<'a>(config: &'a Config, request: &DecideRequest, recipient: &Mailbox) -> Result<&'a Route, String> {
@@ -353,46 +310,4 @@ fn route_of<'a>(config: &'a Config, request: &DecideRequest, recipient: &Mailbox
 
 fn named_route<'a>(config: &'a Config, name: &str) -> Result<&'a Route, String> {
     config.routes.by_name(name).ok_or_else(|| format!("there is no route {name:?}"))
-}
-
-fn hop_of(request: &DecideRequest, route: &Route, recipient: &Mailbox) -> HopFacts {
-    let host = request.host.clone().unwrap_or_else(|| "host.invalid".to_owned());
-    let channel = channel_of(request.hop, Some(&host));
-    HopFacts {
-        recipients: vec![recipient.clone()],
-        route_kind: route.kind(),
-        route_name: route.name().to_owned(),
-        host,
-        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        extensions: if request.hop == ChannelAsked::TlsRequiretls { vec![REQUIRETLS.to_owned()] } else { Vec::new() },
-        channel,
-        published: Vec::new(),
-    }
-}
-
-fn channel_of(asked: ChannelAsked, host: Option<&str>) -> ChannelFacts {
-    let chain = match (asked, host) {
-        (ChannelAsked::Clear, _) => {
-            let detail = "as asked for by decide".to_owned();
-            return ChannelFacts { state: ChannelState::NotOffered, detail, handshake: None };
-        }
-        (_, None) => ChainVerdict::None,
-        (ChannelAsked::TlsSelfSigned, Some(_)) => ChainVerdict::CertificateNotTrusted,
-        (_, Some(_)) => ChainVerdict::Trusted,
-    };
-    let version = if asked == ChannelAsked::Tls12 { TlsVersion::TLS12 } else { TlsVersion::TLS13 };
-    let handshake = Handshake {
-        version,
-        cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
-        key_exchange: "X25519".to_owned(),
-        server_name: host.map(ToOwned::to_owned),
-        implicit: false,
-        resumed: false,
-        chain,
-        name_matches: host.is_some() && asked != ChannelAsked::TlsWrongName,
-        certificates: Vec::new(),
-        dane: None,
-        revocation: if chain == ChainVerdict::Trusted { RevocationStatus::Good } else { RevocationStatus::Unknown },
-    };
-    ChannelFacts { state: ChannelState::Secured, detail: String::new(), handshake: Some(Arc::new(handshake)) }
 }

@@ -12,7 +12,7 @@ use wasmtime::Store;
 use crate::bindings::Policy;
 use crate::decide;
 use crate::generation::{ChainId, Generation};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{AllMadeFor, Sandbox};
 use crate::state::{Question, State};
 
 /// What to ask.
@@ -21,7 +21,7 @@ pub struct Ask(Question);
 
 /// The whole chain in fresh instances with its records, on this thread: what a decision thread does. True: all decided.
 pub fn fresh(sandbox: &Sandbox, generation: &Generation, ask: &Ask, now: u64) -> bool {
-    let answers = sandbox.inner().chain(generation, ChainId::default(), &ask.0, now);
+    let answers = sandbox.inner().chain(generation, ChainId::default(), &ask.0, now, &AllMadeFor::default());
     answers.iter().all(|answer| answer.result.is_ok())
 }
 

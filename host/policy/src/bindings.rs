@@ -11,5 +11,21 @@ wasmtime::component::bindgen!({
     require_store_data_send: true,
 });
 
+/// What a policy may export besides.
+pub mod explained {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "explained-policy",
+        imports: { default: trappable },
+        require_store_data_send: true,
+        with: {
+            "sealwire:policy/facts": super::sealwire::policy::facts,
+            "sealwire:policy/decisions": super::sealwire::policy::decisions,
+        },
+    });
+
+    pub use exports::sealwire::policy::explanation::Tried;
+}
+
 pub use exports::sealwire::policy::hooks::Problem;
 pub use sealwire::policy::{decisions, facts};

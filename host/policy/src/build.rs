@@ -18,7 +18,7 @@ use crate::limits::{self, Profile};
 use crate::memory;
 use crate::probe;
 use crate::problem::{BuildProblem, Flaw};
-use crate::sandbox::{Inner, LOW_PRIORITY, Sandbox};
+use crate::sandbox::{AllMadeFor, Inner, LOW_PRIORITY, Sandbox};
 use crate::state::Surroundings;
 use crate::threads::caught;
 
@@ -74,7 +74,7 @@ impl Sandbox {
             for (chain, question) in
                 chains.into_iter().flat_map(|chain| questions.iter().map(move |asked| (chain, asked)))
             {
-                let answers = inner.chain(&of, chain, question, probe::NOW).into_iter();
+                let answers = inner.chain(&of, chain, question, probe::NOW, &AllMadeFor::default()).into_iter();
                 failed.extend(answers.filter_map(|a| a.result.err().map(|why| (chain, a.record.hook, why))));
             }
             failed

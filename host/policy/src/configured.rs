@@ -98,6 +98,11 @@ impl Configured {
         }
     }
 
+    /// Which rules it tries it can be asked.
+    pub(crate) fn explains(&self) -> bool {
+        decide::explains(self.start().0.instance_pre())
+    }
+
     pub(crate) fn mode(&self) -> Mode {
         match &self.start {
             Start::EachInstance { why, .. } => Mode::EachInstance { why: why.clone() },

@@ -12,6 +12,7 @@ use serde_json::json;
 use wasmtime::component::{InstancePre, Resource};
 use wasmtime::{Engine, Store, Trap};
 
+use crate::bindings::explained::ExplainedPolicyPre;
 use crate::bindings::{Policy, PolicyPre};
 use crate::calls::Calls;
 use crate::configured::Configured;
@@ -21,6 +22,7 @@ use crate::reads::Reads;
 use crate::recorded::{self, Recorded};
 use crate::state::{Breach, Question, State};
 use crate::ticker;
+use crate::world;
 
 /// One policy's answer.
 pub(crate) struct Answer {
@@ -196,7 +198,11 @@ pub(crate) fn instance(pre: &PolicyPre<State>, store: &mut Store<State>) -> Resu
     pre.instantiate(store).map_err(|error| failure(&error))
 }
 
-fn configure_again(configured: &Configured, policy: &Policy, store: &mut Store<State>) -> Result<(), Failure> {
+pub(crate) fn configure_again(
+    configured: &Configured,
+    policy: &Policy,
+    store: &mut Store<State>,
+) -> Result<(), Failure> {
     match policy.sealwire_policy_hooks().call_configure(&mut *store, &configured.settings) {
         Ok(Ok(())) => Ok(()),
         Ok(Err(problems)) => {
@@ -249,7 +255,7 @@ pub(crate) fn failure(error: &wasmtime::Error) -> Failure {
 }
 
 /// A guest that panics says why on standard error; "unreachable executed" alone helps nobody.
-fn with_last_words(failure: Failure, state: &State) -> Failure {
+pub(crate) fn with_last_words(failure: Failure, state: &State) -> Failure {
     let last = state.wasi.as_ref().and_then(|wasi| wasi.log_lines().into_iter().next_back());
     match last {
         Some(last) if failure.cause == FailureCause::Trap => {
@@ -262,5 +268,13 @@ fn with_last_words(failure: Failure, state: &State) -> Failure {
 
 /// Everything that is checked when a component is linked, done once.
 pub(crate) fn prepared(pre: InstancePre<State>) -> wasmtime::Result<PolicyPre<State>> {
+    if explains(&pre) {
+        ExplainedPolicyPre::new(pre.clone())?;
+    }
     PolicyPre::new(pre)
+}
+
+/// It exports `explanation`.
+pub(crate) fn explains(pre: &InstancePre<State>) -> bool {
+    pre.component().get_export_index(None, world::of("explanation")).is_some()
 }

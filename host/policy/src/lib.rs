@@ -10,6 +10,7 @@
 //!    never sends (H3).
 //! 4. [`Sandbox::replay`] asks a generation what the ledger says another was asked, by the facts on record alone
 //!    ([`recorded`], [`replay`]).
+//! 5. [`Sandbox::explain`] asks policies, for whoever wants to know why, which rules they tried ([`explain`]).
 //!
 //! Nothing here opens a socket or a file, or reads a clock other than for limits.
 
@@ -21,6 +22,7 @@ mod calls;
 mod configured;
 mod decide;
 mod engine;
+mod explain;
 mod generation;
 mod host;
 mod images;
@@ -43,6 +45,7 @@ mod world;
 pub mod bench;
 
 pub use configured::Mode;
+pub use explain::{AskedFacts, Explainable};
 pub use generation::{ChainId, Generation, GenerationSource, GenerationStatus, ListStatus, PolicySource, PolicyStatus};
 pub use limits::Profile;
 pub use problem::{BuildProblem, SandboxError};

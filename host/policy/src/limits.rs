@@ -59,6 +59,15 @@ pub const MEMORY_MAX: usize = 128 << 20;
 /// machine it may not run for seconds.
 pub const REPLAY_PATIENCE: [u32; 2] = [5, 100];
 
+/// How many times as long as a decision an explanation may take: it runs at low priority, and tells more.
+pub const EXPLANATION_PATIENCE: u32 = 20;
+/// How long all explanations that are asked for together may take; the rest is said not to have been asked.
+pub const EXPLANATIONS_TIME: Duration = Duration::from_secs(10);
+/// Octets of one explanation as it is handed over: a few hundred rules.
+pub const EXPLANATION_OCTETS: usize = 512 << 10;
+/// Rules that are told of one decision. The built-in policy tells 250 and what holds.
+pub const TRIED: usize = 300;
+
 /// Stack of WebAssembly. Parsers recurse over what a stranger sent; 512 KiB holds thousands of frames and is a quarter
 /// of the thread's own.
 pub const STACK: usize = 512 << 10;
@@ -160,6 +169,14 @@ pub(crate) fn bounded(text: &str, octets: usize) -> String {
         out.push(c);
     }
     out
+}
+
+/// Cuts a text at a character's end, and says so. Kept as it came otherwise: it is made harmless where it comes out.
+pub(crate) fn cut(text: &str, octets: usize) -> String {
+    match text.len() <= octets {
+        true => text.to_owned(),
+        false => format!("{}...", &text[..text.floor_char_boundary(octets)]),
+    }
 }
 
 #[cfg(test)]

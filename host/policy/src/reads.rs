@@ -2,11 +2,12 @@
 //!
 //! Each is kept once, by the method's name and its argument. The number and the octets of the arguments are bounded, so
 //! a policy cannot fill the ledger by asking. In a replay nothing can be read but what is on record; lists and routes are the
-//! generation's own, and are always there.
+//! generation's own, and are always there. In an explanation of what is on record they must say what they said then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sealwire_core::ledger::DecisionRecord;
 use serde_json::Value;
 
 use crate::limits;
@@ -26,12 +27,30 @@ pub(crate) struct Reads {
     on_record: Option<Arc<BTreeSet<String>>>,
     /// In a replay: the one that was asked for and is not on record.
     pub(crate) missing: Option<String>,
+    /// In an explanation: what the decision found in lists and routes.
+    found: Option<Found>,
+    /// In an explanation: the look-up that says another thing now, or was not made then.
+    pub(crate) changed: Option<String>,
+}
+
+/// What lists and routes said in a decision.
+struct Found {
+    /// By the method's name and its argument.
+    facts: Value,
+    /// SHA-256 of the lists asked, by name.
+    lists: BTreeMap<String, String>,
 }
 
 impl Reads {
     /// Of a replay: no fact but these.
     pub(crate) fn of_record(names: Arc<BTreeSet<String>>) -> Reads {
         Reads { on_record: Some(names), ..Reads::default() }
+    }
+
+    /// Of the explanation of a decision: no fact but these, and of lists and routes what it found there.
+    pub(crate) fn of_decision(names: Arc<BTreeSet<String>>, record: &DecisionRecord) -> Reads {
+        let found = Found { facts: record.facts.clone(), lists: record.lists.clone() };
+        Reads { found: Some(found), ..Reads::of_record(names) }
     }
 
     /// Nothing has been read yet.
@@ -74,7 +93,31 @@ impl Reads {
         argument: String,
         value: impl FnOnce() -> Value,
     ) -> wasmtime::Result<()> {
-        self.note("", name, argument, |_| Ok(value()))
+        let key = self.found.as_ref().map(|_| (format!("{name}({argument})"), argument.clone()));
+        self.note("", name, argument, |reads| {
+            let value = value();
+            if let Some((key, argument)) = key {
+                reads.must_be_as_found(name, key, &argument, &value)?;
+            }
+            Ok(value)
+        })
+    }
+
+    /// What was not looked up then may be looked up now in a list that is the same, and whether a list is there.
+    fn must_be_as_found(&mut self, name: &str, key: String, argument: &str, value: &Value) -> wasmtime::Result<()> {
+        let Some(found) = &self.found else { return Ok(()) };
+        let list = argument.split_once(", ").map_or(argument, |(list, _)| list);
+        let same_list = || self.lists.get(list).is_some_and(|digest| found.lists.get(list) == Some(digest));
+        let is_as_found = match found.facts.get(&key) {
+            Some(known) => known == value,
+            None => name == "get-list" || (name == "find" && same_list()),
+        };
+        if is_as_found {
+            return Ok(());
+        }
+        let error = misuse(format!("{key} is not what it was"));
+        self.changed = Some(key);
+        Err(error)
     }
 
     fn note(

@@ -124,6 +124,39 @@ impl Asked {
     }
 }
 
+/// Whom one chain is asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AllMadeFor {
+    internal: bool,
+    also_for: Vec<MadeFor>,
+}
+
+/// The fact by which units with equal settings are told apart.
+const UNIT: &str = "message.organizational-unit";
+
+impl AllMadeFor {
+    /// One answer for all of them, as long as the policy does not read whose it is; else one for each unit.
+    fn answers(&self, question: &Question, ask: impl Fn(&Question) -> Answer) -> Vec<Answer> {
+        let mut first = ask(question);
+        first.record.internal = self.internal;
+        if first.record.facts.get(UNIT).is_none() {
+            first.record.also_for.clone_from(&self.also_for);
+            return vec![first];
+        }
+        let mut answers = vec![first];
+        for one in &self.also_for {
+            if let Some(known) = answers.iter_mut().find(|answer| answer.record.unit == one.unit) {
+                known.record.also_for.push(one.clone());
+                continue;
+            }
+            let mut answer = ask(&question.clone().of_unit(&one.unit));
+            answer.record.internal = one.internal;
+            answers.push(answer);
+        }
+        answers
+    }
+}
+
 /// What the chain decided, and one record per policy asked (H8).
 #[derive(Debug)]
 pub struct Decided<T> {
@@ -248,25 +281,27 @@ impl Sandbox {
     ) -> (Vec<Called<T>>, Vec<DecisionRecord>) {
         let Asked { chain, internal, .. } = *asked;
         self.inner.images.ask_for(generation, chain);
-        let also_for = &asked.also_for;
+        let made_for = AllMadeFor { internal, also_for: asked.also_for.clone() };
         let answers = match &self.inner.threads {
-            None => Ok(self.inner.chain(generation, chain, &question, now)),
+            None => Ok(self.inner.chain(generation, chain, &question, now, &made_for)),
             Some(threads) => {
-                let (inner, of, asked) = (Arc::clone(&self.inner), Arc::clone(generation), question.clone());
-                threads.run(move || inner.chain(&of, chain, &asked, now)).await
+                let (inner, of) = (Arc::clone(&self.inner), Arc::clone(generation));
+                let (asked, made_for) = (question.clone(), made_for.clone());
+                threads.run(move || inner.chain(&of, chain, &asked, now, &made_for)).await
             }
         };
         // H8: a chain that could not be run leaves its records like any other failed decision.
         let unavailable = |why: String| {
             let of_policy = |policy| decide::unavailable(policy, generation, &question, &why);
-            generation.chain(chain).iter().map(of_policy).collect::<Vec<Answer>>()
+            generation
+                .chain(chain)
+                .iter()
+                .flat_map(|policy| made_for.answers(&question, |_| of_policy(policy)))
+                .collect()
         };
-        let answers = answers.unwrap_or_else(unavailable).into_iter();
-        let called = |Answer { policy, result, mut record, .. }: Answer| {
-            (record.internal, record.also_for) = (internal, also_for.clone());
-            (result.map(|calls| into(calls, policy)), record)
-        };
-        answers.map(called).unzip()
+        let answers: Vec<Answer> = answers.unwrap_or_else(unavailable);
+        let called = |Answer { policy, result, record, .. }: Answer| (result.map(|calls| into(calls, policy)), record);
+        answers.into_iter().map(called).unzip()
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -276,15 +311,23 @@ impl Sandbox {
 
 impl Inner {
     /// Asks every policy of the chain; a panic in the host costs one decision and not the thread.
-    pub(crate) fn chain(&self, generation: &Generation, id: ChainId, question: &Question, now: u64) -> Vec<Answer> {
+    pub(crate) fn chain(
+        &self,
+        generation: &Generation,
+        id: ChainId,
+        question: &Question,
+        now: u64,
+        made_for: &AllMadeFor,
+    ) -> Vec<Answer> {
         let _running = self.timed();
-        let ask = |policy: &ChainPolicy| {
+        let ask = |policy: &ChainPolicy, question: &Question| {
             let answer = caught(|| decide::ask(policy, generation, question, now));
             let answer = answer.unwrap_or_else(|panic| decide::unavailable(policy, generation, question, &panic));
             self.count(&answer);
             answer
         };
-        generation.chain(id).iter().map(ask).collect()
+        let chain = generation.chain(id).iter();
+        chain.flat_map(|policy| made_for.answers(question, |question| ask(policy, question))).collect()
     }
 
     /// While it is held, time limits count; where decisions run inline there are none.

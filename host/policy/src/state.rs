@@ -84,6 +84,22 @@ impl Question {
         }
     }
 
+    /// The same as this unit sees it.
+    pub(crate) fn of_unit(self, unit: &[String]) -> Question {
+        let of = |message: Arc<MessageFacts>| {
+            if message.organizational_unit == unit {
+                return message;
+            }
+            Arc::new(MessageFacts { organizational_unit: unit.to_vec(), ..(*message).clone() })
+        };
+        match self {
+            Question::Configure => Question::Configure,
+            Question::Receive(message) => Question::Receive(of(message)),
+            Question::Plan(message, to) => Question::Plan(of(message), to),
+            Question::Judge(message, hop) => Question::Judge(of(message), hop),
+        }
+    }
+
     /// What makes this decision the one it is: equal facts, equal randomness.
     pub(crate) fn id(&self) -> String {
         let message = self.message().map_or("", |message| message.id.as_str());

@@ -92,7 +92,8 @@ impl World {
     }
 }
 
-fn of(interface: &str) -> String {
+/// An interface of the contract by its full name.
+pub(crate) fn of(interface: &str) -> String {
     format!("{PACKAGE}{interface}@{VERSION}")
 }
 
@@ -123,12 +124,12 @@ fn import_problem(name: &str) -> String {
 fn export_problem(name: &str) -> Option<String> {
     let rest = name.strip_prefix(PACKAGE)?;
     let interface = rest.split('@').next().unwrap_or(rest);
-    if name == of("hooks") || name == of("description") {
+    if name == of("hooks") || name == of("description") || name == of("explanation") {
         return None;
     }
     let name = limits::bounded(name, 120);
     Some(match interface {
-        "hooks" | "description" => {
+        "hooks" | "description" | "explanation" => {
             format!(
                 "this component exports {name}; this host knows {}; build it against wit/ of this version",
                 of(interface)
@@ -154,13 +155,19 @@ mod tests {
     #[test]
     fn each_unknown_name_is_told_with_what_is_offered() {
         let hooks = of("hooks");
-        let rows: [(&[&str], &[&str], &[&str]); 9] = [
+        let rows: [(&[&str], &[&str], &[&str]); 11] = [
             (
                 &["sealwire:policy/facts@1.0.0-rc.2", "wasi:cli/stderr@0.2.6", "wasi:random/random@0.2.0"],
                 &[&hooks],
                 &[],
             ),
             (&[], &[&hooks, "init", "sealwire:policy/description@1.0.0-rc.2"], &[]),
+            (&[], &[&hooks, "sealwire:policy/explanation@1.0.0-rc.2"], &[]),
+            (
+                &[],
+                &[&hooks, "sealwire:policy/explanation@0.9.0"],
+                &["this host knows sealwire:policy/explanation@1.0.0-rc.2"],
+            ),
             (
                 &["sealwire:policy/facts@0.9.0"],
                 &[&hooks],

@@ -9,6 +9,7 @@ use common::{always, built, destination, guest, hop, message, of_fields, policy,
 use sealwire_core::decision::{Judgement, Ruling, Standing, join_plans};
 use sealwire_core::facts::{MessageFacts, RouteKind};
 use sealwire_core::floor::{Demand, Source};
+use sealwire_core::ledger::{DecisionRecord, MadeFor};
 use sealwire_policy::{Asked, Mode, RouteFacts, Sandbox, SandboxConfig};
 use serde_json::json;
 
@@ -202,6 +203,57 @@ async fn wasi_stands_still_and_repeats_itself() {
     assert_eq!(&said[0][..16], "anhaaaaaaaaaaaaa", "2000 is 0x7d0");
     assert!(said[0][..16] == said[2][..16] && said[0][16..] != said[2][16..], "the id seeds: {said:?}");
     assert_ne!(said[0][..16], said[3][..16], "the clock is the decision's");
+}
+
+/// Refuses and demands TLS in a unit two levels below the root, and nowhere else.
+const BY_UNIT: &str = r#"
+    (import "sealwire:policy/facts@1.0.0-rc.2" "[method]message.organizational-unit" (func $unit (param i32 i32)))
+    (data (i32.const 1024) "5.7.1")
+    (data (i32.const 1040) "not in this unit")
+    (global $always i32 (i32.const 1))
+    (func $evil (param $message i32) (param $verdict i32) (result i32)
+      (call $unit (local.get $message) (i32.const 96))
+      (if (i32.eq (i32.load (i32.const 100)) (i32.const 3))
+        (then (call $reject (local.get $verdict) (i32.const 550) (i32.const 1024) (i32.const 5) (i32.const 1040) (i32.const 16))))
+      (call $conclude (local.get $verdict)) (call $ok))
+    (func $plan (param $message i32) (param i32) (param $floor i32) (result i32)
+      (call $unit (local.get $message) (i32.const 96))
+      (if (i32.eq (i32.load (i32.const 100)) (i32.const 3)) (then (call $require-tls (local.get $floor))))
+      (call $floor-conclude (local.get $floor)) (call $ok))"#;
+
+#[tokio::test]
+async fn a_policy_that_reads_the_unit_is_asked_for_every_unit_of_its_chain() {
+    let sandbox = sandbox();
+    let policies = vec![policy("by-unit", of_fields(BY_UNIT)), policy("idle", guest("no-conclude"))];
+    let generation = built(&sandbox, policies).expect("builds");
+    let made_for = |unit: &[&str], internal| MadeFor {
+        unit: ["root"].iter().chain(unit).map(|name| (*name).to_owned()).collect(),
+        internal,
+    };
+    let below = ["sales", "emea"];
+    let also_for = vec![made_for(&[], true), made_for(&below, false), made_for(&below, true), made_for(&["it"], false)];
+    let asked = Asked { also_for: also_for.clone(), ..Asked::of(&listed()) };
+    let decided = sandbox.receive(&generation, &asked, 2_000).await;
+    assert!(matches!(decided.result.ruling, Ruling::Reject(_)), "{:?}", decided.result);
+    let of = |record: &DecisionRecord| {
+        let own = MadeFor { unit: record.unit.clone(), internal: record.internal };
+        (record.policy.clone(), own, record.also_for.clone(), record.result["reject"].is_object())
+    };
+    let row =
+        |policy: &str, own, also_for: &[MadeFor], is_refused| (policy.to_owned(), own, also_for.to_vec(), is_refused);
+    let expected = [
+        row("by-unit", made_for(&[], false), &also_for[..1], false),
+        row("by-unit", made_for(&below, false), &also_for[2..3], true),
+        row("by-unit", made_for(&["it"], false), &[], false),
+        // Who does not read it is asked once for all.
+        row("idle", made_for(&[], false), &also_for, false),
+    ];
+    assert_eq!(decided.records.iter().map(of).collect::<Vec<_>>(), expected);
+    let decided = sandbox.plan(&generation, &[asked], destination("b@x.example"), 2_000).await;
+    let plan = join_plans(&Standing::default(), decided.result).expect("a plan");
+    assert!(plan.floor.requires_tls(), "one of the units demands it");
+    let decided = sandbox.plan(&generation, &[Asked::of(&listed())], destination("b@x.example"), 2_000).await;
+    assert!(!join_plans(&Standing::default(), decided.result).expect("a plan").floor.requires_tls());
 }
 
 #[test]

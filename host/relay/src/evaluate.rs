@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use sealwire_core::address::Mailbox;
-use sealwire_core::decision::{Verdict, join_receives};
+use sealwire_core::decision::{Ruling, Verdict, join_receives};
 use sealwire_core::entry::Entry;
 use sealwire_core::facts::{ClientFacts, MessageFacts};
 use sealwire_core::header::{from_of, split, tls_required_no};
-use sealwire_core::ledger::{ArrivalRecord, DecisionRecord, LedgerEvent, LedgerRecord};
+use sealwire_core::ledger::{ArrivalRecord, DecisionRecord, LedgerEvent, LedgerRecord, MadeFor};
 use sealwire_core::smtp::server::HeaderReady;
 use sealwire_core::trace::{Received, received};
 use sealwire_core::units::UnitPath;
@@ -107,23 +107,20 @@ pub async fn judge_arrival(
     client_unit: Option<&UnitPath>,
     facts: &Arc<MessageFacts>,
 ) -> Decided<Verdict> {
-    let mut asked: Vec<(Scope, Vec<&Mailbox>)> = Vec::new();
-    for recipient in &facts.recipients {
-        for scope in scopes.of(client_unit, recipient) {
-            match asked.iter_mut().find(|(known, _)| known.chain == scope.chain) {
-                Some((known, concerned)) => {
-                    known.stands_for(&scope);
-                    concerned.push(recipient);
-                }
-                None => asked.push((scope, vec![recipient])),
-            }
+    let all: Vec<(&Mailbox, Vec<Scope>)> =
+        facts.recipients.iter().map(|recipient| (recipient, scopes.of(client_unit, recipient))).collect();
+    let mut asked: Vec<Scope> = Vec::new();
+    for scope in all.iter().flat_map(|(_, scopes)| scopes) {
+        match asked.iter_mut().find(|known| known.chain == scope.chain) {
+            Some(known) => known.stands_for(scope),
+            None => asked.push(scope.clone()),
         }
     }
     let mut decided: Option<Decided<Verdict>> = None;
-    for (scope, concerned) in asked {
+    for scope in asked {
         let mut more = sandbox.receive(generation, &scope.asks(facts), facts.arrived_at).await;
-        if concerned.len() < facts.recipients.len() {
-            more.result.name(concerned[0]);
+        if let Some(recipient) = concerned_alone(&more, &all) {
+            more.result.name(recipient);
         }
         decided = Some(match decided {
             None => more,
@@ -135,6 +132,21 @@ pub async fn judge_arrival(
     }
     // A message without a recipient has no settings, and what no policy decides on is a failed decision.
     decided.unwrap_or_else(|| Decided { result: join_receives(Vec::new()), records: Vec::new() })
+}
+
+/// The first recipient that a refusal is about; None: it is about all of them, or there is none.
+fn concerned_alone<'a>(decided: &Decided<Verdict>, all: &[(&'a Mailbox, Vec<Scope>)]) -> Option<&'a Mailbox> {
+    let ruling = match decided.result.ruling {
+        Ruling::Reject(_) => "reject",
+        Ruling::Defer(_) => "defer",
+        Ruling::Accept | Ruling::Failed(_) => return None,
+    };
+    let by = decided.records.iter().find(|record| !record.result[ruling].is_null())?;
+    let made_for = |one: &MadeFor| (one.unit == by.unit && one.internal == by.internal) || by.also_for.contains(one);
+    let is_concerned = |scopes: &[Scope]| scopes.iter().flat_map(Scope::made_for).any(|one| made_for(&one));
+    let mut concerned = all.iter().filter(|(_, scopes)| is_concerned(scopes)).map(|(recipient, _)| *recipient);
+    let first = concerned.next()?;
+    (1 + concerned.count() < all.len()).then_some(first)
 }
 
 /// What the ledger keeps of an arrival, before its size is known.

@@ -40,6 +40,7 @@ mod sts;
 pub mod tls;
 pub mod tls_reports;
 pub mod tls_test;
+mod tried;
 mod world;
 
 pub use alerts::Alert;

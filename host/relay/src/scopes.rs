@@ -121,6 +121,11 @@ impl Scopes {
         again
     }
 
+    /// The chain that a decision went by, as it is here: of its unit, or of the nearest above it that is there.
+    pub fn chain_of(&self, decision: &DecisionRecord) -> ChainId {
+        self.scope(&self.units.nearest(&decision.unit), decision.internal).chain
+    }
+
     fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {
         // Never another's settings for want of its own: what is not there any more has those of the nearest that is.
         let unit = if self.chains.contains_key(unit) { unit.clone() } else { self.units.nearest(unit.names()) };
@@ -133,13 +138,17 @@ impl Scopes {
 impl Scope {
     /// Another's settings are the same.
     pub fn stands_for(&mut self, other: &Scope) {
-        let made_for = |scope: &Scope| MadeFor { unit: scope.unit.names().to_vec(), internal: scope.internal };
-        let own = made_for(self);
-        for one in std::iter::once(made_for(other)).chain(other.also_for.iter().cloned()) {
-            if one != own && !self.also_for.contains(&one) {
+        for one in other.made_for() {
+            if self.made_for().all(|known| known != one) {
                 self.also_for.push(one);
             }
         }
+    }
+
+    /// Itself, and who is asked for with it.
+    pub(crate) fn made_for(&self) -> impl Iterator<Item = MadeFor> {
+        let own = MadeFor { unit: self.unit.names().to_vec(), internal: self.internal };
+        std::iter::once(own).chain(self.also_for.iter().cloned())
     }
 
     /// The message as this unit sees it.

@@ -111,6 +111,7 @@ fn what_was_done_is_explained_within_one_s_units() {
         result["lines"].to_string().contains("plan by policy secure-transport: it demands nothing"),
         "{foretold:?}"
     );
+    assert_eq!(result["tried"][0]["policy"], "secure-transport", "{foretold:?}");
     assert_problem(&send(&explain, "POST", &auditor, JSON, "{\"recipients\": [\"@\"]}"), 422);
 
     // Of a unit that the message is not of there is nothing.

@@ -27,6 +27,7 @@ mod dsn;
 mod every_host;
 mod evidence;
 mod exhausted;
+mod explained;
 mod failed_decisions;
 mod hostile;
 mod inbound;

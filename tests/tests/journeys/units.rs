@@ -3,6 +3,7 @@
 
 use sealwire_tests::dialogue::Dialogue;
 use sealwire_tests::fake_peer::Script;
+use sealwire_tests::guests;
 
 use super::scene::{ALICE, given, message};
 
@@ -66,6 +67,42 @@ fn a_message_goes_by_the_settings_of_its_client_and_its_recipient() {
         scene.swaks(ALICE, recipient, &["--local-interface", client]).assert_accepted();
         assert_eq!(scene.fate(&[&peer], recipient).word(), fate, "{client}");
     }
+}
+
+/// Units with equal settings share a chain. A policy that asks whose settings it goes by is asked for each of them.
+#[test]
+fn a_policy_that_reads_the_unit_is_asked_for_each() {
+    let peer = Script::clear().start();
+    let steering = guests::steer_by_subject().display().to_string();
+    let units = "[units.a]\ndomains = [\"a.test\"]\n[units.b]\ndomains = [\"b.test\"]\n";
+    let scene = given()
+        .config(NARROW)
+        .route("all", &["a.test", "b.test"], peer.address(), "")
+        .builtin()
+        .policy("steering", &steering)
+        .settings(units)
+        .start();
+    let offer = |to: &[&str]| scene.offer(ALICE, to, &message(ALICE, "refuse-in:b"));
+    let rows: [(&[&str], &str); 4] = [
+        (&["x@a.test"], "250 2.0.0"),
+        (&["y@b.test"], "550 5.7.1 Not in this unit"),
+        (&["x@a.test", "y@b.test"], "550 5.7.1 Not in this unit (for y@b.test)"),
+        (&["y@b.test", "x@a.test"], "550 5.7.1 Not in this unit (for y@b.test)"),
+    ];
+    for (to, expected) in rows {
+        let reply = offer(to);
+        assert!(reply.starts_with(expected), "{to:?}: {reply}");
+        assert_eq!(reply.contains("(for "), expected.contains("(for "), "{to:?}: {reply}");
+    }
+    // One record for each unit it was asked for; who does not ask is asked once.
+    let records = scene.log(&["--event", "decision"]);
+    let last = records.last().expect("decisions")["message"].clone();
+    let units = |policy: &str| -> Vec<String> {
+        let of_policy = records.iter().filter(|record| record["message"] == last && record["policy"] == policy);
+        of_policy.map(|record| format!("{} {}", record["unit"], record["also_for"])).collect()
+    };
+    assert_eq!(units("steering"), [r#"["root","b"] null"#, r#"["root","a"] null"#]);
+    assert_eq!(units("secure-transport"), [r#"["root","b"] [{"internal":false,"unit":["root","a"]}]"#]);
 }
 
 #[test]

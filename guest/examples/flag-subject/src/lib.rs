@@ -8,12 +8,15 @@
 //! 2. `receive` is asked once per arriving message and group of recipients, `plan` once per recipient on the way out,
 //!    `judge` once per host. Each ends in `conclude`: leaving it out is a failed decision, and the message is deferred.
 //! 3. Whatever is demanded is explained by `because`: the rule's id and a sentence that the sender may read.
-//! 4. The tests below run natively, with facts filled in by hand.
+//! 4. `explain_receive` says for whoever asks why the rule held or did not. It is optional, and nobody asks in a decision.
+//! 5. The tests below run natively, with facts filled in by hand.
 //!
 //! Build it with `cargo run -p guest-build -- flag-subject out/`. A policy of your own needs its own crate with
 //! `crate-type = ["cdylib"]`, a build for `wasm32-unknown-unknown`, and `wasm-tools component new` on the result.
 
-use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Verdict, settings};
+use sealwire_sdk::{
+    Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Said, Tried, Verdict, settings,
+};
 
 /// Flags by Subject.
 #[derive(Debug)]
@@ -41,6 +44,14 @@ impl Policy for FlagSubject {
         }
         verdict.conclude();
         Ok(())
+    }
+
+    /// What `receive` says holds; what it passes over in silence was tried in vain.
+    fn explain_receive(&self, message: &impl Message, host: &impl Host) -> Result<Vec<Tried>, String> {
+        let said = Said::default();
+        self.receive(message, host, &said)?;
+        let in_vain = || vec![Tried::in_vain("", RULE, format!("No Subject contains {:?}.", self.marker))];
+        Ok(Some(said.tried()).filter(|holds| !holds.is_empty()).unwrap_or_else(in_vain))
     }
 
     /// The host remembers the flag and adds it to every later floor; there is nothing left to demand here.
@@ -80,6 +91,8 @@ mod tests {
             policy.receive(&message, &fakes::Host::default(), &verdict).expect("a decision");
             let flag: &[&str] = if *flagged { &["require-secure-transport", "because FLAG"] } else { &[] };
             assert_eq!(verdict.lines(), [flag, &["conclude"]].concat(), "{subjects:?}");
+            let tried = policy.explain_receive(&message, &fakes::Host::default()).expect("an explanation");
+            assert_eq!((tried.len(), tried[0].holds), (1, *flagged), "{tried:?}");
         }
     }
 

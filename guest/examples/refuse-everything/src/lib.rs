@@ -4,7 +4,7 @@
 //! Settings: none, `{}`.
 
 use sealwire_sdk::{
-    Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Reply, Verdict, settings,
+    Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reason, Reply, Tried, Verdict, settings,
 };
 
 /// Refuses.
@@ -26,6 +26,10 @@ impl Policy for RefuseEverything {
         verdict.because(&Reason::new(RULE, SENTENCE));
         verdict.conclude();
         Ok(())
+    }
+
+    fn explain_receive(&self, _: &impl Message, _: &impl Host) -> Result<Vec<Tried>, String> {
+        Ok(vec![Tried::holds("", RULE, SENTENCE)])
     }
 
     /// Demands nothing, so that mail accepted before the swap meets the objections of `judge`.

@@ -24,6 +24,13 @@ pub struct Scopes {
     pub outbound_via_another: bool,
 }
 
+impl Scopes {
+    /// It is for mail on its way out, by R2 or R3.
+    pub(crate) fn is_outbound(self) -> bool {
+        self.outbound || self.outbound_via_another
+    }
+}
+
 /// The scopes of one setting.
 pub(crate) fn read(object: &mut Object<'_>, problems: &Problems) -> Scopes {
     let mut scopes = Scopes::default();

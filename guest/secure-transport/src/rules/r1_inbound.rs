@@ -9,13 +9,14 @@
 //! Exempt, for a single recipient: postmaster (RFC 5321 §4.5.1), and the mailbox that receives our TLS reports, which
 //! must be able to tell us that TLS is broken (RFC 8460 §3).
 
-use sealwire_sdk::{Channel, Client, Host, Mailbox, Message, Reason, Reply, Verdict};
+use sealwire_sdk::{Channel, Client, Host, Mailbox, Message, Reason, Reply, Tried, Verdict};
 
 use super::Rule;
 use crate::listed::Lookup;
 use crate::observed;
 use crate::settings::{Setting, Settings};
 use crate::told::Told;
+use crate::trail::{Trail, not_in_force};
 
 /// The rule as the public knows it.
 pub const RULE: Rule = Rule { id: "R1", sentence: "Mail from a listed sender is accepted over TLS only." };
@@ -24,19 +25,32 @@ pub const RULE: Rule = Rule { id: "R1", sentence: "Mail from a listed sender is 
 const DOMAIN_MAX: usize = 253;
 
 /// Refuses, or calls nothing.
-pub(crate) fn receive(
+pub(crate) fn receive<T: Trail>(
     settings: &Settings,
     message: &impl Message,
     host: &impl Host,
     verdict: &impl Verdict,
+    trail: &mut T,
 ) -> Result<(), String> {
     // The cheapest facts first: nearly all mail ends at this line.
-    if settings.inbound().next().is_none() || !came_in_clear(message) {
+    let is_for_any = settings.inbound().next().is_some();
+    if T::IS_KEPT {
+        not_for_arrivals(settings, trail);
+    }
+    if !is_for_any || !came_in_clear(message) {
+        if T::IS_KEPT {
+            let why = || "The message did not come in clear.".to_owned();
+            settings.inbound().for_each(|setting| trail.in_vain(setting, &RULE, why));
+        }
         return Ok(());
     }
-    let Found { told, refusal } = found(settings, message, host)?;
+    let Found { told, refusal } = found(settings, message, host, trail)?;
     let told = told.reasons();
-    if (told.is_empty() && refusal.is_none()) || is_exempt(settings, &message.recipients()) {
+    if told.is_empty() && refusal.is_none() {
+        return Ok(());
+    }
+    if is_exempt(settings, &message.recipients()) {
+        told.iter().chain(&refusal).for_each(|reason| trail.tried(|| exempt(reason)));
         return Ok(());
     }
     told.iter().for_each(|reason| verdict.because(reason));
@@ -62,37 +76,60 @@ fn came_in_clear(message: &impl Message) -> bool {
 }
 
 /// Exceptions and observed settings that list a mailbox of From, up to the first setting that does and is enforced.
-fn found(settings: &Settings, message: &impl Message, host: &impl Host) -> Result<Found, String> {
+fn found<T: Trail>(
+    settings: &Settings,
+    message: &impl Message,
+    host: &impl Host,
+    trail: &mut T,
+) -> Result<Found, String> {
     let now = message.now();
-    let valid = || settings.inbound().filter(|setting| setting.is_valid(now));
     let mut found = Found::default();
-    if message.header_from_doubtful() {
-        for setting in valid() {
+    let from = if message.header_from_doubtful() { None } else { Some(message.header_from()) };
+    let mut lookup = Lookup::new(settings, from.as_deref().unwrap_or_default(), message, host);
+    for setting in settings.inbound() {
+        if !setting.is_valid(now) {
+            trail.in_vain(setting, &RULE, || not_in_force(setting, now));
+        } else if found.refusal.is_some() {
+            if !T::IS_KEPT {
+                break;
+            }
+            trail.in_vain(setting, &RULE, || "A setting before it refuses the message.".to_owned());
+        } else if let Some(from) = &from {
+            let matched = lookup.matched(setting, now)?;
+            let is_excepted = !matched.excepted.is_empty();
+            matched.excepted.into_iter().for_each(|(entry, exception)| found.told.add(exception.reason(entry)));
+            match matched.listed {
+                Some(listed) => found.add(setting, refusal(setting, &from[listed.who], listed.entry)),
+                None => trail.in_vain(setting, &RULE, || lookup.not_listed(setting, is_excepted)),
+            }
+        } else {
             found.add(setting, doubtful(setting));
-            if found.refusal.is_some() {
-                break;
-            }
-        }
-        return Ok(found);
-    }
-    let from = message.header_from();
-    let mut lookup = Lookup::new(settings, &from, message, host);
-    for setting in valid() {
-        let matched = lookup.matched(setting, now)?;
-        matched.excepted.into_iter().for_each(|(entry, exception)| found.told.add(exception.reason(entry)));
-        if let Some(listed) = matched.listed {
-            let text = format!(
-                "Encryption needed: mail from {} is accepted here over TLS only. Turn on STARTTLS in the sending mail \
-                 server, then send again.",
-                printable(&from[listed.who].domain)
-            );
-            found.add(setting, Reason::new(RULE.id, text).matched(listed.entry).detail(&*setting.detail));
-            if found.refusal.is_some() {
-                break;
-            }
         }
     }
     Ok(found)
+}
+
+fn refusal(setting: &Setting, from: &Mailbox, entry: String) -> Reason {
+    let text = format!(
+        "Encryption needed: mail from {} is accepted here over TLS only. Turn on STARTTLS in the sending mail server, \
+         then send again.",
+        printable(&from.domain)
+    );
+    Reason::new(RULE.id, text).matched(entry).detail(&*setting.detail)
+}
+
+fn not_for_arrivals(settings: &Settings, trail: &mut impl Trail) {
+    for setting in settings.disabled.iter().filter(|setting| setting.scopes.inbound) {
+        trail.in_vain(setting, &RULE, || "It is switched off.".to_owned());
+    }
+    for setting in settings.all().filter(|setting| !setting.scopes.inbound) {
+        trail.in_vain(setting, &RULE, || "Its scopes do not name inbound.".to_owned());
+    }
+}
+
+fn exempt(reason: &Reason) -> Tried {
+    let why = "The only recipient is postmaster, or the mailbox of our TLS reports, whom mail must reach.";
+    Tried::in_vain(reason.detail.as_deref().unwrap_or_default(), &reason.rule, why)
 }
 
 impl Found {
@@ -123,7 +160,7 @@ fn printable(domain: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{HOST, mailboxes, policy, settings_of, settings_with};
+    use crate::testing::{mailboxes, policy, receive, settings_of, settings_with};
     use sealwire_sdk::{Policy, fakes};
 
     const REFUSED: [&str; 3] = ["reject 550 5.7.10", "because R1", "conclude"];
@@ -139,12 +176,6 @@ mod tests {
             client: Some(fakes::Client { channel, ..Default::default() }),
             ..Default::default()
         }
-    }
-
-    fn receive(settings: &str, message: &fakes::Message) -> fakes::Calls {
-        let calls = fakes::Calls::default();
-        policy(settings).receive(message, &*HOST, &calls).expect("a decision");
-        calls
     }
 
     /// Channel, From, doubtful, recipients; refused.

@@ -34,6 +34,14 @@ pub(crate) fn grounds(setting: &Setting, message: &impl Message, destination: &i
     row.tls.then_some(Grounds { rule: &RULE, certificate: row.certificate })
 }
 
+/// Why it does not hold on this way out.
+pub(crate) fn in_vain(destination: &impl Destination) -> String {
+    format!(
+        "Nobody asks for secure transport: no policy flagged the message, it came without REQUIRETLS, and its route ({}) demands no TLS.",
+        destination.route_kind()
+    )
+}
+
 /// Any word among the demands of a route implies TLS, and an unknown kind is a configured route (`wit/facts.wit`).
 fn row(message: &impl Message, destination: &impl Destination) -> Row {
     let by_route = || !destination.route_demands().is_empty();

@@ -11,7 +11,8 @@
 
 use sealwire_sdk::Floor;
 
-use super::{Hold, Joined, Rule};
+use super::{Hold, Joined, Rule, no_certificate};
+use crate::trail::Trail;
 
 /// The rule as the public knows it.
 pub const RULE: Rule = Rule {
@@ -20,9 +21,10 @@ pub const RULE: Rule = Rule {
 };
 
 /// Demands it where the setting ticks it and holds with its certificate options, unless another has.
-pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor) {
+pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor, trail: &mut impl Trail) {
     if !(hold.grounds.certificate && hold.setting.require_ca_signed_certificate) {
-        return;
+        let asks_for = hold.setting.require_ca_signed_certificate.then_some("require-ca-signed-certificate");
+        return trail.in_vain(hold.setting, &RULE, || no_certificate(asks_for));
     }
     let chain = !std::mem::replace(&mut joined.trusted_chain, true);
     let unrevoked = hold.setting.require_revocation_check && !std::mem::replace(&mut joined.unrevoked, true);
@@ -34,6 +36,8 @@ pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor) {
     }
     if chain || unrevoked {
         floor.because(&hold.reason(&RULE));
+    } else {
+        trail.adds_nothing(hold.setting, &RULE);
     }
 }
 

@@ -6,15 +6,21 @@
 
 use sealwire_sdk::Floor;
 
-use super::{Hold, Joined, Rule};
+use super::{Hold, Joined, Rule, no_certificate};
+use crate::trail::Trail;
 
 /// The rule as the public knows it.
 pub const RULE: Rule =
     Rule { id: "R5", sentence: "The receiving mail server must present a certificate that carries its own name." };
 
 /// Demands it where the setting ticks it and holds with its certificate options, unless another has.
-pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor) {
-    if hold.grounds.certificate && hold.setting.validate_hostname && !joined.matching_name {
+pub(crate) fn plan(hold: &Hold<'_>, joined: &mut Joined, floor: &impl Floor, trail: &mut impl Trail) {
+    if !(hold.grounds.certificate && hold.setting.validate_hostname) {
+        let asks_for = hold.setting.validate_hostname.then_some("validate-hostname");
+        trail.in_vain(hold.setting, &RULE, || no_certificate(asks_for));
+    } else if joined.matching_name {
+        trail.adds_nothing(hold.setting, &RULE);
+    } else {
         joined.matching_name = true;
         floor.require_matching_name();
         floor.because(&hold.reason(&RULE));

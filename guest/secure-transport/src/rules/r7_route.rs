@@ -10,10 +10,11 @@
 //! no outbound setting lists takes the route at once, where it would have gone by MX. Hosted domains stay where they are, and
 //! so does what a route of the configuration sends to hosts of its own: an operator named those.
 
-use sealwire_sdk::{Destination, Floor, Reason};
+use sealwire_sdk::{Destination, Floor, Reason, Tried};
 
 use super::{Hold, Rule};
 use crate::settings::Settings;
+use crate::trail::Trail;
 
 /// The rule as the public knows it.
 pub const RULE: Rule = Rule {
@@ -21,25 +22,50 @@ pub const RULE: Rule = Rule {
     sentence: "Where the required protection cannot be had, the message takes the alternate secure route.",
 };
 
+/// The key it is chosen by.
+const UNLISTED_KEY: &str = "alternate-secure-route-for-unlisted";
+
 /// What the reason of an unlisted recipient's way says.
 const UNLISTED: &str = "Mail to recipients that are on no list takes the alternate secure route.";
 
 /// Takes the route, for a recipient that no outbound setting lists. In the second plan, for the route itself, there is
 /// nothing more to take.
-pub(crate) fn plan_unlisted(settings: &Settings, destination: &impl Destination, floor: &impl Floor) {
+pub(crate) fn plan_unlisted(
+    settings: &Settings,
+    is_listed: bool,
+    destination: &impl Destination,
+    floor: &impl Floor,
+    trail: &mut impl Trail,
+) {
     let Some(route) = settings.unlisted_route.as_deref() else { return };
-    if destination.route_kind() == "mx" && !destination.recipient_is_ours() {
+    let mut in_vain = |why: &str| trail.tried(|| Tried::in_vain(UNLISTED_KEY, RULE.id, why));
+    if is_listed {
+        in_vain("A setting lists the recipient.");
+    } else if destination.route_kind() != "mx" {
+        in_vain("The recipient's mail goes by a route of its own.");
+    } else if destination.recipient_is_ours() {
+        in_vain("The recipient's domain is hosted here.");
+    } else {
         floor.take_route(route);
-        floor.because(&Reason::new(RULE.id, UNLISTED).detail("alternate-secure-route-for-unlisted"));
+        floor.because(&Reason::new(RULE.id, UNLISTED).detail(UNLISTED_KEY));
     }
 }
 
 /// The first step of the cascade, before R6's.
-pub(crate) fn plan(holds: &[Hold<'_>], floor: &impl Floor) {
-    let named = holds.iter().find_map(|hold| Some((hold, hold.setting.alternate_secure_route.as_deref()?)));
-    if let Some((hold, route)) = named {
-        floor.fallback("route", Some(route));
-        floor.because(&hold.reason(&RULE));
+pub(crate) fn plan(holds: &[Hold<'_>], floor: &impl Floor, trail: &mut impl Trail) {
+    let mut is_named = false;
+    for hold in holds {
+        match hold.setting.alternate_secure_route.as_deref() {
+            None => trail.in_vain(hold.setting, &RULE, || "The setting names no alternate secure route.".to_owned()),
+            Some(_) if is_named => {
+                trail.in_vain(hold.setting, &RULE, || "A setting before it names the route.".to_owned())
+            }
+            Some(route) => {
+                is_named = true;
+                floor.fallback("route", Some(route));
+                floor.because(&hold.reason(&RULE));
+            }
+        }
     }
 }
 

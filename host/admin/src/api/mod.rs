@@ -2,6 +2,7 @@
 
 mod audit;
 mod evidence;
+mod explain;
 mod log;
 mod preview;
 pub(crate) mod queue;
@@ -62,6 +63,7 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/lists/{list}/entries", get(settings::entries))
         .route("/v1/settings/preview/{id}", get(preview::show).delete(preview::cancel))
         .route("/v1/log", get(log::read))
+        .route("/v1/explain", get(explain::read))
         .route("/v1/audit", get(audit::read))
         .route("/v1/audit/anchor", get(audit::anchor))
         .route("/v1/audit/verify", get(audit::verify))

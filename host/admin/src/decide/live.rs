@@ -1,6 +1,6 @@
 //! The live policies asked, and what they said in the words that a recorded decision is explained in.
 
-use sealwire_core::explain::derivation;
+use sealwire_core::explain::{RulesTried, derivation};
 use sealwire_relay::Relay;
 
 use super::{DecideAnswer, DecideRequest, Decision, decide};
@@ -17,6 +17,11 @@ pub(crate) async fn decide_live(relay: &Relay, request: &DecideRequest) -> Resul
 impl Decision {
     /// What came of it, and how each policy came to that, line by line.
     pub fn explained(&self) -> Vec<String> {
-        self.lines.iter().cloned().chain(self.records.iter().flat_map(derivation::lines)).collect()
+        let mut tried = self.tried.iter();
+        let derived = self.records.iter().flat_map(|record| {
+            let tried = tried.next().map(RulesTried::lines).unwrap_or_default();
+            derivation::lines(record).into_iter().chain(tried)
+        });
+        self.lines.iter().cloned().chain(derived).collect()
     }
 }

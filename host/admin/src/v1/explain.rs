@@ -1,12 +1,11 @@
-//! Why a message met the end it met, by the ledger; and what would become of one that nobody has sent. In the command's words.
+//! Why a message met the end it met; and what would become of one that nobody has sent. In the command's words.
 
 use schemars::JsonSchema;
-use sealwire_core::explain::{concerns, lines};
-use sealwire_store::LedgerQuery;
+use sealwire_core::explain::RulesTried;
 use serde::{Deserialize, Serialize};
 
-use super::page::LINES_MAX;
 use crate::decide::{DecideRequest, Decision, Stage, decide_live};
+use crate::explain::{ExplainedRecord, explained};
 use crate::http::ask::{Ask, Json, Pairs};
 use crate::http::endpoint::{Answer, Reply, Value};
 use crate::http::problem::Problem;
@@ -47,6 +46,9 @@ pub struct Explained {
     pub number: u64,
     /// In lines: when and what; further lines are indented.
     pub lines: Vec<String>,
+    /// Of a decision: which rules its policy tried, asked now by the facts on record; the last of the lines say the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<RulesTried>,
 }
 
 /// What the policies make of a message that nobody has sent, explained.
@@ -71,6 +73,8 @@ pub struct ForetoldDecision {
     pub result: String,
     /// What came of it, and how each policy came to that.
     pub lines: Vec<String>,
+    /// Which rules each policy tried; the lines say the same.
+    pub tried: Vec<RulesTried>,
 }
 
 impl Pairs for Of {}
@@ -80,23 +84,13 @@ impl Value for Foretold {}
 
 pub(super) async fn of_message(ask: Ask<Of, Whose>) -> Answer<Explanation> {
     let message = ask.path.message;
-    let query = LedgerQuery {
-        message: Some(message.clone()),
-        within: Some(ask.scope).filter(|scope| !scope.is_all()),
-        last: true,
-        limit: LINES_MAX,
-        ..LedgerQuery::default()
-    };
-    let mut found = ask.api.relay.store().ledger(query).await?;
-    if found.is_empty() {
-        return Err(Problem::not_found(format!("the log has nothing of message {message:?}")));
-    }
-    let whole = found.len() < LINES_MAX;
-    if let Some(recipient) = &ask.query.recipient {
-        found.retain(|line| concerns(&line.record.event, recipient));
-    }
-    let records = found.iter().map(|line| Explained { number: line.number, lines: lines(&line.record) });
-    let records = records.filter(|explained| !explained.lines.is_empty()).collect();
+    let within = Some(ask.scope).filter(|scope| !scope.is_all());
+    let found = explained(&ask.api.relay, &message, ask.query.recipient.as_deref(), within).await?;
+    let found = found.ok_or_else(|| Problem::not_found(format!("the log has nothing of message {message:?}")))?;
+    let told =
+        |record: ExplainedRecord| Explained { number: record.line.number, lines: record.lines(), tried: record.tried };
+    let records = found.records.into_iter().map(told).filter(|explained| !explained.lines.is_empty()).collect();
+    let whole = found.whole;
     Ok(Reply::new(Explanation { message, records, whole }))
 }
 
@@ -106,6 +100,7 @@ pub(super) async fn of_facts(ask: Ask<(), (), Json<DecideRequest>>) -> Answer<Fo
     let told = |decision: Decision| ForetoldDecision {
         lines: decision.explained(),
         recipient: decision.recipient,
+        tried: decision.tried,
         result: decision.result,
     };
     let results = answer.results.into_iter().map(told).collect();

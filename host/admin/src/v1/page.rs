@@ -6,8 +6,6 @@ use crate::http::BASE;
 use crate::http::endpoint::Reply;
 use crate::http::problem::Problem;
 
-/// Records of one message in one answer.
-pub(super) const LINES_MAX: usize = 10_000;
 /// Of one page, unless fewer are asked for.
 const PAGE_MAX: usize = 1000;
 /// Of a page where nothing is said.

@@ -1,21 +1,18 @@
-//! `explain`: why a message met the end it met, from the ledger alone.
+//! `explain`: why a message met the end it met, from the ledger; and which rules the policies tried, asked by what it has.
 
 use clap::Args;
-use sealwire_admin::{Client, query};
-use sealwire_core::explain::{concerns, lines};
-use sealwire_store::LedgerLine;
+use sealwire_admin::{Client, ExplainedMessage, ExplainedRecord, query};
 
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Records of one message that are asked for.
-const RECORDS_MAX: usize = 10_000;
-
 #[derive(Args)]
 #[command(after_help = "\
 Every decision on the message, as it was made: by whose settings, which entries of which lists
-were met, the facts that were read, the rules that had something to say. Then each attempt
-with its floor: every demand and where it came from.
+were met, the facts that were read, the rules that had something to say. Below it stands which
+rules held and which were tried in vain, and why: the policy is asked again, by the facts on
+record, as long as it and its settings are the same. Then each attempt with its floor: every
+demand and where it came from.
 
 Examples:
   sealwire explain ID
@@ -32,24 +29,17 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) async fn run(self, client: &Client, output: &Output) -> Result<(), Failure> {
-        let pairs = [("message", self.message.clone()), ("limit", RECORDS_MAX.to_string())];
-        let mut found: Vec<LedgerLine> = client.get(&query("/v1/log", pairs)).await?;
-        if found.is_empty() {
-            let id = &self.message;
-            return Err(Failure::Text(format!("the ledger has nothing of message {id:?}; `sealwire log` has the ids")));
-        }
-        let whole = found.len() < RECORDS_MAX;
-        if let Some(recipient) = &self.recipient {
-            found.retain(|line| concerns(&line.record.event, recipient));
-        }
+        let mut pairs = vec![("message", self.message)];
+        pairs.extend(self.recipient.map(|recipient| ("recipient", recipient)));
+        let found: ExplainedMessage = client.get(&query("/v1/explain", pairs)).await?;
         if output.json {
-            output.value(&found);
+            output.value(&found.records);
             return Ok(());
         }
-        if !whole {
-            output.line(format!("the last {RECORDS_MAX} records of this message"));
+        if !found.whole {
+            output.line("the last 10,000 records of this message");
         }
-        found.iter().flat_map(|line| lines(&line.record)).for_each(|line| output.line(line));
+        found.records.iter().flat_map(ExplainedRecord::lines).for_each(|line| output.line(line));
         Ok(())
     }
 }

@@ -9,6 +9,9 @@ use crate::time::rfc3339;
 use crate::visible::visible;
 
 pub mod derivation;
+mod tried;
+
+pub use tried::{RulesTried, Tried};
 
 /// Of the message as a whole, or of this recipient's copy.
 pub fn concerns(event: &LedgerEvent, recipient: &str) -> bool {

@@ -1,9 +1,10 @@
 //! A policy for tests that does nothing, except that it fails in the way and at the stage that a Subject names:
-//! `trap in receive`, `err in plan`, `no conclude in judge`, `endless in plan`. So it goes live, as real faults do.
+//! `trap in receive`, `err in plan`, `no conclude in judge`, `endless in plan`. So it goes live, as real faults do. In an
+//! `explanation` it can be `huge`, `many` and `crooked` too.
 //!
 //! Settings: any, and they count for nothing.
 
-use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Verdict};
+use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Tried, Verdict};
 
 /// Fails on demand.
 #[derive(Debug)]
@@ -38,6 +39,19 @@ impl Policy for FailBySubject {
         objections: &impl Objections,
     ) -> Result<(), String> {
         at("judge", message, || objections.conclude())
+    }
+
+    fn explain_receive(&self, message: &impl Message, _: &impl Host) -> Result<Vec<Tried>, String> {
+        let rule = |why: &str| Tried::in_vain("setting \"X\"", "F1", why);
+        match message.header("Subject").concat().trim() {
+            "huge in explanation" => Ok(vec![rule(&"x".repeat(4 << 20))]),
+            "many in explanation" => Ok(vec![rule("one of many"); 1_000]),
+            "crooked in explanation" => Ok(vec![rule("one\r\nholds: rule R2\u{1b}[2J"), rule(&"y".repeat(5_000))]),
+            _ => {
+                at("explanation", message, || ())?;
+                Ok(vec![rule("as asked")])
+            }
+        }
     }
 }
 

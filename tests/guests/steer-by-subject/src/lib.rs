@@ -1,9 +1,10 @@
 //! A policy for tests that plans what a Subject says, word by word: `tls`, `take:ROUTE`, `route:ROUTE`, `hold`, `bounce`.
-//! The last three are steps of the fallback, in the order written. Other words count for nothing.
+//! The last three are steps of the fallback, in the order written. Other words count for nothing. On arrival `refuse-in:UNIT` has
+//! mail of an organizational unit of that name, and of those below it, refused.
 //!
 //! Settings: any, and they count for nothing.
 
-use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Verdict};
+use sealwire_sdk::{Destination, Floor, Hop, Host, Message, Objections, Policy, Problem, Reply, Verdict};
 
 /// Plans on demand.
 #[derive(Debug)]
@@ -16,7 +17,12 @@ impl Policy for SteerBySubject {
         Ok(SteerBySubject)
     }
 
-    fn receive(&self, _: &impl Message, _: &impl Host, verdict: &impl Verdict) -> Result<(), String> {
+    fn receive(&self, message: &impl Message, _: &impl Host, verdict: &impl Verdict) -> Result<(), String> {
+        let subject = message.header("Subject").concat();
+        let unit = subject.split_whitespace().find_map(|word| word.strip_prefix("refuse-in:"));
+        if unit.is_some_and(|unit| message.organizational_unit().iter().any(|name| name == unit)) {
+            verdict.reject(&Reply::new(550, "5.7.1", "Not in this unit"));
+        }
         verdict.conclude();
         Ok(())
     }
