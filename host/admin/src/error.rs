@@ -1,7 +1,7 @@
 //! What the API answers where it cannot do what was asked: one JSON shape, read by the client and by people.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sealwire_relay::config::Problem;
 use sealwire_relay::settings::EditError;
@@ -9,6 +9,7 @@ use sealwire_relay::{ChangeError, ChangedSince};
 use sealwire_store::StoreError;
 use serde::{Deserialize, Serialize};
 
+use crate::http::bodies::{TRY_AGAIN_SECS, Unread};
 use crate::http::problem::{Current, Fault, ProblemDetails};
 
 /// The body of every answer that is not 2xx.
@@ -61,6 +62,8 @@ impl Refusal {
 pub(crate) struct ApiError {
     status: StatusCode,
     refusal: Refusal,
+    /// Seconds.
+    retry_after: Option<&'static str>,
 }
 
 impl ApiError {
@@ -87,7 +90,7 @@ impl ApiError {
     }
 
     fn telling(status: StatusCode, refusal: Refusal) -> ApiError {
-        ApiError { status, refusal }
+        ApiError { status, refusal, retry_after: None }
     }
 
     fn new(status: StatusCode, error: impl Into<String>) -> ApiError {
@@ -122,6 +125,16 @@ impl From<ChangeError> for ApiError {
     }
 }
 
+impl From<Unread> for ApiError {
+    fn from(unread: Unread) -> ApiError {
+        let refused = ApiError::new(unread.status(), unread.sentence());
+        match unread {
+            Unread::NoRoom => ApiError { retry_after: Some(TRY_AGAIN_SECS), ..refused },
+            _ => refused,
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> ApiError {
         let status = match error {
@@ -134,6 +147,10 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.refusal)).into_response()
+        let mut response = (self.status, Json(self.refusal)).into_response();
+        response
+            .headers_mut()
+            .extend(self.retry_after.map(|secs| (header::RETRY_AFTER, HeaderValue::from_static(secs))));
+        response
     }
 }

@@ -5,12 +5,11 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request};
 use tokio::net::UnixListener;
 
-use crate::api::{self, State};
+use crate::api;
 use crate::http::{self, Api};
 use crate::peer::Peer;
 
@@ -60,8 +59,7 @@ impl Server {
     /// Answers until `stop` is ready; requests under way are finished.
     pub async fn run(self, api: Api, stop: impl Future<Output = ()> + Send + 'static) {
         let upkeep = tokio::spawn(api.metrics.clone().upkeep());
-        let state = State { relay: Arc::clone(&api.relay), metrics: api.metrics.clone() };
-        let router = api::router(state).merge(http::router(&api, peer));
+        let router = api::router(&api).merge(http::router(&api, peer));
         let service = router.into_make_service_with_connect_info::<Peer>();
         if let Err(error) = axum::serve(self.listener, service).with_graceful_shutdown(stop).await {
             tracing::error!(%error, "the admin socket failed");

@@ -14,6 +14,7 @@ use crate::outcome::Outcome;
 use crate::reason::Reason;
 use crate::reply::Reply;
 use crate::tlsrpt::received::ReceivedReport;
+use crate::units::Within;
 use crate::units::within::{is_root, root};
 
 /// One line of the ledger.
@@ -154,6 +155,21 @@ impl LedgerEvent {
             | LedgerEvent::Operator { unit, .. } => unit.clone(),
             LedgerEvent::TlsReport { .. } | LedgerEvent::TlsReportReceived { .. } | LedgerEvent::Alert { .. } => root(),
         }
+    }
+
+    /// As who looks after these units sees it; None: it is none of his. A decision that was made for several units is shown to
+    /// each of them, as made for those that he looks after, and names no other.
+    #[must_use]
+    pub fn seen_from(self, within: &Within) -> Option<LedgerEvent> {
+        let LedgerEvent::Decision(mut decision) = self else { return Some(self).filter(|it| within.holds(&it.unit())) };
+        decision.also_for.retain(|other| within.holds(&other.unit));
+        if !within.holds(&decision.unit) {
+            if decision.also_for.is_empty() {
+                return None;
+            }
+            MadeFor { unit: decision.unit, internal: decision.internal } = decision.also_for.remove(0);
+        }
+        Some(LedgerEvent::Decision(decision))
     }
 }
 

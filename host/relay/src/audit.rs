@@ -1,10 +1,12 @@
 //! The audit log: who acts on the relay says so here, whatever came of it.
 //!
-//! What the store itself does to settings it writes in the same transaction ([`Relay::act`] is part of the revision); everything
-//! else is written right behind the act ([`Relay::audit`]). An act is not undone for an entry that cannot be written: an alert
+//! What the store itself does (settings, the queue, tokens, administrators) it writes in the same transaction ([`Relay::act`] is
+//! part of the revision, [`Relay::by`] of an act on the queue); everything else is written right behind the act
+//! ([`Relay::audit`]). An act is not undone for an entry that cannot be written: an alert
 //! tells of it.
 
 use sealwire_core::audit::{AuditResult, NewAudit, hexadecimal};
+use sealwire_store::By;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -129,6 +131,16 @@ impl Relay {
             generation: Some(generation.unwrap_or_else(|| self.live().generation.number())),
             result: act.refused.map_or(AuditResult::Done, reason),
         }
+    }
+
+    /// The same of what is done now, for the store to write it in the transaction of the act itself.
+    pub fn act(&self, actor: &Actor, act: Act) -> NewAudit {
+        self.entry(actor, act, None)
+    }
+
+    /// Who acts on the queue, with the entry of it.
+    pub fn by(&self, actor: &Actor, act: Act) -> By {
+        By { name: actor.by.clone(), audit: Some(self.act(actor, act)) }
     }
 
     /// Writes in the audit log what `actor` did, or was refused, and waits until it is there.

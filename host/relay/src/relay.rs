@@ -12,7 +12,7 @@ use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
 use sealwire_core::tlsrpt::Destination;
 use sealwire_core::units::UnitPath;
 use sealwire_policy::{GenerationStatus, Sandbox, SandboxStatus};
-use sealwire_store::{QueueCounts, Retried, Retry, Store, StoreError, StoreStatus};
+use sealwire_store::{By, QueueCounts, Retried, Retry, Store, StoreError, StoreStatus};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -129,7 +129,7 @@ impl Relay {
     }
 
     /// Makes recipients due now, in the name of whoever asked. Destinations that asked to be left alone are asked again.
-    pub async fn retry(&self, which: Retry, by: String) -> Result<Retried, StoreError> {
+    pub async fn retry(&self, which: Retry, by: By) -> Result<Retried, StoreError> {
         self.lanes.end_rests();
         self.logins.end_rests();
         self.store.retry(which, self.world.now_ms(), by).await
@@ -152,7 +152,8 @@ impl Relay {
                 return Ok(retried);
             }
             let of_lot = Retry::Among(lot.to_vec(), Box::new(which.clone()));
-            let Retried { recipients, on_hold } = self.store.retry(of_lot, self.world.now_ms(), by.clone()).await?;
+            let Retried { recipients, on_hold } =
+                self.store.retry(of_lot, self.world.now_ms(), by.clone().into()).await?;
             retried = Retried { recipients: retried.recipients + recipients, on_hold: retried.on_hold + on_hold };
             done += lot.len() as u64;
         }

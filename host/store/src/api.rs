@@ -19,7 +19,7 @@ use sealwire_core::units::Within;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::audit::AuditQuery;
+use crate::audit::{AuditQuery, By};
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
 use crate::holds::{Held, NewHold, Selection};
@@ -85,22 +85,22 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes recipients due at once; those that a policy holds are queued again, those that an operator holds are left as
     /// they are. Progress stays as it is. Each entry touched gets an `Operator` record in the ledger.
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried>;
+    fn retry(&self, which: Retry, now_ms: u64, by: By) -> Answer<'_, Retried>;
 
     /// Ids of the entries that a retry comes to, on hold or not, oldest first: to be retried some at a time.
     fn to_retry(&self, which: Retry) -> Answer<'_, Vec<String>>;
 
     /// Holds recipients that are queued or held, in the place of any earlier hold: see [`NewHold`]. A round that is under
     /// way goes on, and its settlement keeps the hold. Each entry touched gets an `Operator` record in the ledger.
-    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held>;
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: By) -> Answer<'_, Held>;
 
     /// Ends holds of operators: what is queued is due at once, what a policy holds besides is held on. Returns how many
     /// recipients; each entry touched gets an `Operator` record in the ledger.
-    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64>;
+    fn release(&self, which: Selection, now_ms: u64, by: By) -> Answer<'_, u64>;
 
     /// Takes an entry out of the queue, with an `Operator` record, telling no sender. False: there is none of that id.
     /// [`StoreError::InDelivery`] while it is claimed: what is on the wire cannot be called back.
-    fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool>;
+    fn remove(&self, id: &str, now_ms: u64, by: By) -> Answer<'_, bool>;
 
     /// How much the queue holds.
     fn counts(&self) -> Answer<'_, QueueCounts>;
@@ -150,8 +150,13 @@ pub trait Store: Send + Sync + 'static {
     /// its object the anchor, in the same transaction. Nothing to remove: nothing is written.
     fn audit_prune(&self, before_ms: u64, act: NewAudit) -> Answer<'_, u64>;
 
-    /// Writes these, each in the place of what was known under its kind and key, in this order, all or nothing.
-    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()>;
+    /// Writes these, each in the place of what was known under its kind and key, in this order, all or nothing, with `act`.
+    fn learn_with(&self, known: Vec<Known>, act: Option<NewAudit>) -> Answer<'_, ()>;
+
+    /// [`Store::learn_with`] without an act.
+    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+        self.learn_with(known, None)
+    }
 
     /// Everything that is known of a kind, in the order of the keys' octets.
     fn known(&self, kind: &str) -> Answer<'_, Vec<Known>>;

@@ -57,6 +57,29 @@ impl Default for AuditQuery {
     }
 }
 
+/// Who acts on the queue, and what the audit log is told of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct By {
+    /// As the ledger names him.
+    pub name: String,
+    /// Written in the transaction of the act, if that moves anything: never one without the other. Where its `after` is null,
+    /// what came of the act stands there. None: the log is told of nothing.
+    pub audit: Option<NewAudit>,
+}
+
+impl<T: Into<String>> From<T> for By {
+    fn from(name: T) -> By {
+        By { name: name.into(), audit: None }
+    }
+}
+
+/// The entry of an act, once it is known what came of it; None where nothing was moved or nothing is to be told.
+pub(crate) fn came_of(act: Option<NewAudit>, moved: bool, after: impl Serialize) -> Option<NewAudit> {
+    let act = act.filter(|_| moved)?;
+    let after = if act.after.is_null() { json!(after) } else { act.after };
+    Some(NewAudit { after, ..act })
+}
+
 /// The text of an act.
 pub(crate) fn text(act: &NewAudit) -> Result<String, StoreError> {
     let unreadable = |error: serde_json::Error| StoreError::Unreadable {

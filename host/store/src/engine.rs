@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 
 use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified};
 use sealwire_core::ledger::LedgerRecord;
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::api::{
     Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
     Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
-use crate::audit::AuditQuery;
+use crate::audit::{AuditQuery, By};
 use crate::content::{BodyReader, BodyWriter};
 use crate::error::StoreError;
 use crate::holds::{self, Held, NewHold, Selection};
@@ -26,6 +27,11 @@ use crate::{audit, knowledge, ledger, operate, pieces, queue, retries, settings}
 
 /// Octets a small request is taken to write.
 const SMALL: usize = 1024;
+
+/// Writes the audit entry of an act, in its transaction.
+fn tell(turn: &Turn<'_>, act: Option<NewAudit>) -> Result<(), StoreError> {
+    act.map_or(Ok(()), |act| audit::append(turn, &act).map(drop))
+}
 
 impl Store for SqliteStore {
     fn begin_content(&self) -> Box<dyn ContentWriter> {
@@ -99,21 +105,41 @@ impl Store for SqliteStore {
         Box::pin(self.people.read(move |connection| retries::entries(connection, &which)))
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
-        Box::pin(self.writer.write(SMALL, move |turn| retries::retry(turn, &which, now_ms, &by)))
+    fn retry(&self, which: Retry, now_ms: u64, by: By) -> Answer<'_, Retried> {
+        let work = move |turn: &mut Turn<'_>| {
+            let retried = retries::retry(turn, &which, now_ms, &by.name)?;
+            tell(turn, audit::came_of(by.audit, retried.recipients > 0, retried))?;
+            Ok(retried)
+        };
+        Box::pin(self.writer.write(SMALL, work))
     }
 
-    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
-        Box::pin(self.writer.write(SMALL, move |turn| holds::hold(turn, &which, &hold, now_ms, &by)))
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: By) -> Answer<'_, Held> {
+        let work = move |turn: &mut Turn<'_>| {
+            let held = holds::hold(turn, &which, &hold, now_ms, &by.name)?;
+            tell(turn, audit::came_of(by.audit, held.recipients > 0, held))?;
+            Ok(held)
+        };
+        Box::pin(self.writer.write(SMALL, work))
     }
 
-    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
-        Box::pin(self.writer.write(SMALL, move |turn| holds::release(turn, &which, now_ms, &by)))
+    fn release(&self, which: Selection, now_ms: u64, by: By) -> Answer<'_, u64> {
+        let work = move |turn: &mut Turn<'_>| {
+            let recipients = holds::release(turn, &which, now_ms, &by.name)?;
+            tell(turn, audit::came_of(by.audit, recipients > 0, json!({ "recipients": recipients })))?;
+            Ok(recipients)
+        };
+        Box::pin(self.writer.write(SMALL, work))
     }
 
-    fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {
+    fn remove(&self, id: &str, now_ms: u64, by: By) -> Answer<'_, bool> {
         let id = id.to_owned();
-        Box::pin(self.writer.write(SMALL, move |turn| operate::remove(turn, &id, now_ms, &by)))
+        let work = move |turn: &mut Turn<'_>| {
+            let removed = operate::remove(turn, &id, now_ms, &by.name)?;
+            tell(turn, audit::came_of(by.audit, removed, json!({ "removed": id })))?;
+            Ok(removed)
+        };
+        Box::pin(self.writer.write(SMALL, work))
     }
 
     fn counts(&self) -> Answer<'_, QueueCounts> {
@@ -214,9 +240,10 @@ impl Store for SqliteStore {
         self.settings.clone()
     }
 
-    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+    fn learn_with(&self, known: Vec<Known>, act: Option<NewAudit>) -> Answer<'_, ()> {
         let octets = known.iter().map(|known| SMALL + known.value.len()).sum();
-        Box::pin(self.writer.write(octets, move |turn| knowledge::learn(turn, &known)))
+        let work = move |turn: &mut Turn<'_>| knowledge::learn(turn, &known).and_then(|()| tell(turn, act));
+        Box::pin(self.writer.write(octets, work))
     }
 
     fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {

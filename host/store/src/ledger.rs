@@ -6,6 +6,7 @@ use memchr::memmem;
 use rusqlite::{Connection, params, params_from_iter, types::Value};
 use sealwire_core::address::Mailbox;
 use sealwire_core::ledger::{LedgerEvent, LedgerRecord};
+use sealwire_core::units::Within;
 
 use crate::api::{LedgerLine, LedgerQuery};
 use crate::error::StoreError;
@@ -129,9 +130,8 @@ pub(crate) fn query(connection: &Connection, query: &LedgerQuery) -> Result<Vec<
         restrict(" AND instr(recipients, ?) > 0", recipient.to_ascii_lowercase().into());
     }
     if let Some(within) = &query.within {
-        let path = "coalesce(json_extract(record, '$.unit'), '[\"root\"]')";
         let parameter = format!("?{}", values.len() + 1);
-        let _ = write!(sql, " AND {}", units::condition(path, &parameter));
+        let _ = write!(sql, " AND {}", units::of_record(&parameter));
         values.push(units::parameter(within).into());
     }
     if !query.events.is_empty() {
@@ -155,13 +155,21 @@ pub(crate) fn query(connection: &Connection, query: &LedgerQuery) -> Result<Vec<
         let Some(row) = found.next()? else { break };
         let record = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         if finder.as_ref().is_none_or(|finder| finder.find(record.as_bytes()).is_some()) {
-            lines.push(line(row.get(0)?, record)?);
+            lines.extend(seen(line(row.get(0)?, record)?, query.within.as_ref()));
         }
     }
     if query.last {
         lines.reverse();
     }
     Ok(lines)
+}
+
+/// As who asks for these units may see it.
+pub(crate) fn seen(line: LedgerLine, within: Option<&Within>) -> Option<LedgerLine> {
+    let Some(within) = within else { return Some(line) };
+    let LedgerLine { number, record } = line;
+    let event = record.event.seen_from(within)?;
+    Some(LedgerLine { number, record: LedgerRecord { event, ..record } })
 }
 
 /// What a record with a reason of this rule holds. In a text within a record a quotation mark is escaped, so that nothing else

@@ -46,7 +46,7 @@ pub use api::{
     Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
     Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
-pub use audit::AuditQuery;
+pub use audit::{AuditQuery, By};
 pub use content::{BodyReader, CONTENT_INLINE_MAX, Content};
 pub use error::StoreError;
 pub use holds::{Held, NewHold, Selection, Sender};

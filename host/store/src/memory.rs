@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified, hexadecimal};
 use sealwire_core::ledger::LedgerRecord;
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::api::{
     Answer, Claim, ClaimToken, ContentWriter, LedgerLine, LedgerQuery, NewEntry, QueueCounts, QueueFilter, QueueItem,
     Retried, Retry, Revision, Settled, Store, StoreStatus,
 };
-use crate::audit::AuditQuery;
+use crate::audit::{AuditQuery, By, came_of};
 use crate::content::{BodyReader, Content};
 use crate::error::StoreError;
 use crate::holds::{Held, NewHold, Selection};
@@ -150,20 +151,40 @@ impl Store for MemoryStore {
         self.read(|state| Ok(state.to_retry(&which)))
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
-        self.write(|state| Ok(state.retry(&which, now_ms, &by)), true)
+    fn retry(&self, which: Retry, now_ms: u64, by: By) -> Answer<'_, Retried> {
+        let retry = |state: &mut State| {
+            let retried = state.retry(&which, now_ms, &by.name);
+            state.act(came_of(by.audit, retried.recipients > 0, retried))?;
+            Ok(retried)
+        };
+        self.write(retry, true)
     }
 
-    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
-        self.write(|state| Ok(state.hold(&which, &hold, now_ms, &by)), true)
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: By) -> Answer<'_, Held> {
+        let work = |state: &mut State| {
+            let held = state.hold(&which, &hold, now_ms, &by.name);
+            state.act(came_of(by.audit, held.recipients > 0, held))?;
+            Ok(held)
+        };
+        self.write(work, true)
     }
 
-    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
-        self.write(|state| Ok(state.release(&which, now_ms, &by)), true)
+    fn release(&self, which: Selection, now_ms: u64, by: By) -> Answer<'_, u64> {
+        let release = |state: &mut State| {
+            let recipients = state.release(&which, now_ms, &by.name);
+            state.act(came_of(by.audit, recipients > 0, json!({ "recipients": recipients })))?;
+            Ok(recipients)
+        };
+        self.write(release, true)
     }
 
-    fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {
-        self.write(|state| state.remove(id, now_ms, &by), false)
+    fn remove(&self, id: &str, now_ms: u64, by: By) -> Answer<'_, bool> {
+        let remove = |state: &mut State| {
+            let removed = state.remove(id, now_ms, &by.name)?;
+            state.act(came_of(by.audit, removed, json!({ "removed": id })))?;
+            Ok(removed)
+        };
+        self.write(remove, false)
     }
 
     fn counts(&self) -> Answer<'_, QueueCounts> {
@@ -249,8 +270,9 @@ impl Store for MemoryStore {
         self.settings.subscribe()
     }
 
-    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+    fn learn_with(&self, known: Vec<Known>, act: Option<NewAudit>) -> Answer<'_, ()> {
         let learn = |state: &mut State| {
+            state.act(act)?;
             state.known.extend(known.into_iter().map(|known| ((known.kind.clone(), known.key.clone()), known)));
             Ok(())
         };

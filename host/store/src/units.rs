@@ -21,6 +21,13 @@ pub(crate) fn condition(path: &str, parameter: &str) -> String {
     )
 }
 
+/// The same of a ledger record: its unit, or one of the others that a decision was made for.
+pub(crate) fn of_record(parameter: &str) -> String {
+    let own = condition("coalesce(json_extract(record, '$.unit'), '[\"root\"]')", parameter);
+    let other = condition("json_extract(other.value, '$.unit')", parameter);
+    format!("({own} OR EXISTS (SELECT 1 FROM json_each(record, '$.also_for') AS other WHERE {other}))")
+}
+
 /// The units as the condition reads them: a JSON array of their paths, each as JSON without its closing bracket.
 pub(crate) fn parameter(within: &Within) -> String {
     let open = |unit: &Vec<String>| {

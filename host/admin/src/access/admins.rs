@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use schemars::JsonSchema;
+use sealwire_core::audit::NewAudit;
 use sealwire_core::units::Within;
 use sealwire_store::{Known, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -87,15 +88,16 @@ impl Admins {
         self.changing.lock().await
     }
 
-    /// Writes him down, in the place of one of the same name. Ready once it is durable.
-    pub(crate) async fn put(&self, record: Record, now: u64) -> Result<(), StoreError> {
+    /// Writes him down, in the place of one of the same name. Ready once it is durable, and the audit entry with it.
+    pub(crate) async fn put(&self, record: Record, now: u64, act: Option<NewAudit>) -> Result<(), StoreError> {
         let unreadable = |error: serde_json::Error| StoreError::Unreadable {
             what: "an administrator".to_owned(),
             detail: error.to_string(),
         };
         let value = serde_json::to_string(&record).map_err(unreadable)?;
         let key = record.administrator.name.clone();
-        self.store.learn(vec![Known { kind: KIND.to_owned(), key: key.clone(), value, at: now }]).await?;
+        let known = Known { kind: KIND.to_owned(), key: key.clone(), value, at: now };
+        self.store.learn_with(vec![known], act).await?;
         if let Ok(mut records) = self.records.write() {
             records.insert(key, record);
         }

@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use schemars::JsonSchema;
+use sealwire_core::audit::NewAudit;
 use sealwire_core::units::Within;
 use sealwire_store::{Known, Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -104,7 +105,7 @@ impl Tokens {
         Ok(Tokens { store, records: RwLock::new(records) })
     }
 
-    /// Makes one; the text is told once and never again. Ready once it is durable.
+    /// Makes one; the text is told once and never again. Ready once it is durable, and with it the audit entry that `told` makes.
     pub(crate) async fn create(
         &self,
         name: String,
@@ -112,22 +113,30 @@ impl Tokens {
         by: String,
         now: u64,
         expires_at: u64,
+        told: impl FnOnce(&Token) -> Option<NewAudit>,
     ) -> Result<(Token, String), StoreError> {
         let (id, secret) = (random(ID_OCTETS)?, random(SECRET_OCTETS)?);
         let token =
             Token { id: id.clone(), name, grants, created_at: now, created_by: by, expires_at, revoked_at: None };
-        self.put(Record { token: token.clone(), digest: digest(&secret) }, now).await?;
+        self.put(Record { token: token.clone(), digest: digest(&secret) }, now, told(&token)).await?;
         Ok((token, format!("{PREFIX}{id}_{secret}")))
     }
 
-    /// It is no good from now on; None: there is no such token.
-    pub(crate) async fn revoke(&self, id: &str, now: u64) -> Result<Option<Token>, StoreError> {
+    /// It is no good from now on, and whether it was until now; then the audit entry that `told` makes is written with it.
+    /// None: there is no such token.
+    pub(crate) async fn revoke(
+        &self,
+        id: &str,
+        now: u64,
+        told: impl FnOnce(&Token) -> Option<NewAudit>,
+    ) -> Result<Option<(Token, bool)>, StoreError> {
         let Some(mut record) = self.record(id) else { return Ok(None) };
-        if record.token.revoked_at.is_none() {
+        let is_new = record.token.revoked_at.is_none();
+        if is_new {
             record.token.revoked_at = Some(now);
-            self.put(record.clone(), now).await?;
+            self.put(record.clone(), now, told(&record.token)).await?;
         }
-        Ok(Some(record.token))
+        Ok(Some((record.token, is_new)))
     }
 
     /// By their ids.
@@ -150,14 +159,15 @@ impl Tokens {
         self.records.read().ok()?.get(id).cloned()
     }
 
-    async fn put(&self, record: Record, now: u64) -> Result<(), StoreError> {
+    async fn put(&self, record: Record, now: u64, act: Option<NewAudit>) -> Result<(), StoreError> {
         let unreadable = |error: serde_json::Error| StoreError::Unreadable {
             what: "an API token".to_owned(),
             detail: error.to_string(),
         };
         let value = serde_json::to_string(&record).map_err(unreadable)?;
         let key = record.token.id.clone();
-        self.store.learn(vec![Known { kind: KIND.to_owned(), key: key.clone(), value, at: now }]).await?;
+        let known = Known { kind: KIND.to_owned(), key: key.clone(), value, at: now };
+        self.store.learn_with(vec![known], act).await?;
         if let Ok(mut records) = self.records.write() {
             records.insert(key, record);
         }

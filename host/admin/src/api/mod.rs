@@ -11,27 +11,29 @@ mod tls_reports;
 
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State as Extract};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request, State as Extract};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use hyper::body::Body as _;
 use sealwire_core::address::Mailbox;
 use sealwire_relay::tls_test::TlsTest;
 use sealwire_relay::{Act, Downgrade, Relay, RelayStatus, Replaced};
+use sealwire_store::By;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decide::{DecideAnswer, DecideRequest, decide_live};
 use crate::error::ApiError;
+use crate::http::Api;
+use crate::http::bodies::{DOCUMENT_MAX, Kept, REQUEST_MAX};
 use crate::metrics::Metrics;
 use crate::peer::Peer;
 
 pub use log::LogParameters;
 pub use queue::{HoldRequest, QueueEntry, Released, Removed};
-
-/// A settings document with a few lists of a million entries.
-const DOCUMENT_MAX: usize = 1 << 30;
-/// The header of a message, and what is said about it.
-const REQUEST_MAX: usize = 1 << 20;
 
 /// What every handler may ask.
 #[derive(Clone)]
@@ -42,13 +44,14 @@ pub(crate) struct State {
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-pub(crate) fn router(state: State) -> Router {
+pub(crate) fn router(api: &Api) -> Router {
+    let state = State { relay: Arc::clone(&api.relay), metrics: api.metrics.clone() };
     let documents = Router::new()
         .route("/v1/settings", get(settings::show).post(settings::apply))
         .route("/v1/settings/edits", post(settings::edit))
         .route("/v1/settings/diff", post(settings::diff))
         .route("/v1/settings/preview", post(preview::begin))
-        .layer(DefaultBodyLimit::max(DOCUMENT_MAX));
+        .route_layer(from_fn_with_state((api.clone(), DOCUMENT_MAX), read_first));
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/queue", get(queue::list))
@@ -77,10 +80,31 @@ pub(crate) fn router(state: State) -> Router {
         .route("/v1/tls-reports/send", post(tls_reports::send))
         .route("/v1/tls-reports/domain/{domain}", get(tls_reports::show))
         .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(REQUEST_MAX))
+        .route_layer(from_fn_with_state((api.clone(), REQUEST_MAX), read_first))
         .merge(documents)
+        // What has arrived is bounded already.
+        .layer(DefaultBodyLimit::disable())
         .fallback(nothing_here)
         .with_state(state)
+}
+
+/// Reads a body whole, within bounds; what is done with it is done to its end, and its places are taken until then.
+async fn read_first(Extract((api, octets_max)): Extract<(Api, usize)>, request: Request, next: Next) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let Kept { octets, places } = match api.bodies.read(&parts.headers, body, octets_max).await {
+        Ok(kept) => kept,
+        Err(unread) => return ApiError::from(unread).into_response(),
+    };
+    let work = async move {
+        let response = next.run(Request::from_parts(parts, Body::from(octets))).await;
+        drop(places);
+        response
+    };
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|error| ApiError::internal(format!("it broke off: {error}")).into_response())
 }
 
 async fn status(Extract(state): Extract<State>) -> Json<RelayStatus> {
@@ -105,15 +129,32 @@ async fn audited<T: Serialize + Send + 'static>(
     act: Act,
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Answer<T> {
+    told_with_it(relay, peer, act, |_| async { Ok((work.await?, false)) }).await
+}
+
+/// The same of what the store writes down itself, in the transaction of the act, by what it is given; `work` says whether it has.
+async fn told_with_it<T: Serialize + Send + 'static, F>(
+    relay: &Arc<Relay>,
+    peer: &Peer,
+    act: Act,
+    work: impl FnOnce(By) -> F + Send + 'static,
+) -> Answer<T>
+where
+    F: Future<Output = Result<(T, bool), ApiError>> + Send + 'static,
+{
     let (relay, actor) = (Arc::clone(relay), peer.actor());
+    let by = relay.by(&actor, act.clone());
     let write_down = async move {
-        let result = work.await;
+        let result = work(by).await;
         let act = match &result {
-            Ok(value) => act.changing(Value::Null, serde_json::to_value(value).unwrap_or_default()),
-            Err(error) => act.refused(error.reason()),
+            Ok((_, true)) => None,
+            Ok((value, false)) => Some(act.changing(Value::Null, serde_json::to_value(value).unwrap_or_default())),
+            Err(error) => Some(act.refused(error.reason())),
         };
-        relay.audit(&actor, act).await;
-        result
+        if let Some(act) = act {
+            relay.audit(&actor, act).await;
+        }
+        result.map(|(value, _)| value)
     };
     whole(write_down).await
 }

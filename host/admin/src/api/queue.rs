@@ -7,11 +7,11 @@ use axum::extract::{ConnectInfo, Path, Query, State as Extract};
 use schemars::JsonSchema;
 use sealwire_core::time::rfc3339;
 use sealwire_relay::{Act, Relay};
-use sealwire_store::{Held, NewHold, QueueFilter, QueueItem, Retried, Retry, Selection};
+use sealwire_store::{By, Held, NewHold, QueueFilter, QueueItem, Retried, Retry, Selection};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Answer, State, audited};
+use super::{Answer, State, told_with_it};
 use crate::error::ApiError;
 use crate::peer::Peer;
 
@@ -76,8 +76,12 @@ pub(super) async fn retry(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(which): Json<Retry>,
 ) -> Answer<Retried> {
-    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("queue-retry", in_words(&which)));
-    audited(&state.relay, &peer, act, async move { Ok(relay.retry(which, by).await?) }).await
+    let (relay, act) = (state.relay.clone(), Act::of("queue-retry", in_words(&which)));
+    let retry = |by| async move {
+        let retried = relay.retry(which, by).await?;
+        Ok((retried, retried.recipients > 0))
+    };
+    told_with_it(&state.relay, &peer, act, retry).await
 }
 
 pub(super) async fn hold(
@@ -86,11 +90,15 @@ pub(super) async fn hold(
     Json(asked): Json<HoldRequest>,
 ) -> Answer<Held> {
     let act = Act::of("queue-hold", in_words(&asked.which)).noting(told(&asked));
-    let (relay, by) = (state.relay.clone(), peer.name());
-    audited(&state.relay, &peer, act, async move { hold_as(&relay, by, asked).await }).await
+    let relay = state.relay.clone();
+    let hold = |by| async move {
+        let held = hold_as(&relay, by, asked).await?;
+        Ok((held, held.recipients > 0))
+    };
+    told_with_it(&state.relay, &peer, act, hold).await
 }
 
-async fn hold_as(relay: &Relay, by: String, asked: HoldRequest) -> Result<Held, ApiError> {
+async fn hold_as(relay: &Relay, by: By, asked: HoldRequest) -> Result<Held, ApiError> {
     let (which, hold) = hold_of(relay, asked).map_err(ApiError::bad_request)?;
     let id = if let Selection::Entry(id) = &which { Some(id.clone()) } else { None };
     let held = relay.store().hold(which, hold, now_ms(), by).await?;
@@ -119,9 +127,12 @@ pub(super) async fn release(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Json(which): Json<Selection>,
 ) -> Answer<Released> {
-    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("queue-release", in_words(&which)));
-    let release = async move { Ok(Released { recipients: relay.store().release(which, now_ms(), by).await? }) };
-    audited(&state.relay, &peer, act, release).await
+    let (relay, act) = (state.relay.clone(), Act::of("queue-release", in_words(&which)));
+    let release = |by| async move {
+        let recipients = relay.store().release(which, now_ms(), by).await?;
+        Ok((Released { recipients }, recipients > 0))
+    };
+    told_with_it(&state.relay, &peer, act, release).await
 }
 
 pub(super) async fn remove(
@@ -129,14 +140,14 @@ pub(super) async fn remove(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Path(id): Path<String>,
 ) -> Answer<Removed> {
-    let (relay, by, act) = (state.relay.clone(), peer.name(), Act::of("queue-remove", format!("entry {id}")));
-    let remove = async move {
+    let (relay, act) = (state.relay.clone(), Act::of("queue-remove", format!("entry {id}")));
+    let remove = |by| async move {
         match relay.store().remove(&id, now_ms(), by).await? {
-            true => Ok(Removed { removed: id }),
+            true => Ok((Removed { removed: id }, true)),
             false => Err(unknown(&id)),
         }
     };
-    audited(&state.relay, &peer, act, remove).await
+    told_with_it(&state.relay, &peer, act, remove).await
 }
 
 /// What is meant, for the audit log: as the request had it, `all`, `entry ID`, or what is to match.

@@ -7,7 +7,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
@@ -16,17 +15,17 @@ use sealwire_core::units::Within;
 use sealwire_core::visible::visible_json;
 use sealwire_relay::Act;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Api;
 use super::ask::{Ask, Body, Parameters};
+use super::bodies::{Kept, REQUEST_MAX};
 use super::conditions::IfMatch;
 use super::problem::Problem;
 use crate::access::{Caller, Role};
 
 /// Media type of nearly every answer.
 pub(crate) const JSON: &str = "application/json";
-/// The header of a message, and what is said about it.
-const REQUEST_MAX: usize = 1 << 20;
 
 /// Who may.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +96,7 @@ pub(crate) struct Raw {
     pub(crate) scope: Within,
     pub(crate) parts: Parts,
     pub(crate) path: Vec<(String, String)>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Kept,
 }
 
 /// What was done, as octets.
@@ -109,6 +108,8 @@ pub(crate) struct Done {
     pub(crate) body: Vec<u8>,
     /// For the audit log, where path and answer do not say it all, or the answer says too much.
     pub(crate) act: Option<Act>,
+    /// The log has been told already, in the transaction of the change itself.
+    pub(crate) is_told: bool,
 }
 
 /// What a handler gives.
@@ -120,11 +121,12 @@ pub(crate) struct Reply<T> {
     headers: Vec<(HeaderName, HeaderValue)>,
     etag: Option<String>,
     act: Option<Act>,
+    is_told: bool,
 }
 
 impl<T> Reply<T> {
     pub(crate) fn new(value: T) -> Reply<T> {
-        Reply { value, headers: Vec::new(), etag: None, act: None }
+        Reply { value, headers: Vec::new(), etag: None, act: None, is_told: false }
     }
 
     /// The tag of a resource that has a revision; other bodies are tagged by their octets.
@@ -141,6 +143,11 @@ impl<T> Reply<T> {
     /// What the audit log is told; its action is the endpoint's.
     pub(crate) fn told(self, act: Act) -> Reply<T> {
         Reply { act: Some(act), ..self }
+    }
+
+    /// Whether the store has written the audit entry with the change; the frame writes it else.
+    pub(crate) fn told_with_it(self, is_told: bool) -> Reply<T> {
+        Reply { is_told, ..self }
     }
 
     /// Where the resource is that was made.
@@ -208,8 +215,9 @@ where
     let run = move |raw: Raw| -> Pin<Box<dyn Future<Output = Result<Done, Problem>> + Send>> {
         let handler = Arc::clone(&handler);
         Box::pin(async move {
-            let Reply { value, headers, etag, act } = handler(read(raw)?).await?;
-            Ok(Done { status, headers, etag, act, body: value.octets()? })
+            let (ask, _places) = read(raw)?;
+            let Reply { value, headers, etag, act, is_told } = handler(ask).await?;
+            Ok(Done { status, headers, etag, act, is_told, body: value.octets()? })
         })
     };
     let shape = |generator: &mut SchemaGenerator| Shape {
@@ -296,16 +304,20 @@ impl Endpoint {
     }
 }
 
-fn read<P: Parameters, Q: Parameters, B: Body>(raw: Raw) -> Result<Ask<P, Q, B>, Problem> {
+/// With the places of its body, which is there until all is done.
+fn read<P: Parameters, Q: Parameters, B: Body>(
+    raw: Raw,
+) -> Result<(Ask<P, Q, B>, Option<OwnedSemaphorePermit>), Problem> {
     let query = raw.parts.uri.query().unwrap_or_default();
     let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    Ok(Ask {
+    let ask = Ask {
         path: P::read(&raw.path)?,
         query: Q::read(&query)?,
         if_match: IfMatch::of(&raw.parts.headers)?,
-        body: B::read(&raw.body)?,
+        body: B::read(&raw.body.octets)?,
         api: raw.api,
         caller: raw.caller,
         scope: raw.scope,
-    })
+    };
+    Ok((ask, raw.body.places))
 }

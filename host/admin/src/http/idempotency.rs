@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn done(body: &[u8]) -> Done {
-        Done { status: StatusCode::OK, headers: Vec::new(), etag: None, act: None, body: body.to_vec() }
+        Done { status: StatusCode::OK, headers: Vec::new(), etag: None, act: None, is_told: false, body: body.to_vec() }
     }
 
     #[test]

@@ -66,21 +66,34 @@ pub enum JobState {
     Cancelled,
 }
 
-/// Who may look at a job and end it: whoever has one of the roles in all of the units that it is about.
+/// Who may look at a job: whoever has one of the roles in all of the units that it is about. Of those whoever began it may end it,
+/// and whoever has such a role but the auditor's, which changes nothing of what others do.
 #[derive(Clone, Debug)]
 pub(crate) struct For {
     pub(crate) roles: &'static [Role],
     pub(crate) units: Within,
+    /// [`Caller::key`].
+    pub(crate) begun_by: String,
 }
 
 impl For {
     /// A job about the relay as a whole.
-    pub(crate) fn root(roles: &'static [Role]) -> For {
-        For { roles, units: Within::new(vec![sealwire_core::units::UnitPath::root().names().to_vec()]) }
+    pub(crate) fn root(roles: &'static [Role], begun_by: &Caller) -> For {
+        let units = Within::new(vec![sealwire_core::units::UnitPath::root().names().to_vec()]);
+        For { roles, units, begun_by: begun_by.key() }
     }
 
     fn is_for(&self, caller: &Caller) -> bool {
-        let scope = caller.scope(self.roles);
+        self.has_one_of(self.roles, caller)
+    }
+
+    fn may_be_ended_by(&self, caller: &Caller) -> bool {
+        let acting: Vec<Role> = self.roles.iter().copied().filter(|role| *role != Role::Auditor).collect();
+        self.begun_by == caller.key() || self.has_one_of(&acting, caller)
+    }
+
+    fn has_one_of(&self, roles: &[Role], caller: &Caller) -> bool {
+        let scope = caller.scope(roles);
         self.units.units().iter().all(|unit| scope.holds(unit))
     }
 }
@@ -206,11 +219,15 @@ impl Jobs {
     }
 
     /// Ends one that goes on; one that has ended is forgotten. None: there is no such job, or none for the caller.
-    pub(crate) fn end(&self, id: &str, caller: &Caller) -> Option<Job> {
+    pub(crate) fn end(&self, id: &str, caller: &Caller) -> Option<Result<Job, Problem>> {
         let mut jobs = self.0.lock().ok()?;
         let kept = jobs.get_mut(id).filter(|kept| kept.of.is_for(caller))?;
+        if !kept.of.may_be_ended_by(caller) {
+            let text = "a job is ended by whoever began it, or by who has a role that does what it does; an auditor looks at it";
+            return Some(Err(Problem::forbidden(text)));
+        }
         if kept.job.state != JobState::Running {
-            return jobs.remove(id).map(|kept| kept.job);
+            return jobs.remove(id).map(|kept| Ok(kept.job));
         }
         kept.is_ending = true;
         match &kept.how_to_end {
@@ -221,7 +238,7 @@ impl Jobs {
             }
             End::Ask(stop) => drop(stop.send_replace(true)),
         }
-        Some(kept.job.clone())
+        Some(Ok(kept.job.clone()))
     }
 
     /// Of a job that goes on; what was cancelled stays so.

@@ -4,7 +4,8 @@
 //!
 //! 1. [`rates`]: how much one caller may ask (429).
 //! 2. Who asks ([`identify`], 401), and whether he may (403): [`endpoint::Access`], from the endpoint's row.
-//! 3. What it accepts (406), what it brings (415, 413, 408), and what that says ([`ask`], 400 and 422).
+//! 3. What it accepts (406), what it brings ([`bodies`], 415, 413, 408, 503), and what that says ([`ask`], 400
+//!    and 422).
 //! 4. [`idempotency`]: whether it was done before.
 //! 5. The handler, with the units the caller may see and move. Changes are done to their end though the client goes away.
 //! 6. [`conditions`]: whether the client knows the answer (304).
@@ -12,6 +13,7 @@
 //! Everything that is not done is told as [`problem`] details. On the Unix socket the same endpoints are served to the relay's own user.
 
 pub(crate) mod ask;
+pub(crate) mod bodies;
 pub(crate) mod conditions;
 pub(crate) mod cookies;
 pub(crate) mod endpoint;
@@ -48,6 +50,7 @@ use crate::access::throttle::Throttle;
 use crate::access::tokens::Tokens;
 use crate::metrics::Metrics;
 use crate::v1;
+use bodies::Bodies;
 use endpoint::Endpoint;
 use health::Readiness;
 use idempotency::Keys;
@@ -76,6 +79,8 @@ pub struct Shared {
     pub(crate) throttle: Throttle,
     /// Passwords hashed at a time.
     pub(crate) hashing: Semaphore,
+    /// Being read, or worked on.
+    pub(crate) bodies: Bodies,
     pub(crate) rates: Rates,
     pub(crate) keys: Keys,
     pub(crate) jobs: Jobs,
@@ -104,6 +109,7 @@ impl Api {
             sessions: Sessions::default(),
             throttle: Throttle::default(),
             hashing: Semaphore::new(HASHED_AT_ONCE),
+            bodies: Bodies::default(),
             rates: Rates::default(),
             keys: Keys::default(),
             jobs: Jobs::default(),

@@ -10,12 +10,12 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sealwire_core::units::Within;
 use sealwire_relay::Act;
 use serde_json::Value;
 
 use super::ask::{is_acceptable, media_type};
+use super::bodies::{Kept, TRY_AGAIN_SECS, Unread};
 use super::conditions::{is_known, tag_of};
 use super::cookies;
 use super::endpoint::{Access, Done, Endpoint, Raw, ToldBy};
@@ -26,8 +26,6 @@ use crate::access::{Caller, Who};
 
 /// What a session's changes repeat.
 const CSRF_TOKEN: &str = "x-csrf-token";
-/// How long the body of a request may take to arrive.
-const BODY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a request may take to be done; what takes longer is a job.
 const DONE_WITHIN: Duration = Duration::from_secs(300);
 
@@ -81,13 +79,13 @@ async fn answer(
     if !is_acceptable(&parts.headers, endpoint.answers) {
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, format!("answers are {} alone", endpoint.answers)));
     }
-    let body = read_body(endpoint, parts, body).await?;
+    let body = read_body(&api, endpoint, parts, body).await?;
     let path = path.map_err(|error| Problem::bad_request(format!("the path cannot be read: {error}")))?;
     let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let turn = match parts.method {
         Method::POST if caller.who != Who::Nobody => {
             let target = parts.uri.path_and_query().map_or(parts.uri.path(), |target| target.as_str());
-            api.keys.begin(&parts.headers, &caller.key(), target, &body, instant())?
+            api.keys.begin(&parts.headers, &caller.key(), target, &body.octets, instant())?
         }
         _ => None,
     };
@@ -203,21 +201,22 @@ fn forbidden(roles: &[crate::access::Role], unit: &str) -> Problem {
     Problem::forbidden(format!("this needs the role owner{or} for {unit}"))
 }
 
-async fn read_body(endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
-    let Some(media) = endpoint.media else { return Ok(Bytes::new()) };
+async fn read_body(api: &Api, endpoint: &Endpoint, parts: &Parts, body: Body) -> Result<Kept, Problem> {
+    let Some(media) = endpoint.media else { return Ok(Kept { octets: Bytes::new(), places: None }) };
     if media_type(&parts.headers).as_deref() != Some(media) {
         let text = format!("the body must be {media}, and Content-Type must say so");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).with(header::ACCEPT, media));
     }
-    let limited = Limited::new(body, endpoint.body_max).collect();
-    match tokio::time::timeout(BODY_WITHIN, limited).await {
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("the body has more than {} octets", endpoint.body_max);
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, text))
+    Ok(api.bodies.read(&parts.headers, body, endpoint.body_max).await?)
+}
+
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Problem {
+        let problem = Problem::new(unread.status(), unread.sentence());
+        match unread {
+            Unread::NoRoom => problem.with(header::RETRY_AFTER, TRY_AGAIN_SECS),
+            _ => problem,
         }
-        Ok(Err(error)) => Err(Problem::bad_request(format!("the body broke off: {error}"))),
     }
 }
 
@@ -235,7 +234,8 @@ async fn run(endpoint: &Arc<Endpoint>, raw: Raw, asked: Option<Asked>) -> Result
         let running = Arc::clone(&endpoint);
         let done = tokio::spawn(async move { running.run(raw).await }).await;
         let done = done.unwrap_or_else(|error| Err(Problem::internal(format!("it broke off: {error}"))));
-        if endpoint.told_by == ToldBy::Frame {
+        let is_told = done.as_ref().is_ok_and(|done| done.is_told);
+        if endpoint.told_by == ToldBy::Frame && !is_told {
             relay.audit(&actor, act(&endpoint, path, &done)).await;
         }
         if let Some(asked) = asked {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::tokens::granted;
 use crate::access::admins::{ADMINS_MAX, Administrator, Record, name};
-use crate::access::{Grant, Role, passwords};
+use crate::access::{Caller, Grant, Role, passwords};
 use crate::http::ask::{Ask, Json, Pairs};
 use crate::http::endpoint::{self, Answer, Reply};
 use crate::http::problem::Problem;
@@ -86,7 +86,12 @@ pub(super) async fn show(ask: Ask<Name>) -> Answer<Administrator> {
 pub(super) async fn create(ask: Ask<(), (), Json<NewAdministrator>>) -> Answer<Administrator> {
     let Json(NewAdministrator { name, password, grants }) = ask.body;
     granted(&grants, &ask.scope)?;
-    made(&ask.api, &name, password, grants, ask.caller.name(), false).await
+    made(
+        (&ask.api, &ask.caller),
+        "admin-create",
+        Making { name: &name, password, grants, by: ask.caller.name(), is_first: false },
+    )
+    .await
 }
 
 /// Good once, for an hour, while there is no administrator.
@@ -106,7 +111,13 @@ pub(super) async fn create_first(ask: Ask<(), (), Json<FirstAdministrator>>) -> 
         return Err(Problem::unauthorized(text));
     }
     let grants = vec![Grant { role: Role::Owner, unit: sealwire_core::units::UnitPath::root() }];
-    let made = made(&ask.api, &name, password, grants, "the first administrator's code".to_owned(), true).await?;
+    let by = "the first administrator's code".to_owned();
+    let made = made(
+        (&ask.api, &ask.caller),
+        "admin-create-first",
+        Making { name: &name, password, grants, by, is_first: true },
+    )
+    .await?;
     ask.api.first.used();
     ask.api.throttle.succeeded(FIRST, address, now());
     Ok(made)
@@ -135,21 +146,25 @@ pub(super) async fn change(ask: Ask<Name, (), Json<AdministratorChange>>) -> Ans
     administrator.grants = grants.unwrap_or_else(|| administrator.grants.clone());
     administrator.changed_at = now();
     let administrator = administrator.clone();
-    ask.api.admins.put(record, now()).await?;
-    ask.api.sessions.end_all_of(&name);
     let note = if has_new_password { "a new password" } else { "" };
-    let told = Act::of("", format!("admin {name}")).changing(before, json!(administrator)).noting(note);
-    Ok(Reply::new(administrator).told(told))
+    let act = Act::of("admin-change", format!("admin {name}")).changing(before, json!(administrator)).noting(note);
+    let act = ask.api.relay.act(&ask.caller.actor(), act);
+    ask.api.admins.put(record, now(), Some(act)).await?;
+    ask.api.sessions.end_all_of(&name);
+    Ok(Reply::new(administrator).told_with_it(true))
 }
 
-async fn made(
-    api: &Api,
-    said: &str,
+/// Whoever is made.
+struct Making<'a> {
+    name: &'a str,
     password: String,
     grants: Vec<Grant>,
     by: String,
     is_first: bool,
-) -> Answer<Administrator> {
+}
+
+async fn made((api, caller): (&Api, &Caller), action: &str, making: Making<'_>) -> Answer<Administrator> {
+    let Making { name: said, password, grants, by, is_first } = making;
     let name = name(said).map_err(|why| Problem::at_pointer("/name", why))?;
     password_rules(&password, &name, "/password")?;
     let hash = hash(api, password).await?;
@@ -164,10 +179,11 @@ async fn made(
     let now = now();
     let administrator =
         Administrator { name, grants, disabled: false, created_at: now, created_by: by, changed_at: now };
-    api.admins.put(Record { administrator: administrator.clone(), hash }, now).await?;
+    let act = Act::of(action, format!("admin {}", administrator.name)).changing(Value::Null, json!(administrator));
+    let act = api.relay.act(&caller.actor(), act);
+    api.admins.put(Record { administrator: administrator.clone(), hash }, now, Some(act)).await?;
     let location = format!("{BASE}/admins/{}", administrator.name);
-    let told = Act::of("", format!("admin {}", administrator.name)).changing(Value::Null, json!(administrator));
-    Ok(Reply::new(administrator).at(&location).told(told))
+    Ok(Reply::new(administrator).at(&location).told_with_it(true))
 }
 
 /// Him, if all he may is within the caller's units.

@@ -1,4 +1,5 @@
-//! Jobs: looked at and ended by whoever may do what they do, in all the units that they are about.
+//! Jobs: looked at by whoever has a role for what they do, in all the units that they are about; ended by those of them who began
+//! them or do more than look.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +30,8 @@ pub(super) async fn show(ask: Ask<Id>) -> Answer<Job> {
 }
 
 pub(super) async fn end(ask: Ask<Id>) -> Answer<Job> {
-    ask.api.jobs.end(&ask.path.id, &ask.caller).map(Reply::new).ok_or_else(|| unknown(&ask.path.id))
+    let ended = ask.api.jobs.end(&ask.path.id, &ask.caller);
+    ended.unwrap_or_else(|| Err(unknown(&ask.path.id))).map(Reply::new)
 }
 
 fn unknown(id: &str) -> Problem {

@@ -27,6 +27,7 @@ mod tokens;
 use axum::http::Method;
 
 use crate::access::Role::{self, Auditor, Policies, Queue, Settings};
+use crate::http::bodies::DOCUMENT_MAX;
 use crate::http::endpoint::Access::{Known, Open, Root, Units};
 use crate::http::endpoint::{Endpoint, endpoint};
 
@@ -54,8 +55,6 @@ const ANY: &[Role] = &Role::ALL;
 const LOOKS_AT_SETTINGS: &[Role] = &[Settings, Policies, Auditor];
 /// Whoever moves what is in the queue.
 const MOVES: &[Role] = &[Queue];
-/// A settings document with a few lists of a million entries.
-const DOCUMENT_MAX: usize = 1 << 30;
 
 /// Every endpoint. A role of the owner's holds everywhere, without being named.
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -347,6 +346,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
+#[cfg(test)]
+mod sockets;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -58,7 +58,7 @@ async fn begin(api: &Api, caller: &Caller, change: Change, span: Span) -> Answer
             None => serde_json::to_value(&*found).map_err(|error| error.to_string()),
         }
     };
-    let of = (caller.name(), For::root(LOOKS_AT_SETTINGS));
+    let of = (caller.name(), For::root(LOOKS_AT_SETTINGS, caller));
     match api.jobs.begin_to_be_asked("settings-preview", of, begun.total, work) {
         Ok(job) => {
             let location = format!("{BASE}/jobs/{}", job.id);

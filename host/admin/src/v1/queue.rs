@@ -9,7 +9,7 @@ use sealwire_relay::Act;
 use sealwire_store::{Held, QueueFilter, QueueItem, Retried, Retry, Selection};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::MOVES;
 use super::page::{self, linked};
@@ -110,61 +110,74 @@ pub(super) async fn show(ask: Ask<Id>) -> Answer<QueueEntry> {
 
 pub(super) async fn remove(ask: Ask<Id>) -> Answer<Removed> {
     let id = found(&ask).await?.entry.id;
-    match ask.api.relay.store().remove(&id, now_ms(), ask.caller.name()).await? {
-        true => Ok(Reply::new(Removed { removed: id })),
+    let by = ask.api.relay.by(&ask.caller.actor(), Act::of("queue-remove", format!("entry {id}")));
+    match ask.api.relay.store().remove(&id, now_ms(), by).await? {
+        true => Ok(Reply::new(Removed { removed: id }).told_with_it(true)),
         false => Err(Problem::not_found(not_queued(&id))),
     }
 }
 
 pub(super) async fn retry(ask: Ask<(), (), Json<RetryRequest>>) -> Answer<Retried> {
     let Json(RetryRequest { which }) = ask.body;
-    let act = Act::of("", in_words(&which));
+    let act = Act::of("queue-retry", in_words(&which));
     let which = some(ask.scope).into_iter().fold(which, |which, within| Retry::Within(within, Box::new(which)));
-    let retried = ask.api.relay.retry(which, ask.caller.name()).await?;
-    Ok(Reply::new(retried).told(act.changing(Value::Null, json!(retried))))
+    let by = ask.api.relay.by(&ask.caller.actor(), act.clone());
+    let retried = ask.api.relay.retry(which, by).await?;
+    let reply = Reply::new(retried).told(act.changing(Value::Null, json!(retried)));
+    Ok(reply.told_with_it(retried.recipients > 0))
 }
 
-/// The same as a job: a long queue takes its time.
+/// The same as a job: a long queue takes its time. The audit log tells of it before the first is moved.
 pub(super) async fn begin_retry(ask: Ask<(), (), Json<RetryRequest>>) -> Answer<Job> {
     let Json(RetryRequest { which }) = ask.body;
-    let act = Act::of("", in_words(&which));
+    let act = Act::of("queue-retry-begin", in_words(&which));
     let (relay, by) = (Arc::clone(&ask.api.relay), ask.caller.name());
-    let of = (by.clone(), For { roles: MOVES, units: ask.scope.clone() });
+    let of = (by.clone(), For { roles: MOVES, units: ask.scope.clone(), begun_by: ask.caller.key() });
+    let (is_told, told_first) = oneshot::channel::<()>();
     let which = some(ask.scope).into_iter().fold(which, |which, within| Retry::Within(within, Box::new(which)));
     let work = |progress: Progress, stop: watch::Receiver<bool>| async move {
         let told = |done, total, _| {
             progress.of(done, total);
             !*stop.borrow()
         };
+        told_first.await.map_err(|_| "the audit log was not told of it".to_owned())?;
         let retried = relay.retry_by_lots(which, by, told).await.map_err(|error| error.to_string())?;
         serde_json::to_value(retried).map_err(|error| error.to_string())
     };
     let job = ask.api.jobs.begin_to_be_asked("queue-retry", of, 0, work)?;
     let location = format!("{BASE}/jobs/{}", job.id);
-    let told = act.changing(Value::Null, json!({ "job": job.id }));
-    Ok(Reply::new(job).at(&location).told(told))
+    let act = act.changing(Value::Null, json!({ "job": job.id }));
+    ask.api.relay.audit(&ask.caller.actor(), act).await;
+    // A job that was ended meanwhile waits no more.
+    let _ = is_told.send(());
+    Ok(Reply::new(job).at(&location).told_with_it(true))
 }
 
 pub(super) async fn hold(ask: Ask<(), (), Json<HoldRequest>>) -> Answer<Held> {
     let Json(request) = ask.body;
-    let act = Act::of("", in_words(&request.which)).noting(told(&request));
+    let act = Act::of("queue-hold", in_words(&request.which)).noting(told(&request));
     let (which, hold) = hold_of(&ask.api.relay, request).map_err(Problem::unprocessable)?;
     let id = if let Selection::Entry(id) = &which { Some(id.clone()) } else { None };
     let which = of_units(ask.scope, which);
-    let held = ask.api.relay.store().hold(which, hold, now_ms(), ask.caller.name()).await?;
+    let by = ask.api.relay.by(&ask.caller.actor(), act.clone());
+    let held = ask.api.relay.store().hold(which, hold, now_ms(), by).await?;
     match id {
         Some(id) if held.recipients == 0 => Err(Problem::not_found(not_queued(&id))),
-        _ => Ok(Reply::new(held).told(act.changing(Value::Null, json!(held)))),
+        _ => {
+            let reply = Reply::new(held).told(act.changing(Value::Null, json!(held)));
+            Ok(reply.told_with_it(held.recipients > 0))
+        }
     }
 }
 
 pub(super) async fn release(ask: Ask<(), (), Json<ReleaseRequest>>) -> Answer<Released> {
     let Json(ReleaseRequest { which }) = ask.body;
-    let act = Act::of("", in_words(&which));
+    let act = Act::of("queue-release", in_words(&which));
     let which = of_units(ask.scope, which);
-    let recipients = ask.api.relay.store().release(which, now_ms(), ask.caller.name()).await?;
-    let released = Released { recipients };
-    Ok(Reply::new(released).told(act.changing(Value::Null, json!(released))))
+    let by = ask.api.relay.by(&ask.caller.actor(), act.clone());
+    let released = Released { recipients: ask.api.relay.store().release(which, now_ms(), by).await? };
+    let reply = Reply::new(released).told(act.changing(Value::Null, json!(released)));
+    Ok(reply.told_with_it(released.recipients > 0))
 }
 
 /// The entry, if it is of the caller's units; another reads like one that is not there.

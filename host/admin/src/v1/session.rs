@@ -102,10 +102,10 @@ pub(super) async fn change_password(ask: Ask<(), (), Json<NewPassword>>) -> Answ
     let _one_at_a_time = ask.api.admins.change().await;
     let mut record = ask.api.admins.record(&name).unwrap_or(record);
     (record.hash, record.administrator.changed_at) = (hash, now());
-    ask.api.admins.put(record, now()).await?;
+    let act = ask.api.relay.act(&ask.caller.actor(), Act::of("password-change", format!("admin {name}")));
+    ask.api.admins.put(record, now(), Some(act)).await?;
     ask.api.sessions.end_all_of(&name);
-    let told = Act::of("", format!("admin {name}"));
-    Ok(Reply::new(()).told(told).with(header::SET_COOKIE, &cookies::ended(ask.caller.is_tls)))
+    Ok(Reply::new(()).told_with_it(true).with(header::SET_COOKIE, &cookies::ended(ask.caller.is_tls)))
 }
 
 /// The administrator, if it is his password and he may log in.

@@ -47,6 +47,12 @@ async fn everyone_may_what_the_table_says_and_nothing_else() {
                     };
                     if !may {
                         said.assert_problem(StatusCode::FORBIDDEN, &what);
+                    } else if endpoint.id == "jobEnd" && sees && role == Role::Auditor {
+                        // He sees it, and it is another's.
+                        said.assert_problem(StatusCode::FORBIDDEN, &what);
+                        assert_eq!(world.state().await, before, "{what} ends it");
+                        world.clear(&object).await;
+                        continue;
                     } else if endpoint.id == "settingsEdit" && !sees {
                         // Its body names the object, and so does the refusal.
                         said.assert_problem(StatusCode::FORBIDDEN, &what);
@@ -82,9 +88,9 @@ async fn everyone_may_what_the_table_says_and_nothing_else() {
 async fn nobody_may_anything() {
     let world = World::new().await;
     let (revoked, of_revoked) = world.token(Role::Owner, "root", "revoked").await;
-    world.api.tokens.revoke(&revoked, now()).await.expect("revoked");
+    world.api.tokens.revoke(&revoked, now(), |_| None).await.expect("revoked");
     let grants = vec![Grant { role: Role::Owner, unit: "root".parse().expect("a path") }];
-    let expired = world.api.tokens.create("expired".to_owned(), grants, "test".to_owned(), 1, now()).await;
+    let expired = world.api.tokens.create("expired".to_owned(), grants, "test".to_owned(), 1, now(), |_| None).await;
     let (_, of_expired) = expired.expect("made");
     let (id, good) = world.token(Role::Owner, "root", "good").await;
     let guessed = format!("swt_{id}_{}", "0".repeat(64));

@@ -50,7 +50,7 @@ pub(super) async fn begin(ask: Ask<(), (), Json<TlsTestRequest>>) -> Answer<Job>
         }
         serde_json::to_value(tested).map_err(|error| error.to_string())
     };
-    let job = ask.api.jobs.begin("tls-test", (ask.caller.name(), For::root(ANY)), total, work)?;
+    let job = ask.api.jobs.begin("tls-test", (ask.caller.name(), For::root(ANY, &ask.caller)), total, work)?;
     let location = format!("{BASE}/jobs/{}", job.id);
     Ok(Reply::new(job).at(&location))
 }

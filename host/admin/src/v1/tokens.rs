@@ -76,20 +76,25 @@ pub(super) async fn create(ask: Ask<(), (), Json<NewToken>>) -> Answer<CreatedTo
             "there are {TOKENS_MAX} tokens, which is enough; those that ended 90 days ago go at the next start"
         )));
     }
-    let (token, secret) = ask.api.tokens.create(name, grants, ask.caller.name(), now, expires_at).await?;
+    let act = |token: &Token| Some(ask.api.relay.act(&ask.caller.actor(), told("token-create", token)));
+    let (token, secret) = ask.api.tokens.create(name, grants, ask.caller.name(), now, expires_at, act).await?;
     let location = format!("{BASE}/tokens/{}", token.id);
-    let told = Act::of("", format!("token {}", token.name)).changing(Value::Null, json!(token));
-    Ok(Reply::new(CreatedToken { token, secret }).at(&location).told(told))
+    Ok(Reply::new(CreatedToken { token, secret }).at(&location).told_with_it(true))
 }
 
 pub(super) async fn revoke(ask: Ask<Id>) -> Answer<Token> {
     let id = found(&ask)?.id;
-    let revoked = ask.api.tokens.revoke(&id, now()).await?;
-    let told = |token: Token| {
-        let act = Act::of("", format!("token {}", token.name)).changing(Value::Null, json!(token));
-        Reply::new(token).told(act)
+    let act = |token: &Token| Some(ask.api.relay.act(&ask.caller.actor(), told("token-revoke", token)));
+    let revoked = ask.api.tokens.revoke(&id, now(), act).await?;
+    let reply = |(token, is_new): (Token, bool)| {
+        let act = told("token-revoke", &token);
+        Reply::new(token).told(act).told_with_it(is_new)
     };
-    revoked.map(told).ok_or_else(|| unknown(&id))
+    revoked.map(reply).ok_or_else(|| unknown(&id))
+}
+
+fn told(action: &str, token: &Token) -> Act {
+    Act::of(action, format!("token {}", token.name)).changing(Value::Null, json!(token))
 }
 
 /// The token, if all it stands for is within the caller's units.

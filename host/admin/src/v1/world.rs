@@ -86,7 +86,8 @@ impl World {
 
     pub(super) async fn token(&self, role: Role, unit: &str, name: &str) -> (String, String) {
         let grants = vec![Grant { role, unit: unit.parse().expect("a path") }];
-        let made = self.api.tokens.create(name.to_owned(), grants, "test".to_owned(), now(), now() + 1000).await;
+        let made =
+            self.api.tokens.create(name.to_owned(), grants, "test".to_owned(), now(), now() + 1000, |_| None).await;
         let (token, secret) = made.expect("made");
         (token.id, secret)
     }
@@ -99,7 +100,7 @@ impl World {
             "/tokens/{id}" | "/tokens" => self.token(Role::Queue, THEIRS, MARK).await.0,
             "/jobs/{id}" | "/jobs" => {
                 let units = Within::new(vec![THEIRS.split('/').map(ToOwned::to_owned).collect()]);
-                let of = (MARK.to_owned(), For { roles: &Role::ALL, units });
+                let of = (MARK.to_owned(), For { roles: &Role::ALL, units, begun_by: "somebody else".to_owned() });
                 self.api.jobs.begin("test", of, 1, |_| std::future::pending()).expect("begun").id
             }
             "/admins/{name}" | "/admins" => self.admin(THEIRS).await,
@@ -160,7 +161,7 @@ impl World {
             changed_at: now(),
         };
         let record = Record { administrator: administrator.clone(), hash: String::new() };
-        self.api.admins.put(record, now()).await.expect("made");
+        self.api.admins.put(record, now(), None).await.expect("made");
         administrator.name
     }
 
@@ -197,8 +198,8 @@ impl World {
         while self.api.jobs.all(&owner).iter().any(retries) {
             tokio::task::yield_now().await;
         }
-        let _ = self.api.relay.store().remove(object, 1, "test".to_owned()).await;
-        while self.api.jobs.end(object, &owner).is_some() {}
+        let _ = self.api.relay.store().remove(object, 1, "test".into()).await;
+        while self.api.jobs.end(object, &owner).is_some_and(|ended| ended.is_ok()) {}
     }
 
     /// What a request that is refused must leave as it is.

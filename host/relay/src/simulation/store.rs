@@ -10,7 +10,7 @@ use sealwire_core::audit::{AuditLine, Hash, Head, NewAudit, Verified};
 use sealwire_core::entry::RecipientStatus;
 use sealwire_core::ledger::LedgerRecord;
 use sealwire_store::{
-    Answer, AuditQuery, BodyReader, Claim, ClaimToken, ContentWriter, Held, Known, LedgerLine, LedgerQuery,
+    Answer, AuditQuery, BodyReader, By, Claim, ClaimToken, ContentWriter, Held, Known, LedgerLine, LedgerQuery,
     MemoryPlace, MemoryStore, NewEntry, NewHold, NewRevision, Piece, QueueCounts, QueueFilter, QueueItem, Retried,
     Retry, Revision, Selection, Settled, Store, StoreError, StoreStatus,
 };
@@ -178,19 +178,19 @@ impl Store for FaultyStore {
         self.engine.to_retry(which)
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
+    fn retry(&self, which: Retry, now_ms: u64, by: By) -> Answer<'_, Retried> {
         self.engine.retry(which, now_ms, by)
     }
 
-    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: By) -> Answer<'_, Held> {
         self.engine.hold(which, hold, now_ms, by)
     }
 
-    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
+    fn release(&self, which: Selection, now_ms: u64, by: By) -> Answer<'_, u64> {
         self.engine.release(which, now_ms, by)
     }
 
-    fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {
+    fn remove(&self, id: &str, now_ms: u64, by: By) -> Answer<'_, bool> {
         self.engine.remove(id, now_ms, by)
     }
 
@@ -256,8 +256,8 @@ impl Store for FaultyStore {
         self.engine.settings_changes()
     }
 
-    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
-        self.engine.learn(known)
+    fn learn_with(&self, known: Vec<Known>, act: Option<NewAudit>) -> Answer<'_, ()> {
+        self.engine.learn_with(known, act)
     }
 
     fn known(&self, kind: &str) -> Answer<'_, Vec<Known>> {

@@ -2,15 +2,17 @@
 
 use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued};
 use sealwire_core::units::Within;
+use serde_json::json;
 
 use super::*;
-use crate::{QueueCounts, QueueFilter, Retried, Retry, StoreError};
+use crate::{AuditQuery, By, NewHold, QueueCounts, QueueFilter, Retried, Retry, Selection, StoreError};
 
 pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
     lists_by_what_is_asked(&*fresh().open()).await;
     retries_what_is_asked(&*fresh().open()).await;
     names_what_it_retries(&*fresh().open()).await;
     removes_what_nobody_delivers(&*fresh().open()).await;
+    acts_come_with_their_audit_entry(&*fresh().open()).await;
 }
 
 /// Four entries: `queued`, `held`, `failing` and `claimed`, due long after now.
@@ -117,6 +119,36 @@ async fn names_what_it_retries(store: &dyn Store) {
     let all = store.to_retry(Retry::All).await.expect("named");
     let listed = store.list(QueueFilter::default()).await.expect("listed");
     assert_eq!(all, listed.iter().map(|item| item.entry.id.clone()).collect::<Vec<_>>(), "oldest first");
+}
+
+/// With what came of it; an act that moves nothing is told of by whoever asked.
+async fn acts_come_with_their_audit_entry(store: &dyn Store) {
+    four(store).await;
+    let at = NOW * 1000;
+    let by = |name: &str| By { name: name.into(), audit: Some(NewAudit { after: json!(null), ..act(at, name, "it") }) };
+    let one = || Selection::Entry("queued".into());
+    let hold = NewHold { reason: "a test".into(), until: None, expire_after_secs: 1000 };
+    store.hold(one(), hold.clone(), at, by("hold")).await.expect("held");
+    store.hold(Selection::Entry("nothing".into()), hold, at, by("hold-nothing")).await.expect("held");
+    store.retry(Retry::Entry("queued".into()), at, by("retry-nothing")).await.expect("retried");
+    store.release(one(), at, by("release")).await.expect("released");
+    store.release(one(), at, by("release-nothing")).await.expect("released");
+    store.retry(Retry::Held, at, by("retry")).await.expect("retried");
+    store.remove("queued", at, by("remove")).await.expect("removed");
+    store.remove("queued", at, by("remove-nothing")).await.expect("there is none");
+    store.remove("claimed", at, by("remove-claimed")).await.expect_err("it is being delivered");
+    store.learn_with(vec![known("token", "t", "1", NOW)], by("learn").audit).await.expect("learned");
+    let lines = store.audit_log(AuditQuery::default()).await.expect("audit log");
+    let told: Vec<_> = lines.iter().map(|line| line.record().expect("a record")).collect();
+    let told: Vec<_> = told.into_iter().map(|act| (act.action, act.after)).collect();
+    let expected = [
+        ("hold", json!({ "recipients": 1, "in-delivery": 0, "expire-before": 0 })),
+        ("release", json!({ "recipients": 1 })),
+        ("retry", json!({ "recipients": 1, "on-hold": 0 })),
+        ("remove", json!({ "removed": "queued" })),
+        ("learn", json!(null)),
+    ];
+    assert_eq!(told, expected.map(|(action, after)| (action.to_owned(), after)));
 }
 
 async fn removes_what_nobody_delivers(store: &dyn Store) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sealwire_core::ledger::{ArrivalRecord, DecisionRecord};
+use sealwire_core::ledger::{ArrivalRecord, DecisionRecord, MadeFor};
 use sealwire_core::units::Within;
 
 use super::*;
@@ -21,6 +21,39 @@ pub(super) async fn run(fresh: &impl Fn() -> Box<dyn Place>) {
     ];
     for (units, expected) in cases {
         asks_for(&*fresh().open(), units, expected).await;
+    }
+    a_decision_for_several_units_is_shown_to_each(&*fresh().open()).await;
+}
+
+/// And names none that whoever looks does not look after.
+async fn a_decision_for_several_units_is_shown_to_each(store: &dyn Store) {
+    let made_for = |unit: &str| MadeFor { unit: path(unit), internal: unit == "root/b" };
+    let mut record = decided("root/a");
+    if let LedgerEvent::Decision(decision) = &mut record.event {
+        decision.also_for = vec![made_for("root/b"), made_for("root/c"), made_for("root/c/x")];
+    }
+    store.append(vec![record, decided("root/d")]).await.expect("appended");
+    // Who looks after what, and the units that the decision is shown to have been made for, whether of internal mail first.
+    let rows: &[(&[&str], &[&str], bool)] = &[
+        (&["root"], &["root/a", "root/b", "root/c", "root/c/x"], false),
+        (&["root/a"], &["root/a"], false),
+        (&["root/b"], &["root/b"], true),
+        (&["root/c"], &["root/c", "root/c/x"], false),
+        (&["root/c/x", "root/a"], &["root/a", "root/c/x"], false),
+        (&["root/c/y"], &[], false),
+    ];
+    for (units, expected, internal) in rows {
+        let within = Some(Within::new(units.iter().map(|text| path(text)).collect()));
+        let query = LedgerQuery { within, message: Some("root/a".into()), ..LedgerQuery::default() };
+        let lines = store.ledger(query).await.expect("ledger");
+        let shown = lines.into_iter().flat_map(|line| match line.record.event {
+            LedgerEvent::Decision(decision) => {
+                assert_eq!(decision.internal, *internal, "{units:?}");
+                std::iter::once(decision.unit).chain(decision.also_for.into_iter().map(|other| other.unit))
+            }
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(shown.map(|unit| unit.join("/")).collect::<Vec<_>>(), *expected, "{units:?}");
     }
 }
 

@@ -229,6 +229,11 @@ fn knowledge() {
 }
 
 #[test]
+fn acts() {
+    survives("acts", fresh(), scenarios::acts);
+}
+
+#[test]
 fn revisions() {
     survives("revisions", fresh(), scenarios::revisions);
 }

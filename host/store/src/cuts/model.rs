@@ -185,6 +185,7 @@ impl Model {
             return Err(format!("{} revisions, {} were answered", seen.settings.len(), self.settings.len()));
         }
         self.check_revisions(seen)?;
+        seen.check_acts()?;
         let mut places = self.known.keys().chain(seen.known.keys()).filter(|place| !is_open(place));
         if let Some(place) = places.find(|place| self.known.get(*place) != seen.known.get(*place)) {
             let (answered, found) = (self.known.get(place), seen.known.get(place));

@@ -12,11 +12,15 @@ use sealwire_core::entry::RecipientStatus::{Delivered, Held, Queued, Reported};
 
 use crate::conformance::{LEASE, NOW, act, alert, arrival, claim, known, moved, piece, put, settled};
 use crate::extents::EXTENT_MIN;
-use crate::{CONTENT_INLINE_MAX, NewEntry, NewHold, NewRevision, Piece, Retry, Selection, Settled, SqliteStore, Store};
+use crate::{
+    By, CONTENT_INLINE_MAX, NewEntry, NewHold, NewRevision, Piece, Retry, Selection, Settled, SqliteStore, Store,
+};
 
 use super::Recorded;
 use super::witness::Sent;
 
+/// What the audit log calls those acts, and the store what is learned by one.
+pub(super) const ACT: &str = "an-act";
 /// Pages in the log before SQLite moves them into the database: few, so that many cuts fall into a checkpoint.
 const CHECKPOINT_PAGES: u32 = 24;
 
@@ -206,6 +210,35 @@ pub(super) async fn revisions(place: &Recorded) {
     let store = place.open();
     store.audit_prune(NOW * 1000, act(NOW * 1000, "", "")).await.expect("pruned");
     store.put_settings(revision("four", pieces(&[7]), &[7, 1], Some(3))).await.expect("put");
+}
+
+/// Acts on the queue and on what is known, each with its audit entry. One names the other: the ledger has an act's name as who
+/// did it, the audit log as what it touches, and so has the key of what is learned.
+pub(super) async fn acts(place: &Recorded) {
+    let store = place.open();
+    checkpoint_often(store.store()).await;
+    for id in ["e1", "e2", "e3"] {
+        store.commit(arrival(id, &["b@x.example", "c@y.example"], b"body\r\n")).await.expect("committed");
+    }
+    let by = |name: &str| By { name: name.into(), audit: Some(act(NOW * 1000, ACT, name)) };
+    let hold = || NewHold { reason: "a test".into(), until: None, expire_after_secs: 1000 };
+    store.hold(Selection::All, hold(), NOW * 1000, by("act-hold")).await.expect("held");
+    let one = |id: &str| Selection::Entry(id.into());
+    let (released, known_too, removed) = tokio::join!(
+        store.release(one("e1"), NOW * 1000, by("act-release")),
+        store.learn_with(vec![known(ACT, "act-learn", "1", NOW)], Some(act(NOW * 1000, ACT, "act-learn"))),
+        store.remove("e3", NOW * 1000, by("act-remove")),
+    );
+    assert_eq!((released, known_too, removed), (Ok(2), Ok(()), Ok(true)));
+    store.retry(Retry::Entry("e1".into()), NOW * 1000, by("act-retry")).await.expect("retried");
+    // Nothing is moved, and nothing told.
+    assert_eq!(store.remove("e3", NOW * 1000, by("act-late")).await, Ok(false));
+    assert_eq!(store.release(one("e1"), NOW * 1000, by("act-again")).await, Ok(0));
+    store.hold(one("e2"), hold(), NOW * 1000, by("act-hold-2")).await.expect("held");
+    store
+        .learn_with(vec![known(ACT, "act-more", "1", NOW)], Some(act(NOW * 1000, ACT, "act-more")))
+        .await
+        .expect("learned");
 }
 
 /// Learning, learning again and forgetting, a call of many pages among them, while mail comes in.

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Row};
 use sealwire_core::audit::Walk;
 use tokio::runtime::Runtime;
 
+use super::scenarios::ACT;
 use crate::{SqliteStore, Store, audit};
 
 /// All rows and all contents.
@@ -53,6 +54,21 @@ impl Seen {
                 entry.body = Arc::clone(&same.body);
             }
         }
+    }
+
+    /// An act of [`super::scenarios::acts`] is there with its audit entry, and no entry without its act.
+    pub(super) fn check_acts(&self) -> Result<(), String> {
+        let member = |text: &str, pointer: &str| {
+            let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+            value.pointer(pointer).and_then(|value| value.as_str()).map(ToOwned::to_owned)
+        };
+        let moved = self.ledger.iter().filter_map(|(_, record)| member(record, "/by"));
+        let learned =
+            self.known.keys().filter_map(|place| place.strip_prefix(&format!("{ACT} ")).map(ToOwned::to_owned));
+        let done: BTreeSet<_> = moved.filter(|by| by.starts_with("act-")).chain(learned).collect();
+        let entries = self.audit.values().filter(|text| member(text, "/action").as_deref() == Some(ACT));
+        let told: BTreeSet<_> = entries.filter_map(|text| member(text, "/object")).collect();
+        if done == told { Ok(()) } else { Err(format!("done were {done:?}, and the audit log tells of {told:?}")) }
     }
 
     /// In a few words, for a person who looks for what is wrong.

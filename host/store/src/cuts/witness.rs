@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::recorder::Recorder;
 use crate::content::Kept;
 use crate::{
-    Answer, AuditQuery, Claim, ClaimToken, Content, ContentWriter, Held, Known, LedgerLine, LedgerQuery, NewEntry,
+    Answer, AuditQuery, By, Claim, ClaimToken, Content, ContentWriter, Held, Known, LedgerLine, LedgerQuery, NewEntry,
     NewHold, NewRevision, Piece, QueueCounts, QueueFilter, QueueItem, Retried, Retry, Revision, Selection, Settled,
     SqliteStore, Store, StoreStatus, rows,
 };
@@ -215,19 +215,19 @@ impl Store for Witness {
         self.store.to_retry(which)
     }
 
-    fn retry(&self, which: Retry, now_ms: u64, by: String) -> Answer<'_, Retried> {
+    fn retry(&self, which: Retry, now_ms: u64, by: By) -> Answer<'_, Retried> {
         self.noted(Ask::Move, self.store.retry(which, now_ms, by), |retried| retried.recipients)
     }
 
-    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: String) -> Answer<'_, Held> {
+    fn hold(&self, which: Selection, hold: NewHold, now_ms: u64, by: By) -> Answer<'_, Held> {
         self.noted(Ask::Move, self.store.hold(which, hold, now_ms, by), |held| held.recipients)
     }
 
-    fn release(&self, which: Selection, now_ms: u64, by: String) -> Answer<'_, u64> {
+    fn release(&self, which: Selection, now_ms: u64, by: By) -> Answer<'_, u64> {
         self.noted(Ask::Move, self.store.release(which, now_ms, by), |released| *released)
     }
 
-    fn remove(&self, id: &str, now_ms: u64, by: String) -> Answer<'_, bool> {
+    fn remove(&self, id: &str, now_ms: u64, by: By) -> Answer<'_, bool> {
         let ask = Ask::Remove { id: id.to_owned() };
         self.noted(ask, self.store.remove(id, now_ms, by), |removed| u64::from(*removed))
     }
@@ -255,10 +255,10 @@ impl Store for Witness {
         self.noted(Ask::AuditPrune, self.store.audit_prune(before_ms, act), |pruned| *pruned)
     }
 
-    fn learn(&self, known: Vec<Known>) -> Answer<'_, ()> {
+    fn learn_with(&self, known: Vec<Known>, act: Option<NewAudit>) -> Answer<'_, ()> {
         let row = |known: &Known| (place(&known.kind, &known.key), Some(format!("{} {}", known.at, known.value)));
         let ask = Ask::Knowledge { rows: known.iter().map(row).collect() };
-        self.noted(ask, self.store.learn(known), |()| 1)
+        self.noted(ask, self.store.learn_with(known, act), |()| 1)
     }
 
     fn forget(&self, kind: &str, keys: Vec<String>) -> Answer<'_, ()> {

@@ -110,6 +110,11 @@ impl State {
         Ok(revision)
     }
 
+    /// The entry of an act.
+    pub(super) fn act(&mut self, act: Option<NewAudit>) -> Result<(), StoreError> {
+        act.map_or(Ok(()), |act| self.audit.append(&act).map(drop))
+    }
+
     /// Whether these may be queued together.
     pub(super) fn check(&self, arrivals: &[NewEntry]) -> Result<(), StoreError> {
         let mut ids = HashSet::new();
@@ -359,7 +364,7 @@ impl State {
                 && query.after.is_none_or(|after| line.number > after)
                 && recipient.is_none_or(|part| ledger::searched(event).contains(&part))
                 && query.rule.as_ref().is_none_or(has)
-                && query.within.as_ref().is_none_or(|within| within.holds(&event.unit()))
+                && query.within.as_ref().is_none_or(|within| event.clone().seen_from(within).is_some())
                 && (query.events.is_empty() || query.events.iter().any(|kind| kind == ledger::kind(event)))
         };
         let mut lines: Vec<LedgerLine> = if query.last {
@@ -370,7 +375,7 @@ impl State {
         if query.last {
             lines.reverse();
         }
-        lines
+        lines.into_iter().filter_map(|line| ledger::seen(line, query.within.as_ref())).collect()
     }
 }
 

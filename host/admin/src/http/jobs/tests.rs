@@ -20,7 +20,7 @@ fn ann() -> Caller {
 }
 
 fn of_ann() -> (String, For) {
-    ("ann".to_owned(), For::root(&Role::ALL))
+    ("ann".to_owned(), For::root(&Role::ALL, &ann()))
 }
 
 fn one(jobs: &Jobs, id: &str) -> Job {
@@ -58,7 +58,7 @@ async fn a_job_is_done_fails_or_is_ended() {
     assert_eq!((ended.state, ended.error.as_deref()), (JobState::Failed, Some("why")));
 
     let job = jobs.begin("test", of_ann(), 1, |_| std::future::pending()).expect("begun");
-    assert_eq!(jobs.end(&job.id, &ann()).map(|job| job.state), Some(JobState::Cancelled));
+    assert_eq!(jobs.end(&job.id, &ann()).map(|job| job.expect("he may").state), Some(JobState::Cancelled));
     assert_eq!(one(&jobs, &job.id).state, JobState::Cancelled);
     assert!(jobs.end(&job.id, &ann()).is_some() && jobs.end(&job.id, &ann()).is_none(), "then it is forgotten");
 }
@@ -72,7 +72,11 @@ async fn a_job_that_is_asked_to_end_tells_what_came_of_it_until_then() {
         Ok(json!("a third"))
     };
     let job = jobs.begin_to_be_asked("test", of_ann(), 9, work).expect("begun");
-    assert_eq!(jobs.end(&job.id, &ann()).map(|job| job.state), Some(JobState::Running), "it is not over yet");
+    assert_eq!(
+        jobs.end(&job.id, &ann()).map(|job| job.expect("he may").state),
+        Some(JobState::Running),
+        "it is not over yet"
+    );
     let ended = until_ended(&jobs, &job.id).await;
     assert_eq!((ended.state, ended.done, ended.result), (JobState::Cancelled, 3, Some(json!("a third"))));
 }
@@ -81,7 +85,7 @@ async fn a_job_that_is_asked_to_end_tells_what_came_of_it_until_then() {
 async fn a_job_is_there_for_those_whose_role_and_units_it_is_of() {
     let jobs = Jobs::default();
     let units = Within::new(vec![vec!["root".to_owned(), "sales".to_owned()]]);
-    let of = For { roles: &[Role::Queue], units };
+    let of = For { roles: &[Role::Queue], units, begun_by: ann().key() };
     let job = jobs.begin("test", ("ann".to_owned(), of), 1, |_| std::future::pending()).expect("begun");
     let rows = [
         (Role::Queue, "root/sales", true),
@@ -102,11 +106,42 @@ async fn a_job_is_there_for_those_whose_role_and_units_it_is_of() {
 }
 
 #[tokio::test]
+async fn a_job_is_ended_by_who_began_it_or_does_what_it_does() {
+    let jobs = Jobs::default();
+    let as_token = |id: &str, role| Caller {
+        who: Who::Token { id: id.to_owned(), name: "ci".to_owned() },
+        ..caller(role, "root")
+    };
+    // Who began it, who ends it and as what, whether he may.
+    let rows = [
+        ("1", "2", Role::Auditor, false),
+        ("1", "1", Role::Auditor, true),
+        ("1", "2", Role::Settings, true),
+        ("1", "2", Role::Owner, true),
+    ];
+    for (began, ends, role, expected) in rows {
+        let of = For::root(&[Role::Settings, Role::Auditor], &as_token(began, Role::Auditor));
+        let job = jobs.begin("test", ("ci".to_owned(), of), 1, |_| std::future::pending()).expect("begun");
+        // Once while it goes on, and once when it has ended.
+        for state in [JobState::Running, JobState::Cancelled] {
+            let ended = jobs.end(&job.id, &as_token(ends, role)).expect("he sees it");
+            let what = format!("{ends} as {} ends what {began} began, {state:?}", role.as_str());
+            assert_eq!(ended.map_err(|problem| problem.status().as_u16()).err(), (!expected).then_some(403), "{what}");
+            if !expected {
+                assert_eq!(one(&jobs, &job.id).state, state, "{what}");
+                jobs.end(&job.id, &ann()).expect("she sees it").expect("she may");
+            }
+        }
+        assert!(jobs.end(&job.id, &ann()).is_none(), "it is forgotten");
+    }
+}
+
+#[tokio::test]
 async fn there_is_a_bound_on_jobs_at_work() {
     let jobs = Jobs::default();
     let begin = || jobs.begin("test", of_ann(), 1, |_| std::future::pending());
     let begun: Vec<_> = (0..AT_WORK_MAX).map(|_| begin().expect("begun")).collect();
     assert_eq!(begin().expect_err("too many").status().as_u16(), 429);
-    jobs.end(&begun[0].id, &ann());
+    jobs.end(&begun[0].id, &ann()).expect("there is one").expect("she may");
     assert!(begin().is_ok(), "one has ended");
 }
