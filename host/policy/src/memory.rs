@@ -65,7 +65,9 @@ mod tests {
 7f0000100000-7f0000200000 r-xp 00000000 fe:00 99                         /usr/lib/libc.so.6
 7ffc00000000-7ffc00001000 r-xp 00000000 00:00 0                          [vdso]
 ";
-        assert_eq!(code(maps, "/usr/bin/seal wire"), [0x55d0_c010_0000..0x55d0_c018_0000]);
+        let found: Vec<(usize, usize)> =
+            code(maps, "/usr/bin/seal wire").into_iter().map(|range| (range.start, range.end)).collect();
+        assert_eq!(found, [(0x55d0_c010_0000, 0x55d0_c018_0000)]);
         assert!(code("", "").is_empty() && code("nonsense", "nonsense").is_empty());
     }
 

@@ -16,6 +16,7 @@ use sealwire_core::reply::Reply;
 use sealwire_core::smtp::server::Hosted;
 use sealwire_core::units::{UnitPath, Units};
 use sealwire_policy::{Asked, ChainId, Replayable};
+use serde_json::Value;
 
 /// The units of a generation and the chain of each.
 #[derive(Clone, Debug)]
@@ -126,6 +127,34 @@ impl Scopes {
         self.scope(&self.units.nearest(&decision.unit), decision.internal).chain
     }
 
+    /// A decision as for the units that its recipients have here, where it was made for those that they had before. What a
+    /// client brought stays as it was: on record is not whose its network is.
+    pub(crate) fn moved_from(&self, before: &Scopes, decision: DecisionRecord) -> DecisionRecord {
+        let recipients = recipients_of(&decision);
+        let first = MadeFor { unit: decision.unit.clone(), internal: decision.internal };
+        let mut made_for: Vec<MadeFor> = Vec::new();
+        for one in std::iter::once(first).chain(decision.also_for.iter().cloned()) {
+            let theirs = |recipient: &&Mailbox| {
+                before.units.of_recipient(recipient).is_some_and(|unit| unit.names() == one.unit)
+            };
+            let root = UnitPath::root();
+            let now = recipients.iter().filter(theirs).map(|recipient| {
+                let unit = self.units.of_recipient(recipient).unwrap_or(&root).names().to_vec();
+                MadeFor { unit, internal: one.internal }
+            });
+            let now: Vec<MadeFor> = now.collect();
+            // Of internal mail the client may have brought the same unit, which it still does.
+            let stays = (one.internal || now.is_empty()).then_some(one);
+            for one in stays.into_iter().chain(now) {
+                if !made_for.contains(&one) {
+                    made_for.push(one);
+                }
+            }
+        }
+        let MadeFor { unit, internal } = made_for.remove(0);
+        DecisionRecord { unit, internal, also_for: made_for, ..decision }
+    }
+
     fn scope(&self, unit: &UnitPath, internal: bool) -> Scope {
         // Never another's settings for want of its own: what is not there any more has those of the nearest that is.
         let unit = if self.chains.contains_key(unit) { unit.clone() } else { self.units.nearest(unit.names()) };
@@ -133,6 +162,17 @@ impl Scopes {
         let chain = if internal { of_unit.internal } else { of_unit.any };
         Scope { unit, chain, internal, also_for: Vec::new() }
     }
+}
+
+/// Whose mail a decision is about, as far as it is on record.
+fn recipients_of(decision: &DecisionRecord) -> Vec<Mailbox> {
+    let names = ["destination.recipient", "hop.recipients", "message.recipients"];
+    let kept = |name: &&str| decision.at_hand.get(*name).or_else(|| decision.facts.get(*name)).cloned();
+    let mailboxes = match names.iter().find_map(kept) {
+        Some(Value::Array(all)) => all,
+        one => one.into_iter().collect(),
+    };
+    mailboxes.iter().filter_map(|mailbox| Mailbox::parse(mailbox.as_str()?).ok()).collect()
 }
 
 impl Scope {

@@ -304,10 +304,11 @@ impl Endpoint {
     }
 }
 
+/// What a body takes of the memory that all may take.
+type Places = Option<OwnedSemaphorePermit>;
+
 /// With the places of its body, which is there until all is done.
-fn read<P: Parameters, Q: Parameters, B: Body>(
-    raw: Raw,
-) -> Result<(Ask<P, Q, B>, Option<OwnedSemaphorePermit>), Problem> {
+fn read<P: Parameters, Q: Parameters, B: Body>(raw: Raw) -> Result<(Ask<P, Q, B>, Places), Problem> {
     let query = raw.parts.uri.query().unwrap_or_default();
     let query: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let ask = Ask {

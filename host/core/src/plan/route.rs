@@ -254,6 +254,14 @@ impl RouteTable {
         self.routes.get(name)
     }
 
+    /// Whose mail takes the route of this name, besides what the default takes.
+    pub fn matches(&self, name: &str) -> Vec<DomainPattern> {
+        let of = |rules: &BTreeMap<Domain, String>, pattern: fn(Domain) -> DomainPattern| -> Vec<DomainPattern> {
+            rules.iter().filter(|(_, route)| *route == name).map(|(domain, _)| pattern(domain.clone())).collect()
+        };
+        [of(&self.exact, DomainPattern::Exact), of(&self.below, DomainPattern::Below)].concat()
+    }
+
     /// Name of the route that takes what no other does.
     pub fn default_name(&self) -> &str {
         self.default.name()

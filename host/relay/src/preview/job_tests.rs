@@ -197,6 +197,35 @@ async fn a_decision_for_several_units_is_foreseen_for_each() {
     assert_eq!(counts, [("accepted -> refused (R1)", 1)], "{found:?}");
 }
 
+/// A domain that moves is foreseen by the settings of the unit it moves to.
+#[tokio::test]
+async fn a_domain_that_moves_has_the_settings_of_its_new_unit() {
+    // R1 holds for mail that comes in to `it`.
+    let units = |sales: &str, it: &str| {
+        format!("[units.sales]\ndomains = [{sales}]\n[units.it]\ndomains = [{it}]\n{FIRST}unit = \"it\"\n")
+    };
+    let (moves, other) = ("\"moves.test\"", "\"other.test\"");
+    // With no setting at all every fact is at hand.
+    let bare = relay("").await;
+    let all = recorded(&bare.sandbox, &bare.live(), &bare.live()).await;
+    let relay = relay(&units(moves, other)).await;
+    let decision = listed_in_clear(&all);
+    let sales = vec!["root".to_owned(), "sales".to_owned()];
+    let mut record = DecisionRecord { unit: sales, internal: false, ..decision.clone() };
+    record.at_hand.insert("message.recipients".into(), serde_json::json!(["ann@moves.test"]));
+    let event = LedgerEvent::Decision(record);
+    let record = LedgerRecord { at_ms: relay.world.now_ms(), message: "m".into(), event };
+    relay.store.append(vec![record]).await.expect("appended");
+    // What would be in force, and what would differ.
+    let both = format!("{moves}, {other}");
+    let rows = [(units(moves, other), vec![]), (units("", &both), vec![("accepted -> refused (R1)", 1)])];
+    for (document, expected) in rows {
+        let found = ended(&relay, &document, Span::default()).await;
+        let counts: Vec<_> = found.differences.iter().map(|row| (row.change.as_str(), row.count)).collect();
+        assert_eq!(counts, expected, "{document}: {found:?}");
+    }
+}
+
 #[tokio::test]
 async fn it_ends_where_it_is_told_to_and_says_how_far_it_came() {
     let relay = relay(ALL_RULES).await;

@@ -2,7 +2,7 @@
 //!
 //! 1. A generation is built of it beside the one that is live, as for an apply; with a problem that is the answer.
 //! 2. The ledger's decisions are read a bounded number at a time, the newest day first, and replayed
-//!    ([`sealwire_policy::Sandbox::replay`]) by the chain of the unit they were made for.
+//!    ([`sealwire_policy::Sandbox::replay`]) by the chain of the unit they were made for, or of that to which their recipient moves.
 //! 3. Decisions on one thing, of all policies and units, are compared as one ([`compare`]), and what differs is counted
 //!    ([`found`]). Where a recipient's mail would have needed more, the attempt that was made says whether it had it.
 //!
@@ -277,8 +277,12 @@ impl Replaying<'_> {
 
     /// What these were asked, and what came of it. Stopped on its way none of them counts.
     async fn replayed(&self, lines: Vec<LedgerLine>, until: Instant) -> Result<Vec<(Replayable, Replayed)>, Ended> {
+        let live = self.relay.live();
         let asked = lines.into_iter().flat_map(|line| match line.record.event {
-            LedgerEvent::Decision(record) => self.candidate.scopes.asked_again(&line.record.message, record),
+            LedgerEvent::Decision(record) => {
+                let record = self.candidate.scopes.moved_from(&live.scopes, record);
+                self.candidate.scopes.asked_again(&line.record.message, record)
+            }
             _ => Vec::new(),
         });
         let asked: Arc<[Replayable]> = asked.collect();

@@ -62,10 +62,7 @@ pub(crate) fn differences(
     compare("setting", &settings(before), &settings(after), &mut found);
     compare("policy", &before.policies, &after.policies, &mut found);
     let routes = |model: &Model| -> BTreeMap<String, Value> {
-        let view = |route: &super::view::RouteView| {
-            (route.name.clone(), serde_json::json!({ "kind": route.kind, "demands": route.demands }))
-        };
-        model.routes.iter().map(view).collect()
+        model.routes.iter().map(|route| (route.name.clone(), route.whole.clone())).collect()
     };
     compare("route", &routes(before), &routes(after), &mut found);
     lists(documents.0, documents.1, after, &mut found);
@@ -163,5 +160,52 @@ fn entries(before: Option<&AddressList>, after: Option<&AddressList>) -> (Vec<St
             (Some(a), Some(b)) if a < b => removed.extend(old.next()),
             (Some(_), Some(_)) => added.extend(new.next()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Surroundings, parse};
+
+    const ROUTE: &str = "[[route]]\nname = \"vault\"\nmatch = [\"a.test\"]\ntls = \"required\"\n\
+                         hosts = [{ host = \"gw.test\", port = 465 }]\nimplicit-tls = true\n";
+
+    /// Of a route all is told that is no secret.
+    #[test]
+    fn what_of_a_route_would_be_otherwise() {
+        let base = "[[policy]]\nname = \"secure-transport\"\ncomponent = \"builtin:secure-transport\"\n";
+        let config = parse(base, "test", std::path::Path::new(""), &Surroundings::of_this_process()).expect("a config");
+        let told = |before: &str, after: &str| {
+            let [before, after] = [before, after].map(|text| {
+                let settings = SettingsDocument::parse(text).unwrap_or_else(|problems| panic!("{text}: {problems:?}"));
+                (Model::of(&settings, &config, 1).unwrap_or_else(|problems| panic!("{text}: {problems:?}")), settings)
+            });
+            let found = differences(&before.0, &after.0, (&before.1, &after.1));
+            found.iter().flat_map(Difference::told).collect::<Vec<_>>()
+        };
+        let changed = |from: &str, to: &str| told(ROUTE, &ROUTE.replace(from, to));
+        let rows: [(&str, &str, &[&str]); 6] = [
+            ("465", "587", &[r#"hosts: ["10 gw.test:465"] -> ["10 gw.test:587"]"#]),
+            (
+                "port = 465 }",
+                "port = 465, weight = 3 }, { host = \"2001:db8::1\", port = 25, preference = 20 }",
+                &[r#"hosts: ["10 gw.test:465"] -> ["10 gw.test:465 weight 3","20 [2001:db8::1]:25"]"#],
+            ),
+            ("\"a.test\"]", "\"a.test\", \"*.b.test\"]", &[r#"match: ["a.test"] -> ["a.test","*.b.test"]"#]),
+            ("implicit-tls = true", "implicit-tls = false", &["implicit-tls: true -> nothing"]),
+            ("implicit-tls = true", "implicit-tls = true\nvalidate-hostname = true", &["demands"]),
+            ("match = [\"a.test\"]\n", "", &[r#"match: ["a.test"] -> nothing"#]),
+        ];
+        for (from, to, expected) in rows {
+            let told = changed(from, to);
+            assert_eq!(told.len(), 1 + expected.len(), "{to}: {told:#?}");
+            assert_eq!(told[0], "route vault: changed");
+            for (line, expected) in told[1..].iter().zip(expected) {
+                assert!(line.trim_start().starts_with(expected), "{to}: {told:#?}");
+            }
+        }
+        assert_eq!(told(ROUTE, ROUTE), Vec::<String>::new());
+        assert!(told("", ROUTE).iter().any(|line| line == r#"  hosts: ["10 gw.test:465"]"#));
     }
 }

@@ -1,14 +1,19 @@
 //! What is in force, object by object: units, settings and how they stand, lists and where they are used, routes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
+use sealwire_core::audit::hexadecimal;
+use sealwire_core::floor::Demand;
+use sealwire_core::plan::{HostName, Route, RouteHost, RouteTarget};
 use sealwire_core::units::{ByUnit, SettingScope, Standing, Unit, UnitPath};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::SettingsDocument;
 use crate::config::{Config, Problem};
+use crate::tls::Roots;
 
 /// Everything but lists' entries.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +107,9 @@ pub struct RouteView {
     pub demands: Vec<String>,
     /// It stands in the settings; else in the configuration file.
     pub of_settings: bool,
+    /// All that it is, but no secret: for comparisons.
+    #[serde(skip)]
+    pub whole: Value,
 }
 
 impl Model {
@@ -132,11 +140,12 @@ impl Model {
                 used_by: settings.users_of(name).into_iter().chain(probes).collect(),
             }
         };
-        let route = |route: &sealwire_core::plan::Route| RouteView {
+        let route = |route: &Route| RouteView {
             name: route.name().to_owned(),
             kind: route.kind().as_str().to_owned(),
             demands: route.demand_words(),
             of_settings: settings.routes.routes.iter().any(|own| own.name() == route.name()),
+            whole: whole(&config, route),
         };
         Ok(Model {
             revision,
@@ -150,6 +159,62 @@ impl Model {
             settings: views,
         })
     }
+}
+
+/// In the words of the settings, as far as something is said. Of a login the user; where its password is stands there, not what
+/// it is.
+fn whole(config: &Config, route: &Route) -> Value {
+    let channel = config.route_channels.get(route.name());
+    let file = |path: &Path| json!(path.display().to_string());
+    let (port, hosts) = match route.target() {
+        RouteTarget::Mx { port } => (Some(json!(port)), None),
+        RouteTarget::Hosts(hosts) => (None, Some(json!(hosts.iter().map(host).collect::<Vec<_>>()))),
+    };
+    let matches: Vec<_> = config.routes.matches(route.name()).iter().map(ToString::to_string).collect();
+    let roots = channel.and_then(|channel| channel.roots.as_ref()).map(|roots| match roots {
+        Roots::System => json!("system"),
+        Roots::File(path) => file(path),
+    });
+    let (mut pins, mut suites) = (Vec::new(), Vec::new());
+    for demand in route.demands() {
+        match demand {
+            Demand::Pin(_, digests) => pins.extend(digests.iter().map(|digest| hexadecimal(digest))),
+            Demand::CipherSuite(names) => suites.extend(names.iter().cloned()),
+            _ => {}
+        }
+    }
+    let login = channel.and_then(|channel| channel.login.as_ref());
+    let certificate = channel.and_then(|channel| channel.client_certificate.as_ref());
+    let said = [
+        ("kind", Some(json!(route.kind().as_str()))),
+        ("demands", Some(json!(route.demand_words()))),
+        ("pins", json_if_any(pins)),
+        ("cipher-suites", json_if_any(suites)),
+        ("match", json_if_any(matches)),
+        ("default", (config.routes.default_name() == route.name()).then_some(json!(true))),
+        ("port", port),
+        ("hosts", hosts),
+        ("implicit-tls", route.implicit_tls().then_some(json!(true))),
+        ("roots", roots),
+        ("crl", channel.and_then(|channel| channel.crl.as_deref()).map(file)),
+        ("login", login.map(|login| json!({ "user": login.user, "password-file": file(&login.password_file) }))),
+        ("client-certificate", certificate.map(|certificate| json!(certificate))),
+    ];
+    said.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect::<serde_json::Map<_, _>>().into()
+}
+
+fn json_if_any(words: Vec<String>) -> Option<Value> {
+    (!words.is_empty()).then(|| json!(words))
+}
+
+/// `10 gw.example:25`; with a weight where it is not alone.
+fn host(RouteHost { preference, weight, host, port }: &RouteHost) -> String {
+    let address = match host {
+        HostName::Address(std::net::IpAddr::V6(address)) => format!("[{address}]:{port}"),
+        _ => format!("{host}:{port}"),
+    };
+    let weight = if *weight == 1 { String::new() } else { format!(" weight {weight}") };
+    format!("{preference} {address}{weight}")
 }
 
 impl SettingsDocument {
