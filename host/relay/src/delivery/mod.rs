@@ -131,8 +131,7 @@ impl Delivering<'_> {
                 .not_logged_in(&host.host, "its last login was refused, and it is left alone for a while");
         }
         let tls_not_required = self.message.tls_not_required;
-        let now = self.relay.world.now();
-        let located = match host.locate(&*self.live.resolver, !tls_not_required, now).await {
+        let located = match host.locate(&*self.live.resolver, !tls_not_required, self.relay.world.now()).await {
             Ok(located) => located,
             Err(NotLocated { why, tlsa_base }) => {
                 if let Some(base) = tlsa_base {
