@@ -130,7 +130,8 @@ fn what_was_done_is_explained() {
     for line in [
         "  receive by policy secure-transport: accepted\n",
         "  to carol@a.partner.test: plan by policy secure-transport: 1 demand\n",
-        "  settings: revision 1, of unit root, in generation 2\n",
+        "  settings: revision 1 of 20",
+        "Z, of unit root, in generation 2\n",
         "  listed: carol@a.partner.test, in list partners by entry *.partner.test\n",
         "  fact: destination.recipient = carol@a.partner.test\n",
         "  rule R2: Mail to this recipient is sent over TLS only.\n    matched: *.partner.test\n    detail: setting \"partners\"\n",
